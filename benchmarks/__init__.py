@@ -1,0 +1,1 @@
+"""Speed and size figures, each reproducible by one command."""

@@ -1,0 +1,72 @@
+"""The command line: argparse only, so that `--help` imports nothing heavy; a sub-command's module is imported when chosen."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+from typing import NamedTuple
+
+from meshdoctor import __version__
+from meshdoctor.errors import MeshDoctorError
+
+
+class Command(NamedTuple):
+    """A sub-command: its module (with `configure(parser)` and `run(arguments) -> exit status`) and its one-line help."""
+
+    module: str
+    summary: str
+
+
+COMMANDS: dict[str, Command] = {
+    "diagnose": Command("meshdoctor.commands.diagnose", "name the culprit of failing requests, with evidence"),
+    "explain": Command("meshdoctor.commands.explain", "say what a response flag, detail or access-log line means"),
+    "open": Command("meshdoctor.commands.tui", "open a recording in the terminal application"),
+    "demo": Command("meshdoctor.commands.demo", "practise on a recorded incident of a real mesh"),
+}
+
+EXIT_STATUSES = """\
+exit status: 0 nothing is wrong now, 1 an active culprit was found,
+             2 the command was wrong or the source could not be read, 3 nothing conclusive
+"""
+
+
+def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
+    """The parser; only the *chosen* sub-command's module is imported to add its arguments."""
+    parser = argparse.ArgumentParser(
+        prog="meshdoctor",
+        description="Why does this Istio mesh fail requests? Names the culprit, with evidence and what to change.",
+        epilog=EXIT_STATUSES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"meshdoctor {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, command in COMMANDS.items():
+        sub = commands.add_parser(
+            name,
+            help=command.summary,
+            description=command.summary[0].upper() + command.summary[1:] + ".",
+            epilog=EXIT_STATUSES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if name == chosen:
+            import_module(command.module).configure(sub)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit status (see `EXIT_STATUSES`)."""
+    arguments = sys.argv[1:] if argv is None else argv
+    chosen = next((word for word in arguments if not word.startswith("-")), None)
+    parsed = build_parser(chosen).parse_args(arguments)
+    try:
+        return int(import_module(COMMANDS[parsed.command].module).run(parsed))
+    except MeshDoctorError as error:
+        print(f"meshdoctor: {error}", file=sys.stderr)
+        return error.exit_status
+    except BrokenPipeError:
+        # The reader of a pipe left (`| head`): not an error, and nothing more can be written.
+        sys.stderr.close()
+        return 0
+    except KeyboardInterrupt:
+        return 130

@@ -1,0 +1,1 @@
+"""One file per sub-command, each imported only when it is chosen."""

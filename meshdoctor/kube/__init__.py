@@ -1,0 +1,1 @@
+"""Reaching a cluster as kubectl does, read-only."""

@@ -1,0 +1,1 @@
+"""What a mesh is: typed, immutable facts and their decoders."""

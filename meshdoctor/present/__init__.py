@@ -1,0 +1,1 @@
+"""Facts and verdicts as rows, cells and words; no terminal in it."""

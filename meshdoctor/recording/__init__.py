@@ -1,0 +1,1 @@
+"""Files that hold what a mesh looked like: raw recordings and their limits."""

@@ -1,0 +1,1 @@
+"""Where facts come from: a recording or a live cluster."""
