@@ -1,0 +1,279 @@
+"""`GET /config_dump`: sections decoded one by one when asked for, each resource with its state and its own JSON.
+
+One section that cannot be decoded is a problem with a reason; the others are used. Shapes of envoy.admin.v3.ConfigDump,
+Envoy 1.30 to 1.40; snake_case as the admin endpoint prints it, or camelCase as istioctl does.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from meshdoctor.model.decode import UnreadableError, decode_json, decode_raw
+from meshdoctor.model.envoy.any import EnvoyFact, type_name
+from meshdoctor.model.envoy.camel import is_camel, to_snake
+from meshdoctor.model.envoy.cluster import Cluster
+from meshdoctor.model.envoy.endpoint import ClusterLoadAssignment
+from meshdoctor.model.envoy.listener import Listener
+from meshdoctor.model.envoy.route import RouteConfiguration
+
+T = TypeVar("T")
+
+
+class ErrorState(EnvoyFact, frozen=True):
+    """A rejected update (NACK): what Envoy was sent last, when, and why it refused it."""
+
+    details: str = ""
+    last_update_attempt: str | None = None
+    version_info: str = ""
+    failed_configuration: msgspec.Raw = msgspec.Raw()
+
+
+class Resource(EnvoyFact, Generic[T], frozen=True):
+    """One resource: *state* is `active`, `warming`, `draining` or `static`; *raw* its JSON as it stood in the dump."""
+
+    name: str
+    state: str
+    version: str
+    last_updated: str | None
+    raw: msgspec.Raw
+    body: T
+    error: ErrorState | None = None
+    client_status: str = ""
+
+
+class Secret(EnvoyFact, frozen=True):
+    """A TLS secret without key material; chains are base64 PEM (`inline_bytes`) or file names."""
+
+    name: str = ""
+    tls_certificate: dict[str, Any] | None = None
+    validation_context: dict[str, Any] | None = None
+
+
+class Bootstrap(EnvoyFact, frozen=True):
+    node: dict[str, Any] = {}
+    static_resources: dict[str, Any] = {}
+    stats_config: dict[str, Any] = {}
+    admin: dict[str, Any] = {}
+
+
+class EcdsFilter(EnvoyFact, frozen=True):
+    name: str = ""
+    typed_config: msgspec.Raw = msgspec.Raw()
+
+
+class _Entry(EnvoyFact, frozen=True):
+    """The union of the admin API's wrappers of one resource."""
+
+    name: str = ""
+    version_info: str = ""
+    last_updated: str | None = None
+    error_state: ErrorState | None = None
+    client_status: str = ""
+    cluster: msgspec.Raw = msgspec.Raw()
+    listener: msgspec.Raw = msgspec.Raw()
+    route_config: msgspec.Raw = msgspec.Raw()
+    endpoint_config: msgspec.Raw = msgspec.Raw()
+    secret: msgspec.Raw = msgspec.Raw()
+    ecds_filter: msgspec.Raw = msgspec.Raw()
+
+
+class _Section(EnvoyFact, frozen=True):
+    """The union of the admin API's section messages."""
+
+    version_info: str = ""
+    static_clusters: list[msgspec.Raw] = []
+    dynamic_active_clusters: list[msgspec.Raw] = []
+    dynamic_warming_clusters: list[msgspec.Raw] = []
+    static_listeners: list[msgspec.Raw] = []
+    dynamic_listeners: list[msgspec.Raw] = []
+    static_route_configs: list[msgspec.Raw] = []
+    dynamic_route_configs: list[msgspec.Raw] = []
+    static_endpoint_configs: list[msgspec.Raw] = []
+    dynamic_endpoint_configs: list[msgspec.Raw] = []
+    static_secrets: list[msgspec.Raw] = []
+    dynamic_active_secrets: list[msgspec.Raw] = []
+    dynamic_warming_secrets: list[msgspec.Raw] = []
+    ecds_filters: list[msgspec.Raw] = []
+    bootstrap: msgspec.Raw = msgspec.Raw()
+
+
+class _DynamicListener(EnvoyFact, frozen=True):
+    name: str = ""
+    active_state: _Entry | None = None
+    warming_state: _Entry | None = None
+    draining_state: _Entry | None = None
+    error_state: ErrorState | None = None
+    client_status: str = ""
+
+
+class _Dump(EnvoyFact, frozen=True):
+    configs: list[msgspec.Raw]
+
+
+def decode_config_dump(body: bytes) -> ConfigDump:
+    """A dump from its bytes; raises `UnreadableError` when it is not JSON with a `configs` list."""
+    if is_camel(body):
+        body = msgspec.json.encode(to_snake(decode_json(body, object)))
+    repeated: dict[str, list[msgspec.Raw]] = {}
+    for raw in decode_json(body, _Dump).configs:
+        name = type_name(raw).rpartition(".")[2]
+        repeated.setdefault(name, []).append(raw)
+    return ConfigDump({name: tuple(raws) for name, raws in repeated.items()})
+
+
+class ConfigDump:
+    """The sections of one proxy's dump; a section is decoded the first time that it is asked for and then kept."""
+
+    def __init__(self, sections: dict[str, tuple[msgspec.Raw, ...]]) -> None:
+        self.sections = sections
+        """Raw JSON by message name (`ClustersConfigDump`); a name may repeat in a dump that was read in parts."""
+        self.problems: list[str] = []
+        """What could not be decoded so far, one line each."""
+
+    @cached_property
+    def bootstrap(self) -> Bootstrap | None:
+        for section in self._parts("BootstrapConfigDump"):
+            if bytes(section.bootstrap):
+                return self._body(section.bootstrap, Bootstrap, "bootstrap")
+        return None
+
+    @cached_property
+    def clusters(self) -> tuple[Resource[Cluster], ...]:
+        found: list[Resource[Cluster]] = []
+        for section in self._parts("ClustersConfigDump"):
+            found += self._entries(section.static_clusters, "static", "cluster", Cluster)
+            found += self._entries(section.dynamic_active_clusters, "active", "cluster", Cluster)
+            found += self._entries(section.dynamic_warming_clusters, "warming", "cluster", Cluster)
+        return tuple(found)
+
+    @cached_property
+    def listeners(self) -> tuple[Resource[Listener], ...]:
+        found: list[Resource[Listener]] = []
+        for section in self._parts("ListenersConfigDump"):
+            found += self._entries(section.static_listeners, "static", "listener", Listener)
+            for raw in section.dynamic_listeners:
+                found += self._dynamic_listener(raw)
+        return tuple(found)
+
+    @cached_property
+    def routes(self) -> tuple[Resource[RouteConfiguration], ...]:
+        found: list[Resource[RouteConfiguration]] = []
+        for section in self._parts("RoutesConfigDump"):
+            found += self._entries(section.static_route_configs, "static", "route_config", RouteConfiguration)
+            found += self._entries(section.dynamic_route_configs, "active", "route_config", RouteConfiguration)
+        return tuple(found)
+
+    @cached_property
+    def endpoints(self) -> tuple[Resource[ClusterLoadAssignment], ...]:
+        found: list[Resource[ClusterLoadAssignment]] = []
+        for section in self._parts("EndpointsConfigDump"):
+            found += self._entries(section.static_endpoint_configs, "static", "endpoint_config", ClusterLoadAssignment)
+            found += self._entries(section.dynamic_endpoint_configs, "active", "endpoint_config", ClusterLoadAssignment)
+        return tuple(found)
+
+    @cached_property
+    def secrets(self) -> tuple[Resource[Secret], ...]:
+        found: list[Resource[Secret]] = []
+        for section in self._parts("SecretsConfigDump"):
+            found += self._entries(section.static_secrets, "static", "secret", Secret)
+            found += self._entries(section.dynamic_active_secrets, "active", "secret", Secret)
+            found += self._entries(section.dynamic_warming_secrets, "warming", "secret", Secret)
+        return tuple(found)
+
+    @cached_property
+    def ecds_filters(self) -> tuple[Resource[EcdsFilter], ...]:
+        found: list[Resource[EcdsFilter]] = []
+        for section in self._parts("EcdsConfigDump"):
+            found += self._entries(section.ecds_filters, "active", "ecds_filter", EcdsFilter)
+        return tuple(found)
+
+    def has(self, section: str) -> bool:
+        """Whether the dump has that section at all (`EndpointsConfigDump` is there only with `?include_eds`)."""
+        return section in self.sections
+
+    def cluster(self, name: str) -> Cluster | None:
+        """The active (or static) cluster of that name."""
+        return self._active_clusters.get(name)
+
+    def load_assignment(self, cluster: Cluster) -> ClusterLoadAssignment | None:
+        """The endpoints of a cluster: its own, or those that EDS delivered; None when none ever were."""
+        if cluster.load_assignment:
+            return cluster.load_assignment
+        service = cluster.eds_cluster_config.service_name if cluster.eds_cluster_config else ""
+        return self._assignments.get(service or cluster.name)
+
+    @cached_property
+    def _active_clusters(self) -> dict[str, Cluster]:
+        return {entry.name: entry.body for entry in self.clusters if entry.state != "warming"}
+
+    @cached_property
+    def _assignments(self) -> dict[str, ClusterLoadAssignment]:
+        return {entry.body.cluster_name: entry.body for entry in self.endpoints}
+
+    def _parts(self, name: str) -> list[_Section]:
+        parts = []
+        for raw in self.sections.get(name, ()):
+            try:
+                parts.append(decode_raw(raw, _Section))
+            except UnreadableError as error:
+                self.problems.append(f"{name}: {error}")
+        return parts
+
+    def _entries(self, raws: list[msgspec.Raw], state: str, field: str, kind: type[T]) -> list[Resource[T]]:
+        found = []
+        for raw in raws:
+            try:
+                entry = decode_raw(raw, _Entry)
+            except UnreadableError as error:
+                self.problems.append(f"{field}: {error}")
+                continue
+            found += self._resource(entry, state, field, kind, entry.error_state, entry.client_status)
+        return found
+
+    def _dynamic_listener(self, raw: msgspec.Raw) -> list[Resource[Listener]]:
+        try:
+            entry = decode_raw(raw, _DynamicListener)
+        except UnreadableError as error:
+            self.problems.append(f"listener: {error}")
+            return []
+        found: list[Resource[Listener]] = []
+        states = (("active", entry.active_state), ("warming", entry.warming_state), ("draining", entry.draining_state))
+        for state, inner in states:
+            if inner:
+                found += self._resource(
+                    inner, state, "listener", Listener, entry.error_state, entry.client_status, entry.name
+                )
+        if not found and entry.error_state:
+            # A listener whose every version was rejected has no state at all, only the error.
+            found.append(
+                Resource(entry.name, "rejected", "", None, msgspec.Raw(b"{}"), Listener(entry.name), entry.error_state)
+            )
+        return found
+
+    def _resource(
+        self,
+        entry: _Entry,
+        state: str,
+        field: str,
+        kind: type[T],
+        error: ErrorState | None,
+        status: str,
+        outer_name: str = "",
+    ) -> list[Resource[T]]:
+        raw: msgspec.Raw = getattr(entry, field)
+        body = self._body(raw, kind, f"{field} {entry.name or outer_name}".strip()) if bytes(raw) else None
+        if body is None and not error:
+            return []
+        body = kind() if body is None else body
+        name = entry.name or outer_name or getattr(body, "name", "") or getattr(body, "cluster_name", "")
+        return [Resource(name, state, entry.version_info, entry.last_updated, raw, body, error, status)]
+
+    def _body(self, raw: msgspec.Raw, kind: type[T], what: str) -> T | None:
+        try:
+            return decode_raw(raw, kind)
+        except UnreadableError as error:
+            self.problems.append(f"{what}: {error}")
+            return None
