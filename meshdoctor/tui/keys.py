@@ -1,0 +1,176 @@
+"""The one registry of keys: bindings, the key line, the `?` view and docs/keys.md are all made from `KEYS`.
+
+To add a key: one row here, one entry `[keys.<id>]` in present/words.toml, and the method `action_<action>` on the
+class that says `BINDINGS = bindings("<scope>")`. Then `python -m meshdoctor.tui.keys` writes docs/keys.md anew.
+
+Every binding is a *priority* binding. Textual hands a key to the focused widget's queue before an ordinary binding of
+the key before it has run, so `Enter` typed quickly after `j j j` would act first; priority bindings run strictly in
+the order typed. Widgets that take text themselves are asked first (see `MeshDoctorApp.on_event`).
+
+Keys follow k9s where it has one. No key needs Alt or a function key (tmux, macOS and screen take those).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+from textual.binding import Binding, BindingType
+
+from meshdoctor.present.words import Words
+
+
+class Key(msgspec.Struct, frozen=True):
+    """A key: `id` (names its words), `keys` in Textual's names, `action`, and the `scope` where it works.
+
+    `footer` is its rank in the key line, 1 first, 0 never; the line drops the highest ranks when it is narrow.
+    """
+
+    id: str
+    keys: tuple[str, ...]
+    action: str
+    scope: str
+    footer: int = 0
+
+
+KEYS: tuple[Key, ...] = (
+    Key("command", ("colon",), "app.open_command", "app", footer=30),
+    Key("filter", ("slash",), "app.open_filter", "app", footer=20),
+    Key("help", ("question_mark",), "app.help", "app", footer=40),
+    Key("back", ("escape", "q"), "app.back", "app", footer=50),
+    Key("back_now", ("backspace", "h"), "app.back", "app"),
+    Key("quit", ("ctrl+c", "ctrl+q"), "app.quit", "app"),
+    Key("history_back", ("left_square_bracket",), "app.history_back", "app"),
+    Key("history_forward", ("right_square_bracket",), "app.history_forward", "app"),
+    Key("history_last", ("minus",), "app.history_last", "app"),
+    Key("focus_next", ("tab",), "app.focus_next", "app"),
+    Key("chrome", ("ctrl+e",), "app.toggle_chrome", "app"),
+    Key("redraw", ("ctrl+l",), "app.redraw", "app"),
+    Key("inert", ("e", "s", "ctrl+d", "ctrl+k"), "app.inert", "app"),
+    Key("open", ("enter",), "open", "table", footer=10),
+    Key("down", ("j", "down"), "move(1)", "table"),
+    Key("up", ("k", "up"), "move(-1)", "table"),
+    Key("page_down", ("ctrl+f", "pagedown", "space"), "page(1)", "table"),
+    Key("page_up", ("ctrl+b", "pageup"), "page(-1)", "table"),
+    Key("top", ("g", "home"), "top", "table"),
+    Key("bottom", ("G", "end"), "bottom", "table"),
+    Key("left", ("left",), "sideways(-8)", "table"),
+    Key("right", ("right",), "sideways(8)", "table"),
+    Key("copy", ("c",), "copy", "table", footer=60),
+    Key("copy_row", ("C",), "copy_row", "table"),
+    Key("problems", ("ctrl+z",), "problems", "table", footer=25),
+    Key("wide", ("ctrl+w",), "wide", "table", footer=70),
+    Key("sort_name", ("N",), "sort_by('name')", "table"),
+    Key("sort_age", ("A",), "sort_by('age')", "table"),
+    Key("sort_state", ("S",), "sort_by('state')", "table"),
+    Key("sort_namespace", ("P",), "sort_by('namespace')", "table"),
+    Key("sort_version", ("V",), "sort_by('version')", "table"),
+    Key("column_left", ("shift+left",), "choose_column(-1)", "table"),
+    Key("column_right", ("shift+right",), "choose_column(1)", "table"),
+    Key("sort_column", ("O",), "sort_chosen", "table"),
+    Key("down", ("j", "down"), "move(1)", "text"),
+    Key("up", ("k", "up"), "move(-1)", "text"),
+    Key("page_down", ("ctrl+f", "pagedown", "space"), "page(1)", "text"),
+    Key("page_up", ("ctrl+b", "pageup"), "page(-1)", "text"),
+    Key("top", ("g", "home"), "top", "text"),
+    Key("bottom", ("G", "end"), "bottom", "text"),
+    Key("accept", ("enter",), "accept", "prompt", footer=10),
+    Key("complete", ("tab",), "complete", "prompt", footer=20),
+    Key("recall", ("up",), "recall", "prompt"),
+    Key("cancel", ("escape", "ctrl+c"), "cancel", "prompt", footer=30),
+)
+"""Scopes: `app` everywhere; `table` on a LineTable; `text` on a text view; `prompt` while a line is typed."""
+
+_DISPLAY = {
+    "colon": ":",
+    "slash": "/",
+    "question_mark": "?",
+    "left_square_bracket": "[",
+    "right_square_bracket": "]",
+    "minus": "-",
+    "escape": "esc",
+    "pagedown": "pgdn",
+    "pageup": "pgup",
+    "comma": ",",
+    "full_stop": ".",
+    "equals_sign": "=",
+}
+
+HANGUL_KEYS = dict(
+    zip("ㅂㅈㄷㄱㅅㅛㅕㅑㅐㅔㅁㄴㅇㄹㅎㅗㅓㅏㅣㅋㅌㅊㅍㅠㅜㅡ", "qwertyuiopasdfghjklzxcvbnm", strict=True)
+) | dict(zip("ㅃㅉㄸㄲㅆㅒㅖ", "QWERTOP", strict=True))
+"""The Latin key under each letter of the two-set Hangul keyboard: a command key must work with the Hangul input method on."""
+
+
+def display(key: str) -> str:
+    """How a key of Textual's naming is written for people: "question_mark" -> "?", "ctrl+f" -> "ctrl-f"."""
+    return _DISPLAY.get(key, key.replace("+", "-"))
+
+
+def in_scopes(scopes: Iterable[str]) -> tuple[Key, ...]:
+    """The keys of *scopes*, in the order of the scopes and of the registry."""
+    return tuple(key for scope in scopes for key in KEYS if key.scope == scope)
+
+
+def bindings(*scopes: str) -> list[BindingType]:
+    """The Textual bindings of *scopes*, for `BINDINGS` of an app, a screen or a widget."""
+    return [Binding(",".join(key.keys), key.action, key.id, show=False, priority=True) for key in in_scopes(scopes)]
+
+
+def prompt_action(key: str) -> str:
+    """What *key* does while a line is typed; empty when it is text or editing."""
+    return next((row.action for row in KEYS if row.scope == "prompt" and key in row.keys), "")
+
+
+def footer(scopes: Sequence[str], words: Words) -> list[tuple[str, str]]:
+    """(key, label) pairs of the key line, most useful first."""
+    shown = sorted((key for key in in_scopes(scopes) if key.footer), key=lambda key: key.footer)
+    return [(display(key.keys[0]), words(f"keys.{key.id}.label")) for key in shown]
+
+
+def help_rows(scope: str, words: Words) -> list[tuple[str, str]]:
+    """(keys, explanation) pairs of one scope, for the help view and the documentation."""
+    return [
+        (" ".join(display(name) for name in key.keys), words(f"keys.{key.id}.help"))
+        for key in KEYS
+        if key.scope == scope
+    ]
+
+
+def scopes() -> tuple[str, ...]:
+    """Every scope of the registry, in its order."""
+    return tuple(dict.fromkeys(key.scope for key in KEYS))
+
+
+def documentation() -> str:
+    """The text of docs/keys.md."""
+    words = Words("en")
+    parts = [
+        "# Keys\n",
+        "Made from the key registry (`meshdoctor/tui/keys.py`) by `python -m meshdoctor.tui.keys`; edit that.\n",
+    ]
+    for scope in scopes():
+        parts.append(f"## {words(f'scope.{scope}')}\n")
+        parts.append("| key | what it does |\n| --- | --- |")
+        for keys, text in help_rows(scope, words):
+            shown = " ".join(f"`{key}`" for key in keys.split())
+            parts.append(f"| {shown} | {text} |")
+        parts.append("")
+    return "\n".join(parts)
+
+
+def main() -> int:
+    """Write docs/keys.md beside the package (a source checkout)."""
+    path = Path(__file__).resolve().parents[2] / "docs" / "keys.md"
+    if not path.parent.is_dir():
+        print(f"meshdoctor: {path.parent} is no directory: run this in a source checkout", file=sys.stderr)
+        return 2
+    path.write_text(documentation(), encoding="utf-8")
+    print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+"""The grammar of `:` commands and the table of views they open. Pure: no Textual here, screens are named, not imported.
+
+To add a view: one `Route` in `ROUTES` and one entry `[command.<name>]` in present/words.toml. Its screen is a
+`ShellScreen` that takes `(session, location)`; it is imported when it is first opened.
+
+    :proxy bookinfo/reviews-v1-abc /9080
+     name  argument                 filter of the view's table
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any, Protocol, runtime_checkable
+
+import msgspec
+
+from meshdoctor.errors import UsageError
+
+
+class Route(msgspec.Struct, frozen=True):
+    """A command: its `name`, where its screen is ("module:Class"), and what it is also called.
+
+    `argument` names what may follow ("NAME"); empty when nothing may. A route without `screen` runs the app's action
+    `action` instead of opening a view.
+    """
+
+    name: str
+    screen: str = ""
+    aliases: tuple[str, ...] = ()
+    argument: str = ""
+    required: bool = False
+    action: str = ""
+
+
+ROUTES: tuple[Route, ...] = (
+    Route("help", "meshdoctor.screens.help:HelpScreen", aliases=("keys", "h")),
+    Route("back", action="back"),
+    Route("quit", action="quit", aliases=("q", "q!", "exit")),
+)
+
+
+class Location(msgspec.Struct, frozen=True):
+    """A place in the program that can be written down, shared and opened again: `str(location)` is its command."""
+
+    name: str
+    argument: str = ""
+    filter: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (self.name, self.argument, self.filter and f"/{self.filter}") if part)
+
+    @property
+    def place(self) -> tuple[str, str]:
+        """What makes two locations the same view, whatever is filtered in it."""
+        return self.name, self.argument
+
+
+@runtime_checkable
+class Navigator(Protocol):
+    """What a widget may ask of the application without knowing it: open the view of a command."""
+
+    async def go(self, command: str) -> bool: ...
+
+
+class UnknownCommand(UsageError):
+    """No command has this name; carries the nearest one, if any is near."""
+
+    def __init__(self, name: str, nearest: str) -> None:
+        super().__init__(f"no command :{name}", f"did you mean :{nearest}?" if nearest else "? lists the commands")
+        self.name = name
+        self.nearest = nearest
+
+
+class MissingArgument(UsageError):
+    """The command needs to know which one."""
+
+    def __init__(self, route: Route) -> None:
+        super().__init__(f":{route.name} needs {route.argument}", "Tab completes it")
+        self.route = route
+
+
+def find_route(name: str, routes: Sequence[Route] = ROUTES) -> Route:
+    """The route called *name*: its name, an alias, or the only name that starts so.
+
+    Raises:
+        UnknownCommand: there is none, or several start so.
+    """
+    folded = name.casefold()
+    for route in routes:
+        if folded == route.name or folded in route.aliases:
+            return route
+    starting = [route for route in routes if folded and route.name.startswith(folded)]
+    if len(starting) == 1:
+        return starting[0]
+    names = [each for route in routes for each in (route.name, *route.aliases) if len(each) > 1]
+    near = [route.name for route in starting] or get_close_matches(folded, names, n=1, cutoff=0.4)
+    raise UnknownCommand(name, near[0] if near else "")
+
+
+def parse(command: str, routes: Sequence[Route] = ROUTES) -> tuple[Route, Location]:
+    """The route and location that *command* (with or without its colon) names.
+
+    Raises:
+        UnknownCommand: nothing is called so.
+        MissingArgument: the route needs an argument.
+    """
+    text = command.strip().removeprefix(":").strip()
+    name, _, rest = text.partition(" ")
+    route = find_route(name, routes)
+    argument, slash, sought = f" {rest.strip()}".partition(" /")
+    location = Location(route.name, argument.strip(), sought.strip() if slash else "")
+    if route.required and not location.argument:
+        raise MissingArgument(route)
+    return route, location
+
+
+def complete(text: str, names: Callable[[str], Sequence[str]], routes: Sequence[Route] = ROUTES) -> list[str]:
+    """The commands that *text* can become: names of routes, or after a space the names that the route can be given.
+
+    *names* answers with everything that a route's argument can be, by the route's name.
+    """
+    name, space, rest = text.lstrip(": ").partition(" ")
+    if not space:
+        return sorted({route.name for route in routes if route.name.startswith(name.casefold())})
+    try:
+        route = find_route(name, routes)
+    except UnknownCommand:
+        return []
+    if not route.argument:
+        return []
+    sought = rest.strip().casefold()
+    known = list(names(route.name))
+    first = [each for each in known if each.casefold().startswith(sought)]
+    return [f"{route.name} {each}" for each in first or (each for each in known if sought in each.casefold())]
+
+
+def load_screen(route: Route) -> Callable[..., Any]:
+    """Import the screen class of *route*."""
+    module, _, name = route.screen.partition(":")
+    screen: Callable[..., Any] = getattr(import_module(module), name)
+    return screen
+
+
+class History:
+    """Which views were open, for `[`, `]` and `-`. The open views themselves are Textual's screen stack."""
+
+    def __init__(self) -> None:
+        self.trail: list[Location] = []
+        """From the first view to the one on the screen: the crumbs."""
+        self._ahead: list[Location] = []
+        self._last: Location | None = None
+
+    @property
+    def current(self) -> Location | None:
+        """The view on the screen."""
+        return self.trail[-1] if self.trail else None
+
+    def depth_of(self, location: Location) -> int | None:
+        """The position of this view in the trail, if it is open."""
+        return next((i for i, each in enumerate(self.trail) if each.place == location.place), None)
+
+    def open(self, location: Location, *, forward: bool = False) -> None:
+        """A new view was opened on top; what was ahead is forgotten unless *forward* came from there."""
+        self._last = self.current
+        self.trail.append(location)
+        if not forward:
+            self._ahead.clear()
+
+    def cut(self, depth: int) -> None:
+        """Everything above the view at *depth* was closed."""
+        if depth < len(self.trail) - 1:
+            self._last = self.current
+            self._ahead.extend(reversed(self.trail[depth + 1 :]))
+            del self.trail[depth + 1 :]
+
+    def take_ahead(self) -> Location | None:
+        """The view that `]` opens."""
+        return self._ahead.pop() if self._ahead else None
+
+    def last(self) -> Location | None:
+        """The view that was open before this one."""
+        return self._last

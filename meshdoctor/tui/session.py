@@ -1,0 +1,35 @@
+"""What the shell asks of the thing that is looked at; whatever else a session holds is between it and the screens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from rich.text import Text
+
+
+class Session(Protocol):
+    """An opened source. All texts are for people and hold no control characters."""
+
+    @property
+    def title(self) -> str:
+        """What is looked at: a cluster context or the name of a recording."""
+
+    @property
+    def source(self) -> str:
+        """What kind of source it is, in a word or two: "recording", "live"."""
+
+    @property
+    def captured(self) -> str:
+        """When the facts were read, as text with its zone; empty while nothing was read."""
+
+    @property
+    def counts(self) -> Sequence[Text]:
+        """The counts of the second header line ("NACK 1", styled "state.nack"), worst first; empty when unknown."""
+
+    @property
+    def home(self) -> str:
+        """The command of the first view ("mesh")."""
+
+    def names(self, route: str) -> Sequence[str]:
+        """What the argument of the route can be, for completion after `:proxy `."""
