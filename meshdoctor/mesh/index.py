@@ -1,0 +1,272 @@
+"""The facts of a snapshot, indexed: which pod has this address, which workload owns it, which Service that host is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import NamedTuple, TypeVar, cast
+
+from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model import wants as ask
+from meshdoctor.model.accesslog import ParsedLog
+from meshdoctor.model.applog import AppLog
+from meshdoctor.model.envoy.config_dump import ConfigDump
+from meshdoctor.model.envoy.endpoint import ClusterStatus
+from meshdoctor.model.istiod import MeshConfig, SyncRecord
+from meshdoctor.model.moment import unix
+from meshdoctor.model.snapshot import Fact, Missing, PodRef, Snapshot
+
+O = TypeVar("O", bound=k8s.Object)  # noqa: E741 - O for object, as K and V for a map
+
+PROXY_CONTAINER = "istio-proxy"
+# NAME-<pod template hash>-<5 random characters> of a Deployment's pod; Kubernetes uses these letters only
+# (k8s.io/apimachinery/pkg/util/rand), so that a name that merely ends in two words does not match.
+_DEPLOYMENT_POD = re.compile(r"^(?P<name>.+)-[bcdfghjklmnpqrstvwxz2456789]{1,10}-[bcdfghjklmnpqrstvwxz2456789]{5}$")
+_HASH_LABEL = "pod-template-hash"
+
+
+class Workload(NamedTuple):
+    """What owns a pod: `str()` is `namespace/name`, as a question names it."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class MeshIndex:
+    """Indexes over one snapshot; each is built the first time that it is asked for."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+
+    def objects(self, kind: str, struct: type[O]) -> tuple[O, ...]:
+        """All objects of a kind; empty when they could not be read (ask `known` whether that is so)."""
+        return cast("tuple[O, ...]", self.snapshot.value(ask.Objects(kind)) or ())
+
+    def known(self, kind: str) -> bool:
+        """Whether the objects of a kind were read at all."""
+        return not isinstance(self.snapshot.get(ask.Objects(kind)), Missing)
+
+    def file(self, kind: str) -> str:
+        """The file that the objects of a kind come from."""
+        found = self.snapshot.get(ask.Objects(kind))
+        return found.file if isinstance(found, Missing) else found.origin.file
+
+    @cached_property
+    def inventory(self) -> ask.Inventory:
+        return self.snapshot.value(ask.Contents()) or ask.Inventory()
+
+    @cached_property
+    def mesh_config(self) -> MeshConfig:
+        return self.snapshot.value(ask.Mesh()) or MeshConfig()
+
+    # -- pods and workloads
+
+    @cached_property
+    def pods(self) -> Mapping[PodRef, k8s.Pod]:
+        return {PodRef(pod.namespace, pod.name): pod for pod in self.objects("Pod", k8s.Pod)}
+
+    @cached_property
+    def _pods_by_ip(self) -> Mapping[str, k8s.Pod]:
+        found: dict[str, k8s.Pod] = {}
+        for pod in self.pods.values():
+            if pod.spec.host_network:
+                continue  # its address is the node's, and so no sign of the pod
+            for address in (pod.status.pod_ip, *(entry.ip for entry in pod.status.pod_ips)):
+                # A finished pod keeps its address in its status, and the address may have a new owner.
+                if address and (address not in found or pod.status.phase == "Running"):
+                    found[address] = pod
+        return found
+
+    def pod_by_ip(self, address: str) -> k8s.Pod | None:
+        return self._pods_by_ip.get(address)
+
+    @cached_property
+    def _replica_sets(self) -> Mapping[PodRef, k8s.Workload]:
+        return {PodRef(rs.namespace, rs.name): rs for rs in self.objects("ReplicaSet", k8s.Workload)}
+
+    def workload(self, ref: PodRef) -> Workload:
+        """The workload that owns a pod, also of one that exists no more (by its name then)."""
+        pod = self.pods.get(ref)
+        owner = next((entry for entry in pod.metadata.owner_references if entry.controller), None) if pod else None
+        if owner is None:
+            return self._workload_by_name(ref)
+        if owner.kind == "ReplicaSet":
+            parent = self._replica_sets.get(PodRef(ref.namespace, owner.name))
+            above = (
+                next((entry for entry in parent.metadata.owner_references if entry.controller), None)
+                if parent
+                else None
+            )
+            if above:
+                return Workload(above.kind, ref.namespace, above.name)
+            template_hash = pod.metadata.labels.get(_HASH_LABEL, "") if pod else ""
+            if template_hash and owner.name.endswith(f"-{template_hash}"):
+                return Workload("Deployment", ref.namespace, owner.name.removesuffix(f"-{template_hash}"))
+        return Workload(owner.kind, ref.namespace, owner.name)
+
+    def _workload_by_name(self, ref: PodRef) -> Workload:
+        stem = ref.name.rpartition("-")[0]
+        replica_set = self._replica_sets.get(PodRef(ref.namespace, stem))
+        if replica_set:
+            owner = next((entry for entry in replica_set.metadata.owner_references if entry.controller), None)
+            return (
+                Workload(owner.kind, ref.namespace, owner.name)
+                if owner
+                else Workload("ReplicaSet", ref.namespace, stem)
+            )
+        match = _DEPLOYMENT_POD.match(ref.name)
+        return (
+            Workload("Deployment", ref.namespace, match["name"]) if match else Workload("Pod", ref.namespace, ref.name)
+        )
+
+    @cached_property
+    def workloads(self) -> Mapping[Workload, tuple[PodRef, ...]]:
+        """Every workload with the pods that exist or that anything was recorded of."""
+        found: dict[Workload, list[PodRef]] = {}
+        recorded = (*self.inventory.proxies, *(log.pod for log in self.inventory.logs))
+        for ref in dict.fromkeys((*self.pods, *recorded)):
+            found.setdefault(self.workload(ref), []).append(ref)
+        return {workload: tuple(refs) for workload, refs in found.items()}
+
+    def template(self, workload: Workload) -> k8s.Workload | None:
+        """The Deployment, StatefulSet, DaemonSet or ReplicaSet object itself."""
+        return (
+            next(
+                (
+                    found
+                    for found in self.objects(workload.kind, k8s.Workload)
+                    if found.namespace == workload.namespace and found.name == workload.name
+                ),
+                None,
+            )
+            if workload.kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
+            else None
+        )
+
+    # -- services
+
+    @cached_property
+    def services(self) -> Mapping[tuple[str, str], k8s.Service]:
+        return {(service.namespace, service.name): service for service in self.objects("Service", k8s.Service)}
+
+    @cached_property
+    def _services_by_ip(self) -> Mapping[str, k8s.Service]:
+        return {
+            address: service
+            for service in self.services.values()
+            for address in (service.spec.cluster_ip, *service.spec.cluster_ips)
+            if address and address != "None"
+        }
+
+    def service_by_ip(self, address: str) -> k8s.Service | None:
+        return self._services_by_ip.get(address)
+
+    def service_by_host(self, host: str, namespace: str = "") -> k8s.Service | None:
+        """The Service of a name as a client in *namespace* writes it (`cart`, `cart.shop`, `cart.shop.svc…`)."""
+        name, _, rest = host.rstrip(".").partition(".")
+        where, _, suffix = rest.partition(".")
+        if not rest:
+            return self.services.get((namespace, name))
+        if suffix and not (suffix == "svc" or suffix.startswith("svc.")):
+            return None
+        return self.services.get((where, name))
+
+    @cached_property
+    def _slices(self) -> Mapping[tuple[str, str], tuple[k8s.EndpointSlice, ...]]:
+        found: dict[tuple[str, str], list[k8s.EndpointSlice]] = {}
+        for entry in self.objects("EndpointSlice", k8s.EndpointSlice):
+            name = entry.metadata.labels.get("kubernetes.io/service-name", "")
+            found.setdefault((entry.namespace, name), []).append(entry)
+        return {key: tuple(slices) for key, slices in found.items()}
+
+    def slices(self, service: k8s.Service) -> tuple[k8s.EndpointSlice, ...]:
+        return self._slices.get((service.namespace, service.name), ())
+
+    def selected_pods(self, service: k8s.Service) -> tuple[k8s.Pod, ...]:
+        """The pods that the Service's selector matches, ready or not."""
+        selector = service.spec.selector
+        if not selector:
+            return ()
+        return tuple(
+            pod
+            for pod in self.pods.values()
+            if pod.namespace == service.namespace and selector.items() <= pod.metadata.labels.items()
+        )
+
+    # -- proxies
+
+    def config(self, pod: PodRef) -> ConfigDump | None:
+        return self.snapshot.value(ask.ProxyConfig(pod))
+
+    def cluster_status(self, pod: PodRef, name: str) -> ClusterStatus | None:
+        """Envoy's live view of one cluster of a proxy."""
+        return self._cluster_statuses(pod).get(name)
+
+    def _cluster_statuses(self, pod: PodRef) -> Mapping[str, ClusterStatus]:
+        if pod not in self._statuses:
+            found = self.snapshot.value(ask.ProxyClusters(pod))
+            self._statuses[pod] = {status.name: status for status in found.cluster_statuses} if found else {}
+        return self._statuses[pod]
+
+    @cached_property
+    def _statuses(self) -> dict[PodRef, Mapping[str, ClusterStatus]]:
+        return {}
+
+    @cached_property
+    def sync_records(self) -> Mapping[PodRef, tuple[SyncRecord, ...]]:
+        """What the istiods say of each connected proxy, from every istiod that was read."""
+        found: dict[PodRef, list[SyncRecord]] = {}
+        for istiod in self.inventory.istiods:
+            for record in self.snapshot.value(ask.SyncStatus(istiod)) or ():
+                found.setdefault(PodRef(record.namespace, record.pod), []).append(record)
+        return {pod: tuple(records) for pod, records in found.items()}
+
+    def access_logs(self, pod: PodRef) -> Iterable[tuple[ask.LogRef, Fact[ParsedLog]]]:
+        """The proxy's access logs that were read, the one before a restart first."""
+        for log in sorted(self._logs.get(pod, ()), key=lambda entry: not entry.previous):
+            found = self.snapshot.get(ask.AccessLog(log))
+            if log.container == PROXY_CONTAINER and not isinstance(found, Missing):
+                yield log, found
+
+    def app_logs(self, pod: PodRef) -> Iterable[tuple[ask.LogRef, Fact[AppLog]]]:
+        for log in sorted(self._logs.get(pod, ()), key=lambda entry: not entry.previous):
+            found = self.snapshot.get(ask.ApplicationLog(log))
+            if log.container != PROXY_CONTAINER and not isinstance(found, Missing):
+                yield log, found
+
+    @cached_property
+    def _logs(self) -> Mapping[PodRef, tuple[ask.LogRef, ...]]:
+        found: dict[PodRef, list[ask.LogRef]] = {}
+        for log in self.inventory.logs:
+            found.setdefault(log.pod, []).append(log)
+        return {pod: tuple(logs) for pod, logs in found.items()}
+
+    # -- events
+
+    @cached_property
+    def _events(self) -> Mapping[tuple[str, str, str], tuple[k8s.Event, ...]]:
+        found: dict[tuple[str, str, str], list[k8s.Event]] = {}
+        for event in self.objects("Event", k8s.Event):
+            about = event.involved_object
+            found.setdefault((about.kind, about.namespace, about.name), []).append(event)
+        return {
+            about: tuple(sorted(events, key=lambda event: unix(event.last) or 0.0)) for about, events in found.items()
+        }
+
+    def events(self, kind: str, namespace: str, name: str) -> tuple[k8s.Event, ...]:
+        """Events about one object, oldest first."""
+        return self._events.get((kind, namespace, name), ())
+
+
+def has_sidecar(pod: k8s.Pod) -> bool:
+    """Whether a pod has a proxy container, classic or native (an init container that restarts always)."""
+    return any(container.name == PROXY_CONTAINER for container in (*pod.spec.containers, *pod.spec.init_containers))
+
+
+def is_ready(pod: k8s.Pod) -> bool:
+    return any(condition.type == "Ready" and condition.status == "True" for condition in pod.status.conditions)

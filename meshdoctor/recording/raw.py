@@ -1,0 +1,98 @@
+"""The raw layout of a recording: its manifest, its moments, and which file answers which question."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from meshdoctor.errors import RecordingError, UsageError
+from meshdoctor.model.decode import UnreadableError, decode_json
+from meshdoctor.recording.archive import Files, read_files
+
+FORMAT = "meshdoctor-raw"
+MAJOR = 1
+_ROOMS = ("kube/", "istiod/", "envoy/", "ztunnel/", "logs/", "snapshots/")
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    """`manifest.json`: times in Unix seconds; *errors* say which file could not be read, and why."""
+
+    format: str = f"{FORMAT}/{MAJOR}"
+    started_at: float | None = None
+    finished_at: float | None = None
+    note: str = ""
+    errors: list[dict[str, Any]] = []
+
+
+class RawRecording(msgspec.Struct, frozen=True):
+    """One moment of a recording: its *files* by path, its *manifest*, and the names of all *moments* (oldest first)."""
+
+    path: Path
+    files: Files
+    manifest: Manifest
+    moments: tuple[str, ...] = ()
+
+    def error(self, file: str) -> str:
+        """Why *file* could not be recorded, in the recorder's words; "" when it says nothing of it."""
+        return next((str(entry.get("error", "")) for entry in self.manifest.errors if entry.get("file") == file), "")
+
+
+def open_recording(path: Path, at: str | None = None) -> RawRecording:
+    """The recording at *path*, at its last moment or the last one not after *at* (RFC 3339).
+
+    Raises `RecordingError` when the file is no recording, is cut short or hostile, or has a newer major format, and
+    `UsageError` when *at* is before its first moment.
+    """
+    files = _below_root(read_files(path))
+    if not any(name.startswith(_ROOMS) for name in files):
+        raise RecordingError(f"{path}: not a recording", "it holds no kube/, envoy/, istiod/ or logs/ folder")
+    manifest = _manifest(files, path)
+    moments = tuple(sorted({name.split("/")[1] for name in files if name.startswith("snapshots/")}))
+    if not moments:
+        return RawRecording(path, files, manifest)
+    chosen = _moment(moments, at)
+    prefix = f"snapshots/{chosen}/"
+    inner = {name.removeprefix(prefix): read for name, read in files.items() if name.startswith(prefix)}
+    return RawRecording(path, inner, _manifest(inner, path), moments)
+
+
+def _moment(moments: tuple[str, ...], at: str | None) -> str:
+    if at is None:
+        return moments[-1]
+    before = [moment for moment in moments if moment <= at]
+    if not before:
+        raise UsageError(f"the recording begins at {moments[0]}", "choose a later --at")
+    return before[-1]
+
+
+def _below_root(files: Files) -> Files:
+    """The files below the one folder that an archive was packed with, if there is one."""
+    tops = {name.partition("/")[0] for name in files}
+    while len(tops) == 1 and not any(f"{top}/" in _ROOMS for top in tops):
+        (top,) = tops
+        if any("/" not in name for name in files):
+            break
+        files = {name.removeprefix(f"{top}/"): read for name, read in files.items()}
+        tops = {name.partition("/")[0] for name in files}
+    return files
+
+
+def _manifest(files: Files, path: Path) -> Manifest:
+    if "manifest.json" not in files:
+        return Manifest()
+    try:
+        manifest = decode_json(files["manifest.json"](), Manifest)
+    except UnreadableError:
+        # Everything else can still be read; only what the recorder said about itself is lost.
+        return Manifest(note="its manifest.json cannot be read")
+    match = re.fullmatch(rf"{FORMAT}/(\d+)(?:\.\d+)?", manifest.format)
+    if not match:
+        raise RecordingError(f"{path}: format {manifest.format!r} is not known", f"expected {FORMAT}/{MAJOR}")
+    if int(match[1]) > MAJOR:
+        raise RecordingError(
+            f"{path}: recorded by a newer MeshDoctor (format {match[1]})", "upgrade meshdoctor to open it"
+        )
+    return manifest

@@ -1,0 +1,187 @@
+"""A recording as a source: each want is one or two of its files, decoded when asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from meshdoctor.model import wants as ask
+from meshdoctor.model.accesslog import parse_access_log
+from meshdoctor.model.accesslog_format import LogFormat, compile_format
+from meshdoctor.model.applog import parse_app_log
+from meshdoctor.model.decode import UnreadableError, decode_json, decode_raw
+from meshdoctor.model.envoy.admin import (
+    Certificates,
+    InitDump,
+    ListenerStatuses,
+    ServerInfo,
+    parse_prometheus,
+)
+from meshdoctor.model.envoy.config_dump import decode_config_dump
+from meshdoctor.model.envoy.endpoint import ClusterStatuses
+from meshdoctor.model.istiod import MeshConfig, RegistryService, SyncRecord
+from meshdoctor.model.kinds import BY_NAME, KINDS, Kind
+from meshdoctor.model.kubernetes import Object
+from meshdoctor.model.snapshot import Fact, Missing, Origin, PodRef, Snapshot, SourceInfo, Want
+from meshdoctor.model.text import visible
+from meshdoctor.recording.raw import RawRecording, open_recording
+
+_ENVOY = "envoy/{0.namespace}/{0.name}/{1}"
+_JSON_FILES: dict[type[Want[Any]], tuple[str, Any]] = {
+    ask.ProxyClusters: ("clusters.json", ClusterStatuses),
+    ask.ProxyCertificates: ("certs.json", Certificates),
+    ask.ProxyListeners: ("listeners.json", ListenerStatuses),
+    ask.ProxyServerInfo: ("server_info.json", ServerInfo),
+    ask.ProxyInitDump: ("init_dump.json", InitDump),
+}
+
+
+class _ObjectList(msgspec.Struct, frozen=True):
+    items: list[msgspec.Raw] | None = None
+
+
+class RecordingSource:
+    """The facts of one moment of a recording."""
+
+    def __init__(self, recording: RawRecording) -> None:
+        self._recording = recording
+        manifest = recording.manifest
+        self.info = SourceInfo(
+            kind="recording",
+            name=str(recording.path),
+            started_at=manifest.started_at,
+            finished_at=manifest.finished_at,
+            note=manifest.note,
+            moments=recording.moments,
+        )
+
+    @classmethod
+    def open(cls, path: Path, at: str | None = None) -> RecordingSource:
+        """The recording at *path*; raises what `open_recording` raises."""
+        return cls(open_recording(path, at))
+
+    def read(self, wants: Iterable[Want[Any]], known: Snapshot | None = None) -> Snapshot:
+        snapshot = known or Snapshot(self.info, {})
+        return snapshot.updated({want: self._answer(want) for want in snapshot.lacks(wants)})
+
+    def _answer(self, want: Want[Any]) -> Fact[Any] | Missing:
+        match want:
+            case ask.Contents():
+                return Fact(self._inventory, Origin("manifest.json", self.info.finished_at))
+            case ask.Objects(kind=kind):
+                return self._objects(BY_NAME[kind])
+            case ask.ProxyConfig(pod=pod):
+                return self._config_dump(pod)
+            case ask.ProxyReady(pod=pod):
+                return self._decode(
+                    _ENVOY.format(pod, "ready.txt"), lambda body: visible(body.decode(errors="replace")).strip()
+                )
+            case ask.ProxyMetrics(pod=pod):
+                return self._decode(
+                    _ENVOY.format(pod, "stats.prom"),
+                    lambda body: parse_prometheus(visible(body.decode(errors="replace"))),
+                )
+            case ask.SyncStatus(istiod=istiod):
+                return self._json(
+                    f"istiod/{istiod}/syncz.json", list[SyncRecord] | None, lambda found: tuple(found or ())
+                )
+            case ask.Registry(istiod=istiod):
+                return self._json(
+                    f"istiod/{istiod}/registryz.json", list[RegistryService] | None, lambda found: tuple(found or ())
+                )
+            case ask.Mesh():
+                return self._mesh
+            case ask.ZtunnelConfig(pod=pod):
+                return self._json(f"ztunnel/{pod.namespace}/{pod.name}/config_dump.json", dict[str, object])
+            case ask.AccessLog(log=log):
+                return self._decode(_log_file(log), lambda body: parse_access_log(body, self._formats))
+            case ask.ApplicationLog(log=log):
+                return self._decode(_log_file(log), parse_app_log)
+            case ask.LogText(log=log):
+                return self._decode(_log_file(log), lambda body: visible(body.decode(errors="replace")))
+        name, kind = _JSON_FILES[type(want)]
+        return self._json(_ENVOY.format(want.pod, name), kind)  # type: ignore[attr-defined]
+
+    @cached_property
+    def _inventory(self) -> ask.Inventory:
+        proxies: dict[PodRef, None] = {}
+        ztunnels: dict[PodRef, None] = {}
+        istiods: dict[str, None] = {}
+        logs: dict[ask.LogRef, None] = {}
+        for file in sorted(self._recording.files):
+            parts = file.split("/")
+            if parts[0] == "envoy" and len(parts) == 4:
+                proxies[PodRef(parts[1], parts[2])] = None
+            elif parts[0] == "ztunnel" and len(parts) == 4:
+                ztunnels[PodRef(parts[1], parts[2])] = None
+            elif parts[0] == "istiod" and len(parts) == 3:
+                istiods[parts[1]] = None
+            elif parts[0] == "logs" and len(parts) == 4:
+                container, _, ending = parts[3].partition(".log")
+                logs[ask.LogRef(PodRef(parts[1], parts[2]), container, ending == ".previous")] = None
+        kinds = tuple(kind.name for kind in KINDS if self._kind_files(kind))
+        return ask.Inventory(tuple(proxies), tuple(ztunnels), tuple(istiods), tuple(logs), kinds)
+
+    def _kind_files(self, kind: Kind) -> list[str]:
+        start, end = f"kube/{kind.group or 'core'}/", f"/{kind.resource}.json"
+        return [file for file in self._recording.files if file.startswith(start) and file.endswith(end)]
+
+    def _objects(self, kind: Kind) -> Fact[tuple[Object, ...]] | Missing:
+        files = self._kind_files(kind)
+        if not files:
+            return self._missing(f"kube/{kind.group or 'core'}/{kind.version}/{kind.resource}.json")
+        problems: list[str] = []
+
+        def items(body: bytes) -> tuple[Object, ...]:
+            found = []
+            for number, raw in enumerate(decode_json(body, _ObjectList).items or ()):
+                try:
+                    found.append(decode_raw(raw, kind.struct))
+                except UnreadableError as error:
+                    problems.append(f"item {number}: {error}")
+            return tuple(found)
+
+        fact = self._decode(files[0], items)
+        return fact if isinstance(fact, Missing) else fact._replace(problems=tuple(problems))
+
+    def _config_dump(self, pod: PodRef) -> Fact[Any] | Missing:
+        return self._decode(_ENVOY.format(pod, "config_dump.json"), decode_config_dump)
+
+    @cached_property
+    def _mesh(self) -> Fact[MeshConfig] | Missing:
+        files = sorted(
+            file for file in self._recording.files if file.startswith("istiod/") and file.endswith("/mesh.json")
+        )
+        return self._json(files[0] if files else "istiod/…/mesh.json", MeshConfig)
+
+    @cached_property
+    def _formats(self) -> tuple[LogFormat, ...]:
+        mesh = self._mesh
+        custom = "" if isinstance(mesh, Missing) else mesh.value.access_log_format
+        return (compile_format(custom),) if custom else ()
+
+    def _json(self, file: str, kind: Any, shape: Callable[[Any], Any] = lambda found: found) -> Fact[Any] | Missing:
+        return self._decode(file, lambda body: shape(decode_json(body, kind)))
+
+    def _decode(self, file: str, decode: Callable[[bytes], Any]) -> Fact[Any] | Missing:
+        body = self._recording.files.get(file)
+        if body is None:
+            return self._missing(file)
+        try:
+            return Fact(decode(body()), Origin(file, self.info.finished_at))
+        except UnreadableError as error:
+            return Missing("unreadable", str(error), file)
+        except OSError as error:
+            return Missing("unreadable", error.strerror or "the file cannot be read", file)
+
+    def _missing(self, file: str) -> Missing:
+        error = self._recording.error(file)
+        return Missing("failed", visible(error), file) if error else Missing("not recorded", "", file)
+
+
+def _log_file(log: ask.LogRef) -> str:
+    return f"logs/{log.pod.namespace}/{log.pod.name}/{log.container}.log{'.previous' if log.previous else ''}"
