@@ -1,0 +1,204 @@
+"""Credentials over time: cached, renewed, read again, and never shown."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from meshdoctor.errors import MeshDoctorError
+from meshdoctor.kube.connection import Connection
+from meshdoctor.kube.errors import CredentialError
+from meshdoctor.kube.target import ClusterFlags, Target, resolve_target
+from tests.kube import auth_cases
+from tests.kube.auth_cases import Scene
+from tests.kube.wire import Wire, running_wire
+from tests.live.certificates import authority
+
+
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    """Fresh servers."""
+    with running_wire() as running:
+        yield running
+
+
+@pytest.fixture
+def scene(wire: Wire, tmp_path: Path) -> Scene:
+    """An empty case."""
+    made = Scene(tmp_path, wire)
+    made.environment["KUBECONFIG"] = str(tmp_path / "config")
+    return made
+
+
+def target_of(scene: Scene) -> Target:
+    scene.write()
+    return resolve_target(ClusterFlags(), scene.environment)
+
+
+def counting_plugin(scene: Scene, *, lives: str = "null") -> dict[str, object]:
+    """A plugin whose n-th run gives the token `token-n`, expiring at the JSON value *lives*."""
+    answer = (
+        '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential",'
+        f'"status":{{"token":"token-\'$n\'","expirationTimestamp":{lives}}}}}'
+    )
+    script = f"#!/bin/sh\ncd {scene.folder}\necho x >> runs\nn=$(wc -l < runs)\necho '{answer}'\n"
+    path = Path(scene.file("bin/plugin", script.encode()))
+    path.chmod(0o755)
+    return scene.plugin(command=str(path), name="bin/unused")
+
+
+def authorizations(wire: Wire) -> list[str]:
+    return [request["authorization"] for request in wire.seen.take()[0]]
+
+
+async def test_fifty_requests_run_the_plugin_once(scene: Scene) -> None:
+    scene.user = {"exec": counting_plugin(scene)}
+    target = target_of(scene)
+    async with Connection(target, environment=scene.environment) as connection:
+        answers = await asyncio.gather(*(connection.reads.get("/version") for _ in range(50)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert authorizations(scene.wire) == ["Bearer token-1"] * 50
+
+
+async def test_a_refused_token_is_renewed_once(scene: Scene) -> None:
+    scene.user = {"exec": counting_plugin(scene)}
+    scene.wire.refuse.add("Bearer token-1")
+    async with Connection(target_of(scene), environment=scene.environment) as connection:
+        answers = await asyncio.gather(*(connection.reads.get("/version") for _ in range(8)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert set(authorizations(scene.wire)) == {"Bearer token-1", "Bearer token-2"}
+    assert (scene.folder / "runs").read_text().count("x") == 2
+
+
+async def test_a_token_that_stays_refused_is_not_tried_for_ever(scene: Scene) -> None:
+    scene.user = {"exec": counting_plugin(scene)}
+    scene.wire.refuse |= {"Bearer token-1", "Bearer token-2"}
+    async with Connection(target_of(scene), environment=scene.environment) as connection:
+        assert (await connection.reads.get("/version")).status_code == 401
+    assert authorizations(scene.wire) == ["Bearer token-1", "Bearer token-2"]
+
+
+async def test_an_expired_token_is_renewed_before_it_is_sent(scene: Scene) -> None:
+    scene.user = {"exec": counting_plugin(scene, lives='"2020-01-01T00:00:00Z"')}
+    async with Connection(target_of(scene), environment=scene.environment) as connection:
+        await connection.reads.get("/version")
+        await connection.reads.get("/version")
+    assert authorizations(scene.wire) == ["Bearer token-1", "Bearer token-2"]
+
+
+async def test_authenticate_again_runs_the_plugin(scene: Scene) -> None:
+    scene.user = {"exec": counting_plugin(scene, lives='"2120-01-01T00:00:00Z"')}
+    async with Connection(target_of(scene), environment=scene.environment) as connection:
+        await connection.reads.get("/version")
+        await connection.credentials.authenticate()
+        await connection.reads.get("/version")
+    assert authorizations(scene.wire) == ["Bearer token-1", "Bearer token-2"]
+
+
+async def test_a_rotated_token_file_is_read_again_after_401(scene: Scene) -> None:
+    path = Path(scene.file("token", b"old\n"))
+    scene.user = {"tokenFile": str(path)}
+    async with Connection(target_of(scene), environment=scene.environment) as connection:
+        await connection.reads.get("/version")
+        path.write_text("new\n")
+        scene.wire.refuse.add("Bearer old")
+        assert (await connection.reads.get("/version")).status_code == 200
+    assert authorizations(scene.wire) == ["Bearer old", "Bearer old", "Bearer new"]
+
+
+async def test_a_certificate_of_the_plugin_reaches_new_connections(scene: Scene) -> None:
+    auth_cases.plugin_gives_certificate(scene)
+    async with Connection(target_of(scene), environment=scene.environment) as connection:
+        await connection.reads.get("/version")
+        first = authority().issue("heidi")
+        scene.plugin(answer={"clientCertificateData": first.certificate.decode(), "clientKeyData": first.key.decode()})
+        await connection.credentials.authenticate()
+        await connection.reads.get("/version")
+    requests, _ = scene.wire.seen.take()
+    assert [request["certificate"] for request in requests] == ["grace", "heidi"]
+
+
+async def test_a_slow_plugin_is_stopped(scene: Scene) -> None:
+    path = Path(scene.file("bin/slow", b"#!/bin/sh\nexec sleep 600\n"))
+    path.chmod(0o755)
+    scene.user = {"exec": scene.plugin(command=str(path))}
+    target = target_of(scene)
+    async with Connection(target, environment=scene.environment) as connection:
+        connection.credentials._timeout = 0.2
+        with pytest.raises(CredentialError, match=r"did not answer in 0\.2 s: run `kubectl get ns`"):
+            await connection.reads.get("/version")
+    assert scene.wire.seen.take()[0] == []
+
+
+@pytest.mark.parametrize(
+    ("said", "complaint"),
+    [
+        ("not json secret-token", "printed no ExecCredential"),
+        (json.dumps({"kind": "ExecCredential", "status": {"token": "secret-token"}}), "answered"),
+        (
+            json.dumps({"kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1", "status": {}}),
+            "gave neither a token nor",
+        ),
+    ],
+)
+async def test_a_broken_answer_is_one_line_without_its_secrets(scene: Scene, said: str, complaint: str) -> None:
+    path = Path(scene.file("bin/odd", f"#!/bin/sh\ncat <<'E'\n{said}\nE\n".encode()))
+    path.chmod(0o755)
+    scene.user = {"exec": scene.plugin(command=str(path))}
+    async with Connection(target_of(scene), environment=scene.environment) as connection:
+        with pytest.raises(CredentialError, match=complaint) as caught:
+            await connection.reads.get("/version")
+    assert "secret-token" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_in_a_pod_the_service_account_is_used(scene: Scene) -> None:
+    for name, body in (("token", b"sa-token"), ("ca.crt", b"pem"), ("namespace", b"mesh\n")):
+        scene.file(f"sa/{name}", body)
+    environment = {"HOME": str(scene.folder), "KUBERNETES_SERVICE_HOST": "fd00::1", "KUBERNETES_SERVICE_PORT": "443"}
+    target = resolve_target(ClusterFlags(), environment, service_account=str(scene.folder / "sa"))
+    assert target.server == "https://[fd00::1]:443"
+    assert target.namespace == "mesh"
+    assert target.user.token_file == str(scene.folder / "sa" / "token")
+    assert target.origin == "in-cluster"
+
+
+def test_a_kubeconfig_wins_over_the_service_account(scene: Scene) -> None:
+    scene.file("sa/token", b"sa-token")
+    scene.user = {"token": "mine"}
+    scene.write()
+    environment = scene.environment | {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+    target = resolve_target(ClusterFlags(), environment, service_account=str(scene.folder / "sa"))
+    assert target.user.token == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("clusters: [", "is not YAML"),
+        ("users: {a: b}", "is malformed"),
+        ("users: [{name: x, user: {token: 12}}]", "is malformed"),
+        ("current-context: gone\nclusters: [{name: c}]", "context 'gone' does not exist"),
+        ("contexts: [{name: a, context: {cluster: c}}]", "no current-context: choose one with --context: a"),
+        ("current-context: a\ncontexts: [{name: a, context: {cluster: c}}]", "cluster 'c' does not exist"),
+    ],
+)
+def test_a_bad_kubeconfig_is_one_line(scene: Scene, text: str, complaint: str) -> None:
+    scene.file("config", text.encode())
+    with pytest.raises(MeshDoctorError, match=complaint) as caught:
+        resolve_target(ClusterFlags(), scene.environment)
+    assert "\n" not in str(caught.value)
+
+
+def test_without_any_kubeconfig_the_next_step_is_told(tmp_path: Path) -> None:
+    with pytest.raises(MeshDoctorError, match="set KUBECONFIG or give --kubeconfig FILE"):
+        resolve_target(ClusterFlags(), {"HOME": str(tmp_path)})
+
+
+def test_a_user_never_shows_its_secrets(scene: Scene) -> None:
+    scene.user = {"token": "secret-token", "password": ""}
+    assert "secret-token" not in repr(target_of(scene))
