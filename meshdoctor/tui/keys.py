@@ -76,12 +76,14 @@ KEYS: tuple[Key, ...] = (
     Key("page_up", ("ctrl+b", "pageup"), "page(-1)", "text"),
     Key("top", ("g", "home"), "top", "text"),
     Key("bottom", ("G", "end"), "bottom", "text"),
+    Key("find_next", ("n",), "find(1)", "text"),
+    Key("find_previous", ("N",), "find(-1)", "text"),
     Key("accept", ("enter",), "accept", "prompt", footer=10),
-    Key("complete", ("tab",), "complete", "prompt", footer=20),
-    Key("recall", ("up",), "recall", "prompt"),
     Key("cancel", ("escape", "ctrl+c"), "cancel", "prompt", footer=30),
+    Key("complete", ("tab",), "complete", "command", footer=20),
+    Key("recall", ("up",), "recall", "command"),
 )
-"""Scopes: `app` everywhere; `table` on a LineTable; `text` on a text view; `prompt` while a line is typed."""
+"""Scopes: `app` everywhere; `table` on a LineTable; `text` on a text view; `prompt` while a line is typed, `command` when it is a command."""
 
 _DISPLAY = {
     "colon": ":",
@@ -101,7 +103,7 @@ _DISPLAY = {
 HANGUL_KEYS = dict(
     zip("ㅂㅈㄷㄱㅅㅛㅕㅑㅐㅔㅁㄴㅇㄹㅎㅗㅓㅏㅣㅋㅌㅊㅍㅠㅜㅡ", "qwertyuiopasdfghjklzxcvbnm", strict=True)
 ) | dict(zip("ㅃㅉㄸㄲㅆㅒㅖ", "QWERTOP", strict=True))
-"""The Latin key under each letter of the two-set Hangul keyboard: a command key must work with the Hangul input method on."""
+"""The Latin key under each letter of the two-set Hangul keyboard: command keys work with that input method on."""
 
 
 def display(key: str) -> str:
@@ -121,7 +123,7 @@ def bindings(*scopes: str) -> list[BindingType]:
 
 def prompt_action(key: str) -> str:
     """What *key* does while a line is typed; empty when it is text or editing."""
-    return next((row.action for row in KEYS if row.scope == "prompt" and key in row.keys), "")
+    return next((row.action for row in KEYS if row.scope in {"prompt", "command"} and key in row.keys), "")
 
 
 def footer(scopes: Sequence[str], words: Words) -> list[tuple[str, str]]:

@@ -59,9 +59,16 @@ class Location(msgspec.Struct, frozen=True):
 
 @runtime_checkable
 class Navigator(Protocol):
-    """What a widget may ask of the application without knowing it: open the view of a command."""
+    """What a widget may ask of the application without knowing it."""
 
-    async def go(self, command: str) -> bool: ...
+    async def go(self, command: str) -> bool:
+        """Open the view of a `:` command; False (and a line for the user) when there is none."""
+
+    def say(self, text: str) -> None:
+        """Show one line on the message row."""
+
+    def copy_text(self, text: str, what: str) -> None:
+        """Copy *text*, called *what*, and say where it went."""
 
 
 class UnknownCommand(UsageError):

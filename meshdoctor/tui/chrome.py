@@ -1,0 +1,66 @@
+"""The four lines around a view: context, crumbs, message (or prompt), keys. Each paints itself without a layout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.text import Text
+from textual.strip import Strip
+from textual.widget import Widget
+
+from meshdoctor.present.table import Cell, fit_cell, plain
+
+
+class ChromeLine(Widget):
+    """One line of text, with a left part and a right part. `write` shows in the frame of the key that caused it."""
+
+    DEFAULT_CSS = """
+    ChromeLine { height: 1; width: 1fr; background: $background; color: $foreground; }
+    ChromeLine.-context { background: $panel; text-style: bold; }
+    ChromeLine.-keys { background: $panel; }
+    """
+
+    def __init__(self, classes: str = "") -> None:
+        super().__init__(classes=classes)
+        self._left: Cell = ""
+        self._right: Cell = ""
+
+    def write(self, left: Cell, right: Cell = "") -> None:
+        """Show *left*, and *right* at the right edge; *left* is shortened first when both do not fit."""
+        if (left, right) != (self._left, self._right):
+            self._left, self._right = left, right
+            self.refresh()
+
+    @property
+    def text(self) -> str:
+        """What the line says, without its padding."""
+        return f"{plain(self._left)} {plain(self._right)}".strip()
+
+    def render_line(self, y: int) -> Strip:
+        """Paint the line."""
+        width = self.size.width
+        right = cell_len(plain(self._right))
+        room = max(0, width - right - (1 if right else 0))
+        segments: list[Segment] = []
+        base = self.rich_style
+        for cell in (fit_cell(self._left, room), " " if right else "", fit_cell(self._right, min(right, width))):
+            if isinstance(cell, str):
+                segments.append(Segment(cell, base))
+            else:
+                segments += Segment.apply_style(cell.render(self.app.console), base)
+        return Strip(Segment.simplify(segments)).adjust_cell_length(width, base)
+
+
+def key_line(pairs: Sequence[tuple[str, str]], width: int) -> Text:
+    """The key line, `<:>cmd <?>help`, as many of *pairs* as fit in *width* cells, in their order."""
+    line = Text(" ", no_wrap=True)
+    used = 1
+    for key, label in pairs:
+        need = cell_len(key) + cell_len(label) + 3
+        if used + need > width:
+            break
+        line.append(f"<{key}>", style="key").append(f"{label} ")
+        used += need
+    return line

@@ -1,0 +1,103 @@
+"""Run the application in a terminal and leave the terminal as it was, however the run ends.
+
+Imports Textual only when a terminal is there to show it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from meshdoctor.errors import MeshDoctorError
+
+if TYPE_CHECKING:
+    from meshdoctor.tui.app import MeshDoctorApp
+    from meshdoctor.tui.router import Route
+    from meshdoctor.tui.session import Session
+
+SLOW_ESCAPE_MS = "300"
+"""Over SSH the bytes of an arrow key may come apart; Textual's 100 ms would read that as Esc and two letters."""
+
+SWITCH_INTERVAL = 0.0005
+"""Seconds after which a thread that decodes data lets the screen go on (Python's own: 0.005)."""
+
+
+class NoTerminal(MeshDoctorError):
+    """The application cannot be shown here."""
+
+
+class ApplicationCrash(MeshDoctorError):
+    """A mistake of the program ended the application."""
+
+
+def require_terminal(environ: Mapping[str, str], tty: bool) -> None:
+    """Refuse where a full-screen application would draw garbage or spin.
+
+    Textual draws on standard error and reads standard input; with TERM=dumb it would send colours and cursor
+    addressing.
+
+    Raises:
+        NoTerminal: there is no terminal, or it cannot be addressed.
+    """
+    if not tty:
+        raise NoTerminal("this is no terminal", "run it in one, or use `meshdoctor diagnose` for plain text")
+    if environ.get("TERM", "") == "dumb":
+        raise NoTerminal("TERM=dumb cannot show it", "set TERM, or use `meshdoctor diagnose` for plain text")
+
+
+def launch(
+    session: Session,
+    *,
+    start: str = "",
+    theme: str = "",
+    mouse: bool = False,
+    debug: bool = False,
+    routes: Sequence[Route] | None = None,
+) -> int:
+    """Show *session* until the person leaves; returns the exit status (143 after SIGTERM, 129 after SIGHUP).
+
+    The mouse is left to the terminal unless asked for, so that text can be selected as everywhere.
+
+    Raises:
+        NoTerminal, UsageError: it could not start.
+        ApplicationCrash: it ended by a mistake of its own; the terminal is restored.
+    """
+    require_terminal(os.environ, sys.stdin.isatty() and sys.stderr.isatty())
+    if os.environ.get("SSH_CONNECTION"):
+        os.environ.setdefault("ESCDELAY", SLOW_ESCAPE_MS)
+    from meshdoctor.tui.app import MeshDoctorApp
+    from meshdoctor.tui.router import ROUTES
+
+    app = MeshDoctorApp(session, start=start, theme=theme, routes=ROUTES if routes is None else routes)
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    asyncio.run(_run(app, mouse=mouse))
+    if app.crash is not None:
+        if debug:
+            traceback.print_exception(app.crash)
+        raise ApplicationCrash(
+            f"the application stopped on {type(app.crash).__name__}: {_one_line(app.crash)}",
+            "the traceback is above" if debug else "run it again with --debug to see where",
+        )
+    return app.return_code or 0
+
+
+async def _run(app: MeshDoctorApp, *, mouse: bool) -> None:
+    """Run *app*; a signal that would kill it ends it in order instead, so that the terminal is restored."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, app.exit, None, 128 + number)
+    try:
+        await app.run_async(mouse=mouse)
+    finally:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return "".join(c if c.isprintable() else "?" for c in text)[:200]

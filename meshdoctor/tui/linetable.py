@@ -1,0 +1,435 @@
+"""The table of every view: paints only the lines in sight, from rows that are plain data.
+
+Textual's DataTable measures every cell and repaints the whole widget for one changed cell (10,000 rows: 4.6 s to load
+and 0.3 s from key to paint while live); this one renders a line when it is in sight and keeps it while its row is the
+same.
+
+    table = LineTable(COLUMNS, rows, empty=words("mesh.no_proxies"))
+    table.show(rows)              # a whole new set, e.g. each second: the cursor stays on its row
+    table.patch(rows, removed)    # or only what changed
+
+Cells are `str` or `rich.text.Text` (style names of `meshdoctor.present.palette`), never markup. Enter posts
+`RowSelected`, then opens `row.target`, which is a `:` command; the cursor posts `RowHighlighted` and calls
+`highlighted` in the same frame.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.binding import BindingType
+from textual.geometry import Region, Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from meshdoctor.present.table import GAP, Column, Placed, Row, fit_cell, fitted_columns, place_columns, plain
+from meshdoctor.present.words import Words, choose_language
+from meshdoctor.tui.keys import bindings
+from meshdoctor.tui.router import Navigator
+from meshdoctor.tui.tablerows import TableRows
+
+MARGIN = 1
+"""Cells left of the first column, for the cursor's `>`: the cursor is seen without colour."""
+
+PAINTED_LINES = 2048
+"""How many painted lines are kept."""
+
+
+class LineTable(ScrollView, can_focus=True):
+    """A table of any length with a row cursor, a filter, sorting and sideways scrolling."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"linetable--header", "linetable--chosen", "linetable--cursor"}
+    DEFAULT_CSS = """
+    LineTable {
+        height: 1fr; background: $background; color: $foreground;
+        overflow-x: hidden; overflow-y: auto; scrollbar-size: 0 0;
+    }
+    LineTable > .linetable--header { text-style: bold; background: $panel; color: $foreground; }
+    LineTable > .linetable--chosen { text-style: bold underline; background: $panel; color: $foreground; }
+    LineTable > .linetable--cursor { text-style: reverse; background: $background; color: $foreground; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = bindings("table")
+
+    class RowHighlighted(Message):
+        """The cursor came to a row (None: the table is empty)."""
+
+        def __init__(self, table: LineTable, row: Row | None) -> None:
+            super().__init__()
+            self.table = table
+            self.row = row
+
+        @property
+        def control(self) -> LineTable:
+            """The table, for `@on(..., selector)`."""
+            return self.table
+
+    class RowSelected(Message):
+        """Enter was pressed on a row."""
+
+        def __init__(self, table: LineTable, row: Row) -> None:
+            super().__init__()
+            self.table = table
+            self.row = row
+
+        @property
+        def control(self) -> LineTable:
+            """The table, for `@on(..., selector)`."""
+            return self.table
+
+    class Arranged(Message):
+        """Which rows are shown, or their number, may have changed."""
+
+        def __init__(self, table: LineTable) -> None:
+            super().__init__()
+            self.table = table
+
+        def can_replace(self, message: Message) -> bool:
+            """A burst of updates is one message."""
+            return isinstance(message, LineTable.Arranged)
+
+    def __init__(
+        self,
+        columns: Sequence[Column],
+        rows: Iterable[Row] = (),
+        *,
+        empty: str = "",
+        frozen: int = 0,
+        highlighted: Callable[[Row | None], None] | None = None,
+        words: Words | None = None,
+        id: str | None = None,
+    ) -> None:
+        """*frozen* first columns stay when the table is scrolled sideways; *empty* is shown when there are no rows."""
+        super().__init__(id=id)
+        self.rows = TableRows(columns, rows)
+        self.words = words or Words(choose_language(os.environ))
+        self.empty = empty or self.words("table.empty")
+        self.wide = False
+        self._frozen = frozen
+        self._highlighted = highlighted
+        self._cursor = 0
+        self._cursor_key = self.rows.shown[0].key if self.rows.shown else ""
+        self._chosen: int | None = None
+        self._left = 0
+        self._painted: dict[tuple[str, bool], tuple[Row, Strip]] = {}
+        self._placed: tuple[Placed, ...] | None = None
+
+    # What it shows.
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The columns, whether they fit or not."""
+        return self.rows.columns
+
+    @property
+    def cursor_row(self) -> Row | None:
+        """The row under the cursor."""
+        shown = self.rows.shown
+        return shown[self._cursor] if self._cursor < len(shown) else None
+
+    def show(self, rows: Iterable[Row]) -> None:
+        """Show these rows instead; the cursor stays on its key, at its place on the screen."""
+        self._apply(self.rows.replace(rows))
+
+    def patch(self, rows: Iterable[Row], removed: Iterable[str] = ()) -> None:
+        """Update or add *rows* and drop the keys in *removed*; while live, at most some hundred at once."""
+        self._apply(self.rows.patch(rows, removed))
+
+    def set_filter(self, query: str) -> None:
+        """Show only the rows that *query* keeps (`meshdoctor.present.table.row_filter`); empty shows all."""
+        if query != self.rows.query:
+            self.rows.query = query
+            self.rows.rearrange()
+            self._apply(None)
+
+    def move_to(self, key: str) -> bool:
+        """Put the cursor on the row with this key; False when it is not shown."""
+        position = self.rows.position.get(key)
+        if position is not None:
+            self._go(position)
+        return position is not None
+
+    def _apply(self, changed: set[str] | None) -> None:
+        """Paint what an update changed; None means that the order may be another."""
+        if not self.is_attached:
+            self._cursor = self.rows.position.get(self._cursor_key, 0)
+            self._cursor_key = self.rows.shown[self._cursor].key if self.rows.shown else ""
+        elif changed is None:
+            on_screen = self._cursor - self.scroll_offset.y
+            shown = self.rows.shown
+            kept = self.rows.position.get(self._cursor_key)
+            self._cursor = kept if kept is not None else max(0, min(self._cursor, len(shown) - 1))
+            self._resize_content()
+            if kept is not None:
+                self.scroll_to(y=max(0, self._cursor - on_screen), animate=False)
+            self._keep_in_sight()
+            self.refresh()
+            self._announce()
+            self.post_message(self.Arranged(self))
+        elif changed:
+            if self.wide:
+                self._forget_layout()
+                self.refresh()
+            top = self.scroll_offset.y
+            for y, row in enumerate(self.rows.shown[top : top + self._page], start=1):
+                if row.key in changed:
+                    self.refresh(Region(0, y, self.size.width, 1))
+            if self._cursor_key in changed:
+                self._announce()
+
+    # Layout and painting.
+
+    @property
+    def _page(self) -> int:
+        """Rows in sight: all lines but the header."""
+        return max(1, self.size.height - 1)
+
+    def _forget_layout(self) -> None:
+        self._placed = None
+        self._painted.clear()
+
+    def _layout(self) -> tuple[Placed, ...]:
+        if self._placed is None:
+            room = self.size.width - MARGIN
+            columns = fitted_columns(self.columns, self.rows.shown) if self.wide else self.columns
+            if self.wide:
+                self._placed = tuple(
+                    Placed(i, x, width)
+                    for i, (x, width) in enumerate(_side_by_side([max(c.width, c.widest) for c in columns]))
+                )
+            else:
+                self._placed = place_columns(columns, room)
+        return self._placed
+
+    @property
+    def _content_width(self) -> int:
+        placed = self._layout()
+        return MARGIN + (placed[-1].x + placed[-1].width if placed else 0)
+
+    def _resize_content(self) -> None:
+        size = Size(self.size.width, len(self.rows.shown) + 1)
+        if size != self.virtual_size:
+            self.virtual_size = size
+
+    def on_mount(self) -> None:
+        """Announce the first row."""
+        self._resize_content()
+        self._announce()
+
+    def on_resize(self) -> None:
+        """Other columns may fit now."""
+        self._forget_layout()
+        self._resize_content()
+        self._sideways_to(self._left)
+        self._keep_in_sight()
+
+    def notify_style_update(self) -> None:
+        """Another theme: every line looks different."""
+        super().notify_style_update()
+        self._painted.clear()
+
+    def render_line(self, y: int) -> Strip:
+        """Paint line *y* of what is in sight."""
+        width = self.size.width
+        if y == 0:
+            return self._crop(self._header(), width)
+        index = self.scroll_offset.y + y - 1
+        shown = self.rows.shown
+        if index >= len(shown):
+            return self._empty_line(y, width) if not shown else Strip.blank(width, self.rich_style)
+        row = shown[index]
+        key = (row.key, index == self._cursor)
+        painted = self._painted.get(key)
+        if painted is None or painted[0] is not row:
+            if len(self._painted) >= PAINTED_LINES:
+                self._painted.clear()
+            painted = self._painted[key] = (row, self._crop(self._paint(row, index == self._cursor), width))
+        return painted[1]
+
+    def _crop(self, strip: Strip, width: int) -> Strip:
+        """The part of a whole line that is in sight: the frozen columns, then the rest from the sideways offset on."""
+        style = next((segment.style for segment in strip if segment.style), self.rich_style)
+        if self._left:
+            placed = self._layout()
+            still = placed[self._frozen - 1] if self._frozen and self._frozen <= len(placed) else None
+            edge = MARGIN + (still.x + still.width + GAP if still else 0)
+            strip = Strip.join([strip.crop(0, edge), strip.crop(edge + self._left, edge + self._left + width)])
+        return strip.adjust_cell_length(width, style)
+
+    def _header(self) -> Strip:
+        style = self.get_component_rich_style("linetable--header")
+        chosen = self.get_component_rich_style("linetable--chosen")
+        segments = [Segment(" " * MARGIN, style)]
+        for place in self._layout():
+            column = self.columns[place.column]
+            mark = ("v" if self.rows.reverse else "^") if place.column == self.rows.sort else ""
+            title = plain(fit_cell(column.title, min(place.width - len(mark), max(1, len(column.title)))))
+            text = plain(fit_cell(title + mark, place.width, column.align))
+            segments.append(Segment(text, chosen if place.column == self._chosen else style))
+            segments.append(Segment(" " * GAP, style))
+        return Strip(segments)
+
+    def _paint(self, row: Row, cursor: bool) -> Strip:
+        """The whole line of *row*. Neighbouring cells without a style of their own become one run: fewer bytes."""
+        base = self.rich_style
+        segments: list[Segment] = []
+        unstyled = [">" if cursor else " "]
+        for place in self._layout():
+            column = self.columns[place.column]
+            cell = fit_cell(row.cells[place.column], place.width, column.align, column.elide)
+            if isinstance(cell, str):
+                unstyled.append(cell)
+            else:
+                segments.append(Segment("".join(unstyled), base))
+                segments += Segment.apply_style(cell.render(self.app.console), base)
+                unstyled = []
+            unstyled.append(" " * GAP)
+        segments.append(Segment("".join(unstyled), base))
+        if cursor:
+            over: Style = self.get_component_rich_style("linetable--cursor")
+            segments = list(Segment.apply_style(segments, post_style=over))
+        return Strip(Segment.simplify(segments))
+
+    def _empty_line(self, y: int, width: int) -> Strip:
+        if not self.rows.by_key or not self.rows.narrowed:
+            lines = self.empty.splitlines()
+        elif self.rows.query.strip():
+            lines = [
+                self.words("table.filtered_out", query=self.rows.query.strip()),
+                self.words("table.hidden", total=f"{len(self.rows.by_key):,}"),
+            ]
+        else:
+            lines = [self.words("table.no_problems", total=f"{len(self.rows.by_key):,}")]
+        text = lines[y - 2] if 2 <= y < len(lines) + 2 else ""
+        return Strip([Segment(plain(fit_cell(f"  {text}", width)), self.rich_style)], width)
+
+    # The cursor.
+
+    def _announce(self) -> None:
+        """Tell who listens that another row, or a changed one, is under the cursor."""
+        row = self.cursor_row
+        self._cursor_key = row.key if row else ""
+        if self._highlighted is not None:
+            self._highlighted(row)
+        if self.is_attached:
+            self.post_message(self.RowHighlighted(self, row))
+
+    def _keep_in_sight(self) -> None:
+        top = self.scroll_offset.y
+        if self._cursor < top:
+            self.scroll_to(y=self._cursor, animate=False)
+        elif self._cursor >= top + self._page:
+            self.scroll_to(y=self._cursor - self._page + 1, animate=False)
+
+    def _go(self, position: int) -> None:
+        position = max(0, min(position, len(self.rows.shown) - 1))
+        if position == self._cursor:
+            return
+        old, self._cursor = self._cursor, position
+        top = self.scroll_offset.y
+        self._keep_in_sight()
+        if self.scroll_offset.y == top:
+            self.refresh(*(Region(0, at - top + 1, self.size.width, 1) for at in (old, position)))
+        self._announce()
+
+    def action_move(self, rows: int) -> None:
+        """Move the cursor by rows."""
+        self._go(self._cursor + rows)
+
+    def action_page(self, pages: int) -> None:
+        """Move the cursor by pages, one line of the old page staying in sight."""
+        self._go(self._cursor + pages * max(1, self._page - 1))
+
+    def action_top(self) -> None:
+        """To the first row."""
+        self._go(0)
+
+    def action_bottom(self) -> None:
+        """To the last row."""
+        self._go(len(self.rows.shown) - 1)
+
+    async def action_open(self) -> None:
+        """Open the row: the view is on the screen before the next key is looked at."""
+        row = self.cursor_row
+        if row is None:
+            return
+        self.post_message(self.RowSelected(self, row))
+        if row.target and isinstance(self.app, Navigator):
+            await self.app.go(row.target)
+
+    # Columns.
+
+    def _sideways_to(self, left: int) -> None:
+        left = max(0, min(left, self._content_width - self.size.width))
+        if left != self._left:
+            self._left = left
+            self._painted.clear()
+            self.refresh()
+
+    def action_sideways(self, cells: int) -> None:
+        """Scroll sideways by cells."""
+        self._sideways_to(self._left + cells)
+
+    def action_wide(self) -> None:
+        """Every column as wide as its cells, or only what fits."""
+        self.wide = not self.wide
+        self._forget_layout()
+        self._sideways_to(0)
+        self.refresh()
+
+    def action_problems(self) -> None:
+        """Only rows with a problem, or all."""
+        self.rows.problems_only = not self.rows.problems_only
+        self.rows.rearrange()
+        self._apply(None)
+
+    def _sort(self, column: int) -> None:
+        self.rows.sort_by(column)
+        self._apply(None)
+        if isinstance(self.app, Navigator):
+            text = "table.sorted_reverse" if self.rows.reverse else "table.sorted"
+            self.app.say(self.words(text, column=self.columns[column].title))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A sort key works only where the table has that column."""
+        return action != "sort_by" or any(column.key in parameters for column in self.columns)
+
+    def action_sort_by(self, key: str) -> None:
+        """Sort by the column with this key."""
+        self._sort(next(i for i, column in enumerate(self.columns) if column.key == key))
+
+    def action_choose_column(self, step: int) -> None:
+        """Choose a visible column for `sort_chosen`."""
+        order = [place.column for place in self._layout()]
+        at = order.index(self._chosen) + step if self._chosen in order else (0 if step > 0 else len(order) - 1)
+        self._chosen = order[at % len(order)]
+        self.refresh(Region(0, 0, self.size.width, 1))
+
+    def action_sort_chosen(self) -> None:
+        """Sort by the chosen column."""
+        if self._chosen is not None:
+            self._sort(self._chosen)
+
+    # Copying.
+
+    def action_copy(self) -> None:
+        """Copy what the row is called."""
+        if (row := self.cursor_row) and isinstance(self.app, Navigator):
+            self.app.copy_text(row.key, row.key)
+
+    def action_copy_row(self) -> None:
+        """Copy the cells of the row, separated by tabs."""
+        if (row := self.cursor_row) and isinstance(self.app, Navigator):
+            self.app.copy_text("\t".join(plain(cell) for cell in row.cells), row.key)
+
+
+def _side_by_side(widths: Iterable[int]) -> Iterable[tuple[int, int]]:
+    """(first cell, width) of columns that stand side by side."""
+    x = 0
+    for width in widths:
+        yield x, width
+        x += width + GAP

@@ -1,0 +1,176 @@
+"""The base of every view: two header lines, a body, the message line and the key line.
+
+    class MeshScreen(ShellScreen):
+        SCOPES = ("table", "mesh")           # whose keys the key line and ? show, besides "app"
+        BINDINGS = bindings("mesh")          # rows of the key registry with scope "mesh", if it has keys of its own
+
+        def compose_body(self) -> ComposeResult:
+            yield LineTable(COLUMNS, rows_of(self.session), words=self.words)
+
+Enter on a table row opens `Row.target` without any code here. Data that comes later is given to the widgets by the
+screen (`table.show(rows)`, `table.patch(...)`), then `refresh_chrome()` renews the header.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Protocol, runtime_checkable
+
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.screen import Screen
+
+from meshdoctor.present.words import Words
+from meshdoctor.tui.chrome import ChromeLine, key_line
+from meshdoctor.tui.keys import footer
+from meshdoctor.tui.linetable import LineTable
+from meshdoctor.tui.prompt import Prompt
+from meshdoctor.tui.router import Location
+from meshdoctor.tui.session import Session
+
+LEAST = (60, 15)
+"""Columns and lines below which a view says that it is cramped."""
+
+
+@runtime_checkable
+class Filterable(Protocol):
+    """A widget that `/` works on: LineTable, TextView, or a screen's own."""
+
+    def set_filter(self, query: str) -> None:
+        """Keep or find what *query* names; empty ends it."""
+
+
+class ShellScreen(Screen[None]):
+    """A view: made with the session and the location that opened it; `compose_body` is what a screen adds."""
+
+    SCOPES: ClassVar[tuple[str, ...]] = ()
+    DEFAULT_CSS = """
+    ShellScreen { layout: vertical; overflow: hidden; }
+    ShellScreen.-bare > .-header { display: none; }
+    """
+
+    def __init__(self, session: Session, location: Location, words: Words) -> None:
+        super().__init__()
+        self.session = session
+        self.location = location
+        self.words = words
+        self.filter = location.filter
+        self._context_line = ChromeLine("-header -context")
+        self._crumbs_line = ChromeLine("-header -crumbs")
+        self._message_line = ChromeLine("-message")
+        self._keys_line = ChromeLine("-keys")
+        self._trail: Sequence[str] = (str(location),)
+
+    def compose(self) -> ComposeResult:
+        """The frame around the body."""
+        yield self._context_line
+        yield self._crumbs_line
+        yield from self.compose_body()
+        yield self._message_line
+        yield self._keys_line
+
+    def compose_body(self) -> ComposeResult:
+        """The widgets of the view, between the header and the message line."""
+        raise NotImplementedError
+
+    # What a screen may say about itself.
+
+    def crumb(self) -> str:
+        """What this view is called in the crumbs; a table's counts are added."""
+        return " ".join(part for part in (self.location.name, self.location.argument) if part)
+
+    def counts(self) -> Sequence[Text]:
+        """What stands at the right of the second line."""
+        return self.session.counts
+
+    def key_scopes(self) -> tuple[str, ...]:
+        """Whose keys work here."""
+        return (*self.SCOPES, "app")
+
+    # What the shell asks of it.
+
+    @property
+    def filtered_widget(self) -> Filterable | None:
+        """What `/` works on: the focused widget if it can, else the first that can."""
+        if isinstance(self.focused, Filterable):
+            return self.focused
+        return next((widget for widget in self.query("*") if isinstance(widget, Filterable)), None)
+
+    def set_filter(self, query: str) -> None:
+        """Filter, or find in, what the view shows."""
+        self.filter = query
+        if widget := self.filtered_widget:
+            widget.set_filter(query)
+        self.refresh_crumbs()
+
+    def set_trail(self, trail: Sequence[str]) -> None:
+        """The names of the views below this one."""
+        self._trail = trail
+        self.refresh_crumbs()
+
+    def say(self, text: str, style: str = "") -> None:
+        """Show one line on the message row, until the next key."""
+        self._message_line.write(Text(f" {text}", style=style) if text else "")
+
+    def show_prompt(self, prompt: Prompt | None) -> int:
+        """Show the prompt in place of the message and key lines; returns the caret's column in cells."""
+        if prompt is None:
+            self.say("")
+            self.refresh_keys()
+            return 0
+        line = Text.assemble(prompt.mark, prompt.text, (prompt.hint() or " ", "quiet"))
+        caret = 1 + prompt.editor.caret
+        line.stylize("reverse", caret, caret + 1)
+        self._message_line.write(line)
+        keys = footer(("prompt", "command") if prompt.kind == "command" else ("prompt",), self.words)
+        self._keys_line.write(key_line(keys, self.app.size.width))
+        return 1 + prompt.editor.caret_cells
+
+    # The chrome.
+
+    def refresh_chrome(self) -> None:
+        """Renew all that is said about the session and the view; a message stays."""
+        self.refresh_context()
+        self.refresh_crumbs()
+        self.refresh_keys()
+
+    def refresh_context(self) -> None:
+        """Renew the first line: what is looked at, and when it was read."""
+        session, words = self.session, self.words
+        width, height = self.app.size
+        right = words("shell.captured", when=session.captured) if session.captured else ""
+        if width < LEAST[0] or height < LEAST[1]:
+            right = words("shell.too_small", columns=LEAST[0], lines=LEAST[1], width=width, height=height)
+        left = f" {session.title}  {session.source}  {words('shell.read_only')}"
+        self._context_line.write(left, f"{right} ")
+
+    def refresh_crumbs(self) -> None:
+        """Renew the second line: where we are, how much of it is shown, and the counts."""
+        text = " > ".join((*self._trail[:-1], self.crumb()))
+        table = next(iter(self.query(LineTable)), None)
+        if table is not None:
+            shown, total = len(table.rows.shown), len(table.rows.by_key)
+            text += f"[{total:,}]" if shown == total else f"[{shown:,} of {total:,}]"
+        crumbs = Text(f" {text}", no_wrap=True)
+        if self.filter:
+            crumbs.append(f"  /{self.filter}", style="command")
+        counts = Text("  ").join(self.counts())
+        self._crumbs_line.write(crumbs, Text.assemble(counts, " "))
+
+    def refresh_keys(self) -> None:
+        """Renew the key line."""
+        self._keys_line.write(key_line(footer(self.key_scopes(), self.words), self.app.size.width))
+
+    def on_mount(self) -> None:
+        """Everything is on the first frame, filtered as the location says."""
+        if self.filter:
+            self.set_filter(self.filter)
+        self.refresh_chrome()
+
+    def on_resize(self) -> None:
+        """Other keys fit now."""
+        self.refresh_chrome()
+
+    def on_line_table_arranged(self) -> None:
+        """Another number of rows is shown."""
+        self.refresh_crumbs()
