@@ -83,7 +83,8 @@ KEYS: tuple[Key, ...] = (
     Key("complete", ("tab",), "complete", "command", footer=20),
     Key("recall", ("up",), "recall", "command"),
 )
-"""Scopes: `app` everywhere; `table` on a LineTable; `text` on a text view; `prompt` while a line is typed, `command` when it is a command."""
+"""Scopes: `app` everywhere; `table` on a LineTable; `text` on a TextView; `prompt` while a line is typed, `command`
+while that line is a command. Free letters for views: y d l x f i M z D R A r and the digits (k9s' and our own uses)."""
 
 _DISPLAY = {
     "colon": ":",

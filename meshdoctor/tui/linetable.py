@@ -164,7 +164,8 @@ class LineTable(ScrollView, can_focus=True):
             kept = self.rows.position.get(self._cursor_key)
             self._cursor = kept if kept is not None else max(0, min(self._cursor, len(shown) - 1))
             self._resize_content()
-            if kept is not None:
+            if kept is not None and self.scroll_offset.y:
+                # At the top the view stays at the top, where a new problem appears in a sorted table.
                 self.scroll_to(y=max(0, self._cursor - on_screen), animate=False)
             self._keep_in_sight()
             self.refresh()
