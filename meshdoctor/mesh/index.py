@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import NamedTuple, TypeVar, cast
 
+from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model import wants as ask
 from meshdoctor.model.accesslog import ParsedLog
@@ -17,6 +18,7 @@ from meshdoctor.model.istiod import MeshConfig, SyncRecord
 from meshdoctor.model.moment import unix
 from meshdoctor.model.snapshot import Fact, Missing, PodRef, Snapshot
 
+T = TypeVar("T")
 O = TypeVar("O", bound=k8s.Object)  # noqa: E741 - O for object, as K and V for a map
 
 PROXY_CONTAINER = "istio-proxy"
@@ -41,6 +43,17 @@ class MeshIndex:
     """Indexes over one snapshot; each is built the first time that it is asked for."""
 
     def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self._derived: dict[object, object] = {}
+
+    def derived(self, build: Callable[[MeshIndex], T]) -> T:
+        """What *build* makes of this mesh, made once (pod lives, say)."""
+        if build not in self._derived:
+            self._derived[build] = build(self)
+        return cast("T", self._derived[build])
+
+    def extend(self, snapshot: Snapshot) -> None:
+        """Takes a snapshot with more facts of the same moment; the indexes of what was known stay true."""
         self.snapshot = snapshot
 
     def objects(self, kind: str, struct: type[O]) -> tuple[O, ...]:
@@ -177,6 +190,16 @@ class MeshIndex:
         return self.services.get((where, name))
 
     @cached_property
+    def declared_hosts(self) -> frozenset[str]:
+        """Hosts that ServiceEntries, VirtualServices and Gateways declare (wildcards left out)."""
+        entries = self.objects("ServiceEntry", istio.ServiceEntry)
+        services = self.objects("VirtualService", istio.VirtualService)
+        gateways = self.objects("Gateway", istio.Gateway)
+        hosts = [host for entry in (*entries, *services) for host in entry.spec.hosts]
+        hosts += [host for gateway in gateways for server in gateway.spec.servers for host in server.hosts]
+        return frozenset(name for host in hosts if not (name := host.rpartition("/")[2]).startswith("*"))
+
+    @cached_property
     def _slices(self) -> Mapping[tuple[str, str], tuple[k8s.EndpointSlice, ...]]:
         found: dict[tuple[str, str], list[k8s.EndpointSlice]] = {}
         for entry in self.objects("EndpointSlice", k8s.EndpointSlice):
@@ -198,7 +221,35 @@ class MeshIndex:
             if pod.namespace == service.namespace and selector.items() <= pod.metadata.labels.items()
         )
 
+    def served_ports(self, pod: PodRef, target_port: int) -> tuple[tuple[k8s.Service, int], ...]:
+        """Every (Service, service port) that sends to *target_port* of a pod (by its template when the pod is gone)."""
+        found = self.pods.get(pod)
+        owner = None if found else self.template(self.workload(pod))
+        labels = found.metadata.labels if found else owner.spec.template.metadata.labels if owner else {}
+        spec = found.spec if found else owner.spec.template.spec if owner else k8s.PodSpec()
+        named = {port.name: port.container_port for container in spec.containers for port in container.ports}
+        return tuple(
+            (service, port.port)
+            for service in self.services.values()
+            if service.namespace == pod.namespace
+            and service.spec.selector
+            and service.spec.selector.items() <= labels.items()
+            for port in service.spec.ports
+            if (named.get(port.target_port) if isinstance(port.target_port, str) else port.target_port or port.port)
+            == target_port
+        )
+
     # -- proxies
+
+    def is_gateway(self, pod: PodRef) -> bool:
+        """Whether a pod's proxy is a gateway: its node type is `router` (pilot/pkg/model, node id `router~…`)."""
+        info = self.snapshot.value(ask.ProxyServerInfo(pod))
+        if info and info.node.id:
+            return info.node.id.startswith("router~")
+        found = self.pods.get(pod)
+        return found is not None and any(
+            container.name == PROXY_CONTAINER and "router" in container.args for container in found.spec.containers
+        )
 
     def config(self, pod: PodRef) -> ConfigDump | None:
         return self.snapshot.value(ask.ProxyConfig(pod))
@@ -233,6 +284,18 @@ class MeshIndex:
             if log.container == PROXY_CONTAINER and not isinstance(found, Missing):
                 yield log, found
 
+    def addresses_from_logs(self, pod: PodRef) -> frozenset[str]:
+        """A pod's own addresses as its access log tells them: client of outbound lines, server of inbound ones."""
+        own = set()
+        for _, fact in self.access_logs(pod):
+            for line in fact.value.lines:
+                cluster = line.upstream_cluster or ""
+                if cluster.startswith("outbound|"):
+                    own.add(_ip(line.downstream_remote_address))
+                elif cluster.startswith("inbound|"):
+                    own.add(_ip(line.downstream_local_address))
+        return frozenset(own - {""})
+
     def app_logs(self, pod: PodRef) -> Iterable[tuple[ask.LogRef, Fact[AppLog]]]:
         for log in sorted(self._logs.get(pod, ()), key=lambda entry: not entry.previous):
             found = self.snapshot.get(ask.ApplicationLog(log))
@@ -261,6 +324,10 @@ class MeshIndex:
     def events(self, kind: str, namespace: str, name: str) -> tuple[k8s.Event, ...]:
         """Events about one object, oldest first."""
         return self._events.get((kind, namespace, name), ())
+
+
+def _ip(address: str | None) -> str:
+    return (address or "").rpartition(":")[0].strip("[]")
 
 
 def has_sidecar(pod: k8s.Pod) -> bool:

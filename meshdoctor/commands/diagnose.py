@@ -1,0 +1,41 @@
+"""`meshdoctor diagnose RECORDING`: the culprit of failing requests, with evidence and what to change."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+SUMMARY = "name the culprit of failing requests, with evidence"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "recording", metavar="RECORDING", type=Path, help="a folder, .tar, .tar.gz, .tar.xz or .tar.zst"
+    )
+    parser.add_argument("--from", dest="client", default="", metavar="NS/WORKLOAD", help="who calls")
+    parser.add_argument("--to", dest="target", default="", metavar="HOST[:PORT][/PATH]", help="what is called")
+    parser.add_argument("--at", metavar="TIME", help="the moment of a recording with several (RFC 3339)")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print (default: text)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    import msgspec
+
+    from meshdoctor.guide.examination import Examination
+    from meshdoctor.mesh.case import parse_question
+    from meshdoctor.model.snapshot import Snapshot
+    from meshdoctor.present.diagnosis import diagnosis_lines
+    from meshdoctor.sources.recording import RecordingSource
+
+    source = RecordingSource.open(arguments.recording, arguments.at)
+    question = parse_question(arguments.client, arguments.target)
+    examination = Examination(source.read, Snapshot(source.info, {}), question)
+    for _ in examination.steps():
+        continue
+    diagnosis = examination.diagnosis()
+    if arguments.output == "json":
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(diagnosis), indent=1) + b"\n")
+    else:
+        print("\n".join(diagnosis_lines(diagnosis)))
+    return diagnosis.exit_status

@@ -1,0 +1,53 @@
+"""One examination of a mesh: read the traffic, make the cases, walk the flowchart for each, conclude."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from meshdoctor.guide.diagnosis import Diagnosis, conclude
+from meshdoctor.guide.walk import Reader, Step, walk
+from meshdoctor.mesh.case import Case, Question, Traffic
+from meshdoctor.mesh.index import PROXY_CONTAINER, MeshIndex
+from meshdoctor.model import wants as ask
+from meshdoctor.model.kinds import KINDS
+from meshdoctor.model.snapshot import Snapshot
+
+
+class Examination:
+    """Reads through *read* (a source's `read`) what is wanted, when it is wanted; `steps` runs the flowchart.
+
+    Raises `NothingMatches` when *question* names nothing in the source.
+    """
+
+    def __init__(self, read: Reader, snapshot: Snapshot, question: Question | None = None) -> None:
+        self._read = read
+        self.question = question
+        snapshot = read([ask.Contents(), ask.Mesh(), *(ask.Objects(kind.name) for kind in KINDS)], snapshot)
+        inventory = snapshot.value(ask.Contents()) or ask.Inventory()
+        wants = [ask.SyncStatus(istiod) for istiod in inventory.istiods]
+        wants += [ask.ProxyServerInfo(pod) for pod in inventory.proxies]
+        wants += [
+            ask.AccessLog(log) if log.container == PROXY_CONTAINER else ask.ApplicationLog(log)
+            for log in inventory.logs
+        ]
+        self.mesh = MeshIndex(read(wants, snapshot))
+        self.traffic = Traffic(self.mesh)
+        self.taken: list[Step] = []
+
+    @cached_property
+    def cases(self) -> tuple[Case, ...]:
+        """The cases of the question, or every flow that fails."""
+        return self.traffic.ask(self.question) if self.question else self.traffic.cases
+
+    def steps(self) -> Iterator[Step]:
+        """Every step of every case as it is taken; they are kept for `diagnosis`."""
+        self.taken = []
+        for case in self.cases:
+            for step in walk(case, self.mesh, self._read):
+                self.taken.append(step)
+                yield step
+
+    def diagnosis(self) -> Diagnosis:
+        """What the steps taken so far amount to."""
+        return conclude(self.mesh.snapshot, self.question, self.cases, self.taken, bool(self.traffic.seen))

@@ -1,0 +1,236 @@
+"""One caller and what it called: the case that the flowchart is walked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from functools import cached_property
+from itertools import pairwise
+
+import msgspec
+
+from meshdoctor.errors import NothingMatches
+from meshdoctor.mesh.index import MeshIndex, Workload
+from meshdoctor.mesh.traffic import APPLICATION, CLIENT, GATEWAY, SERVER, Destination, Seen, TrafficReader
+from meshdoctor.model.accesslog import parse_details
+
+ENOUGH_SUCCESSES = 3
+"""So many good answers after the last failure, and a long enough silence, before trouble is called over."""
+QUIET_SECONDS = 5.0
+QUIET_GAPS = 3.0
+"""The silence must last this many times the longest pause between two failures."""
+
+
+class Question(msgspec.Struct, frozen=True):
+    """What a person asks: *client* `namespace/workload`, *host* as typed, *port* 0 when not given; "" when open."""
+
+    client: str = ""
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    @property
+    def target(self) -> str:
+        return f"{self.host}{f':{self.port}' if self.port else ''}{self.path}"
+
+
+def parse_question(client: str, target: str) -> Question | None:
+    """The question of `--from` and `--to` (`host[:port][/path]`, a scheme is allowed); None when neither is given."""
+    if not client and not target:
+        return None
+    scheme, separator, rest = target.partition("://")
+    address, slash, path = (rest if separator else target).partition("/")
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdigit():
+        host, port = address, {"https": "443", "http": "80"}.get(scheme, "0") if separator else "0"
+    return Question(client, host.strip("[]"), int(port), slash + path)
+
+
+class Case(msgspec.Struct, frozen=True, dict=True):
+    """A flow from *client* (None: nobody known) to *destination*; *seen* is everything that the logs hold of it."""
+
+    client: Workload | None
+    destination: Destination
+    seen: tuple[Seen, ...]
+    path: str = ""
+
+    @cached_property
+    def failures(self) -> tuple[Seen, ...]:
+        return tuple(seen for seen in self.seen if seen.failed)
+
+    def failing(self, *sides: str) -> tuple[Seen, ...]:
+        return tuple(seen for seen in self.failures if seen.side in sides)
+
+    @cached_property
+    def caller_lines(self) -> tuple[Seen, ...]:
+        """Failing lines of the caller's proxy: its sidecar, or the gateway that the call went through."""
+        return self.failing(CLIENT, GATEWAY)
+
+    @cached_property
+    def server_lines(self) -> tuple[Seen, ...]:
+        return self.failing(SERVER)
+
+    @cached_property
+    def calls(self) -> tuple[Seen, ...]:
+        """Failing calls that the application logged itself."""
+        return self.failing(APPLICATION)
+
+    @cached_property
+    def timeline(self) -> tuple[Seen, ...]:
+        """What the caller's side saw, in order of time; the server's side where the caller's was not recorded."""
+        ours = [seen for seen in self.seen if seen.side != SERVER and seen.start is not None]
+        chosen = ours or [seen for seen in self.seen if seen.start is not None]
+        return tuple(sorted(chosen, key=lambda seen: seen.start or 0.0))
+
+    def successes_after(self, moment: float) -> tuple[Seen, ...]:
+        return tuple(seen for seen in self.timeline if not seen.failed and (seen.start or 0.0) > moment)
+
+    def without(self, lines: Iterable[Seen]) -> Case:
+        """The case without failures that are already explained; what went well stays."""
+        told = {id(seen) for seen in lines}
+        return Case(self.client, self.destination, tuple(s for s in self.seen if id(s) not in told), self.path)
+
+    def together(self, lines: Iterable[Seen]) -> tuple[Seen, ...]:
+        """*lines* with the lines of the other side about the same requests (joined by request id)."""
+        lines = tuple(lines)
+        ids = {seen.access.request_id for seen in lines if seen.access and seen.access.request_id}
+        chosen = {id(seen) for seen in lines}
+        return lines + tuple(
+            seen for seen in self.failures if seen.access and seen.access.request_id in ids and id(seen) not in chosen
+        )
+
+    @cached_property
+    def signature(self) -> frozenset[str]:
+        """What the failures look like, in the words that the flowchart's branches use (see guide/flowchart.toml)."""
+        words = set()
+        for seen in self.failures:
+            line, prefix = seen.access, "server:" if seen.side == SERVER else ""
+            if line is None:
+                words.add("silent" if seen.call and seen.call.status == 0 else "call")
+                continue
+            detail = parse_details(line.details).kind if line.details else ""
+            words.add(prefix + (line.primary_flag or detail or ("terminated" if line.termination else "none")))
+        return frozenset(words)
+
+    def with_flag(self, *flags: str) -> tuple[Seen, ...]:
+        """The caller's failing lines whose primary flag is one of *flags*."""
+        return tuple(seen for seen in self.caller_lines if seen.access and seen.access.primary_flag in flags)
+
+    def is_over(self, lines: Iterable[Seen]) -> bool:
+        """Whether the trouble that *lines* show has ended within what was recorded."""
+        lines = tuple(lines)
+        codes = {seen.access.code if seen.access else 0 for seen in lines}
+        # Proxies write their log every ten seconds, the application at once: its calls tell about the end.
+        later = [seen for seen in self.calls if seen.call and (seen.call.status in codes or seen.call.status == 0)]
+        times = sorted(seen.start for seen in (*lines, *later) if seen.start is not None)
+        if not times:
+            return False
+        good = self.successes_after(times[-1])
+        if len(good) < ENOUGH_SUCCESSES:
+            return False
+        pause = max((after - before for before, after in pairwise(times)), default=0.0)
+        quiet = (good[-1].start or 0.0) - times[-1]
+        return quiet > max(QUIET_SECONDS, QUIET_GAPS * pause)
+
+
+class Traffic:
+    """All flows of a mesh, from every log that was read."""
+
+    def __init__(self, mesh: MeshIndex) -> None:
+        self._mesh = mesh
+        self._reader = TrafficReader(mesh)
+        self.seen = self._reader.read()
+
+    @cached_property
+    def _flows(self) -> dict[tuple[Workload | None, tuple[str, int]], list[Seen]]:
+        flows: dict[tuple[Workload | None, tuple[str, int]], list[Seen]] = {}
+        for seen in self.seen:
+            flows.setdefault((seen.client, seen.destination.key), []).append(seen)
+        return flows
+
+    @cached_property
+    def _served_by_request(self) -> dict[str, list[Seen]]:
+        found: dict[str, list[Seen]] = {}
+        for seen in self.seen:
+            if seen.side == SERVER and seen.access and seen.access.request_id:
+                found.setdefault(seen.access.request_id, []).append(seen)
+        return found
+
+    @cached_property
+    def cases(self) -> tuple[Case, ...]:
+        """Every flow with a failure, the one with most failures first.
+
+        A server's lines whose request the caller logged under another name (a route sent it elsewhere) belong to the
+        caller's case and are no case of their own.
+        """
+        cases = [self._case(seen) for seen in self._flows.values() if any(entry.failed for entry in seen)]
+        told = {id(seen) for case in cases if any(s.side != SERVER for s in case.seen) for seen in case.seen}
+        kept = [
+            case
+            for case in cases
+            if any(seen.side != SERVER or id(seen) not in told for seen in case.failures)
+            or any(seen.side != SERVER for seen in case.seen)
+        ]
+        return tuple(sorted(kept, key=lambda case: -len(case.failures)))
+
+    def _case(self, seen: Sequence[Seen], path: str = "") -> Case:
+        first = next((entry for entry in seen if entry.side != SERVER), seen[0])
+        joined = {id(entry): entry for entry in seen}
+        for entry in seen:
+            if entry.side in (CLIENT, GATEWAY) and entry.access and entry.access.request_id:
+                for served in self._served_by_request.get(entry.access.request_id, ()):
+                    joined.setdefault(id(served), served)
+        return Case(first.client, first.destination, tuple(joined.values()), path)
+
+    def ask(self, question: Question) -> tuple[Case, ...]:
+        """The cases of a question; a flow that nobody logged is a case without traffic.
+
+        Raises `NothingMatches` with the nearest names when the client or the host names nothing in the source.
+        """
+        clients = self._clients(question.client)
+        namespace = clients[0].namespace if clients else ""
+        wanted = self._reader.destination(question.host, question.port, namespace) if question.host else None
+        found = [
+            self._case(seen, question.path)
+            for (client, _), seen in self._flows.items()
+            if (not clients or client in clients) and (wanted is None or _same(wanted, seen[0].destination))
+        ]
+        if found:
+            failing = [case for case in found if case.failures]
+            return tuple(sorted(failing or found, key=lambda case: -len(case.failures)))
+        if wanted is not None and wanted.service is None and not self._is_known_host(question.host):
+            raise NothingMatches(f"--to {question.target}: no Service or host of that name", self._near(question.host))
+        return (Case(clients[0] if clients else None, wanted, (), question.path),) if wanted else ()
+
+    def _clients(self, text: str) -> tuple[Workload, ...]:
+        if not text:
+            return ()
+        namespace, _, name = text.rpartition("/")
+        known = self._mesh.workloads
+        found = [w for w in known if w.name == name and (not namespace or w.namespace == namespace)]
+        found += [
+            workload
+            for workload, pods in known.items()
+            if any(pod.name == name and (not namespace or pod.namespace == namespace) for pod in pods)
+        ]
+        if not found:
+            names = [str(workload) for workload in known]
+            raise NothingMatches(f"--from {text}: no workload of that name", _nearest(text, names))
+        return tuple(dict.fromkeys(found))
+
+    def _is_known_host(self, host: str) -> bool:
+        return any(seen.destination.host == host for seen in self.seen) or host in self._mesh.declared_hosts
+
+    def _near(self, host: str) -> tuple[str, ...]:
+        names = {f"{name}.{namespace}" for namespace, name in self._mesh.services}
+        return _nearest(host, sorted(names | {seen.destination.host for seen in self.seen} | self._mesh.declared_hosts))
+
+
+def _same(wanted: Destination, found: Destination) -> bool:
+    if wanted.port and found.port and wanted.port != found.port:
+        return False
+    return wanted.key[0] == found.key[0] or wanted.host == found.host
+
+
+def _nearest(text: str, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(get_close_matches(text, list(dict.fromkeys(names)), n=3, cutoff=0.4))

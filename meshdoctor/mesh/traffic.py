@@ -1,0 +1,184 @@
+"""What went over the wire, as the logs of proxies and applications tell it: who called whom, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from meshdoctor.mesh.index import MeshIndex, Workload
+from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.accesslog import AccessLine
+from meshdoctor.model.applog import Call
+from meshdoctor.model.names import ClusterName, parse_cluster_name
+from meshdoctor.model.snapshot import PodRef
+from meshdoctor.model.wants import LogRef
+
+CLIENT, SERVER, GATEWAY, APPLICATION = "client", "server", "gateway", "application"
+_NO_SERVICE_CLUSTERS = ("PassthroughCluster", "BlackHoleCluster")
+
+
+class Destination(msgspec.Struct, frozen=True):
+    """Where a call goes: the *host* as written or in full, its *port*, and the Service if the cluster has one."""
+
+    host: str
+    port: int
+    service: tuple[str, str] | None = None
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}" if self.port else self.host
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Equal for all the ways in which clients write one Service."""
+        return (f"{self.service[1]}.{self.service[0]}" if self.service else self.host, self.port)
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """One request or connection as one side saw it: either *access* (a proxy's line) or *call* (an application's)."""
+
+    pod: PodRef
+    side: str
+    client: Workload | None
+    destination: Destination
+    file: str
+    access: AccessLine | None = None
+    call: Call | None = None
+    log: LogRef | None = None
+
+    @property
+    def start(self) -> float | None:
+        return self.access.start if self.access else self.call.start if self.call else None
+
+    @property
+    def failed(self) -> bool:
+        return self.access.failed if self.access else bool(self.call and self.call.failed)
+
+    @property
+    def line(self) -> int:
+        return self.access.line if self.access else self.call.line if self.call else 0
+
+    @property
+    def duration(self) -> float | None:
+        """Milliseconds."""
+        return self.access.duration if self.access else self.call.duration if self.call else None
+
+    @property
+    def path(self) -> str:
+        path = (self.access.path if self.access else self.call.path if self.call else "") or ""
+        return path.partition("?")[0]
+
+    @property
+    def cluster(self) -> ClusterName | None:
+        name = self.access.upstream_cluster if self.access else None
+        return parse_cluster_name(name) if name else None
+
+
+def split_address(text: str | None) -> tuple[str, int]:
+    """IP and port of an address as Envoy logs it (`ip:port`, `[v6]:port`, `envoy://…/ip:port`); ("", 0) for none."""
+    if not text or text == "-":
+        return "", 0
+    host, _, port = text.rpartition("/")[2].rpartition(":")
+    return host.strip("[]"), int(port) if port.isdigit() else 0
+
+
+class TrafficReader:
+    """Reads every log of a snapshot into `Seen` records."""
+
+    def __init__(self, mesh: MeshIndex) -> None:
+        self._mesh = mesh
+        self._addresses: dict[str, PodRef] = {}
+
+    def read(self) -> tuple[Seen, ...]:
+        """Every access line and every application call, in the order of the logs."""
+        pods = dict.fromkeys(log.pod for log in self._mesh.inventory.logs)
+        own = {pod: self._own_addresses(pod) for pod in pods}
+        # A pod that is gone has no object any more, but its own log tells which address was its.
+        for pod, addresses in own.items():
+            for address in addresses:
+                self._addresses.setdefault(address, pod)
+        seen: list[Seen] = []
+        for pod in pods:
+            seen.extend(self._access(pod, own[pod]))
+            seen.extend(self._calls(pod))
+        return tuple(seen)
+
+    def _own_addresses(self, pod: PodRef) -> frozenset[str]:
+        found = self._mesh.pods.get(pod)
+        own = {found.status.pod_ip} - {""} if found else set()
+        return self._mesh.addresses_from_logs(pod) | own
+
+    def _access(self, pod: PodRef, own: frozenset[str]) -> Iterator[Seen]:
+        gateway = self._mesh.is_gateway(pod)
+        workload = self._mesh.workload(pod)
+        for log, fact in self._mesh.access_logs(pod):
+            for line in fact.value.lines:
+                name = line.upstream_cluster or ""
+                local = split_address(line.downstream_local_address)
+                if gateway:
+                    yield Seen(pod, GATEWAY, self._peer(line) or workload, self._asked_of_gateway(line, local),
+                               fact.origin.file, line, log=log)  # fmt: skip
+                elif name.startswith(("inbound|", "inbound-vip|", "InboundPassthrough")) or (
+                    not name.startswith(("outbound|", *_NO_SERVICE_CLUSTERS)) and local[0] in own
+                ):
+                    yield Seen(
+                        pod, SERVER, self._peer(line), self._served(pod, line, local), fact.origin.file, line, log=log
+                    )
+                else:
+                    yield Seen(pod, CLIENT, workload, self._called(pod, line, local), fact.origin.file, line, log=log)
+
+    def _calls(self, pod: PodRef) -> Iterator[Seen]:
+        workload = self._mesh.workload(pod)
+        for log, fact in self._mesh.app_logs(pod):
+            for call in fact.value.calls:
+                destination = self.destination(call.host, call.port, pod.namespace)
+                yield Seen(pod, APPLICATION, workload, destination, fact.origin.file, None, call, log)
+
+    def _peer(self, line: AccessLine) -> Workload | None:
+        address, _ = split_address(line.downstream_remote_address)
+        pod = self._mesh.pod_by_ip(address)
+        ref = PodRef(pod.namespace, pod.name) if pod else self._addresses.get(address)
+        return self._mesh.workload(ref) if ref else None
+
+    def destination(self, host: str, port: int, namespace: str) -> Destination:
+        """The destination of a host as a client in *namespace* writes it."""
+        service = self._mesh.service_by_host(host, namespace) or self._mesh.service_by_ip(host)
+        return self._of_service(service, port) if service else Destination(host, port)
+
+    def _of_service(self, service: k8s.Service, port: int) -> Destination:
+        domain = "svc.cluster.local"
+        return Destination(f"{service.name}.{service.namespace}.{domain}", port, (service.namespace, service.name))
+
+    def _called(self, pod: PodRef, line: AccessLine, local: tuple[str, int]) -> Destination:
+        # The address that the application dialled says what it asked for; a route may have sent it elsewhere.
+        service = self._mesh.service_by_ip(local[0])
+        if service:
+            return self._of_service(service, local[1])
+        if line.upstream_cluster and line.upstream_cluster.startswith("outbound|"):
+            cluster = parse_cluster_name(line.upstream_cluster)
+            return self.destination(cluster.host or "", cluster.port or 0, pod.namespace)
+        host, port = _authority(line.authority, local[1])
+        return self.destination(host, port, pod.namespace) if host else Destination(local[0], local[1])
+
+    def _asked_of_gateway(self, line: AccessLine, local: tuple[str, int]) -> Destination:
+        host, port = _authority(line.authority or line.requested_server_name, 0)
+        return Destination(host, port or (443 if line.requested_server_name else 80)) if host else Destination(*local)
+
+    def _served(self, pod: PodRef, line: AccessLine, local: tuple[str, int]) -> Destination:
+        cluster = parse_cluster_name(line.upstream_cluster) if line.upstream_cluster else None
+        port = (cluster.port if cluster and cluster.port else 0) or local[1]
+        found = self._mesh.served_ports(pod, port)
+        if not found:
+            return Destination(local[0] or str(pod), port)
+        wanted = _authority(line.authority, 0)[0].partition(".")[0]
+        service, service_port = next((entry for entry in found if entry[0].name == wanted), found[0])
+        return self._of_service(service, service_port)
+
+
+def _authority(text: str | None, default_port: int) -> tuple[str, int]:
+    if not text or text == "-":
+        return "", default_port
+    host, separator, port = text.rpartition(":")
+    if separator and port.isdigit():
+        return host.strip("[]"), int(port)
+    return text, default_port or 80

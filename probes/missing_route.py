@@ -1,0 +1,140 @@
+"""NR: why does no route take the request? (404 `route_not_found`: a virtual host or a route is missing)"""
+
+from __future__ import annotations
+
+from meshdoctor.mesh import blame
+from meshdoctor.mesh.case import Case
+from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.probe import Probe
+from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
+from meshdoctor.mesh.traffic import GATEWAY, Seen
+from meshdoctor.model import istio
+from meshdoctor.model.wants import ProxyConfig
+
+
+def examine(case: Case, mesh: MeshIndex) -> Finding:
+    lines = tuple(
+        seen
+        for seen in case.caller_lines
+        if seen.access and seen.access.primary_flag == "NR" and seen.access.details == "route_not_found"
+    )
+    if not lines:
+        return not_applicable("no request was without a route")
+    newest = lines[-1]
+    hosts = list(blame.virtual_hosts(mesh, newest.pod, newest))
+    line = newest.access
+    assert line is not None
+    if newest.side == GATEWAY and line.requested_server_name and not _same_host(line.requested_server_name, line.authority):
+        return _coalesced(lines)
+    if newest.side == GATEWAY and not hosts:
+        return _gateway(case, mesh, lines)
+    services = [blame.resource(found, "spec.http[].match") for found in blame.virtual_services(mesh, case.destination)]
+    owners = [owner for host in hosts for route in host.routes if (owner := blame.of_route(route, "spec.http[].match"))]
+    resources = tuple(dict.fromkeys(owners or services))
+    if not resources:
+        return inconclusive(f"no route for {line.authority}, and no VirtualService names it", lines_say(lines, logged(newest)))
+    named = listed(str(owner) for owner in resources)
+    return culprit(
+        Verdict(
+            "no-route",
+            0.97,
+            f"No route of {named} matches {line.method} {newest.path}",
+            resources,
+            (
+                lines_say(lines, f"{logged(newest)} for {line.authority}{newest.path}"),
+                *(Evidence(f"virtual host {host.name} has {len(host.routes)} routes, none for it",
+                           f"envoy/{newest.pod}/config_dump.json", host.name) for host in hosts[:1]),
+            ),
+            remedy(f"Add a route for {newest.path} to {named}, or a last route without match."),
+            lines,
+        )
+    )  # fmt: skip
+
+
+def _same_host(sni: str, authority: str | None) -> bool:
+    return sni == (authority or "").partition(":")[0]
+
+
+def _coalesced(lines: tuple[Seen, ...]) -> Finding:
+    line = lines[-1].access
+    assert line is not None
+    return culprit(
+        Verdict(
+            "http2-coalescing",
+            0.95,
+            f"A request for {line.authority} came over a connection that was opened for {line.requested_server_name}",
+            (Resource("Pod", *lines[-1].pod),),
+            (lines_say(lines, f"{logged(lines[-1])}, SNI {line.requested_server_name}, authority {line.authority}"),),
+            remedy(
+                "Give the two hosts certificates (or gateways) of their own: a client reuses an HTTP/2 connection "
+                "for every host that the certificate covers."
+            ),
+            lines,
+        )
+    )
+
+
+def _gateway(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
+    newest = lines[-1]
+    host = case.destination.host
+    labels = mesh.pods[newest.pod].metadata.labels if newest.pod in mesh.pods else {}
+    gateways = [
+        found
+        for found in mesh.objects("Gateway", istio.Gateway)
+        if found.spec.selector.items() <= labels.items() and found.spec.selector
+    ]
+    serving = [found for found in gateways if _serves(found, host)]
+    bound = [
+        found
+        for found in mesh.objects("VirtualService", istio.VirtualService)
+        if any(_is_bound(found, gateway) for gateway in serving or gateways)
+    ]
+    resources = tuple(
+        Resource(kind, found.namespace, found.name, "spec.hosts" if kind == "VirtualService" else "spec.servers[].hosts")
+        for kind, group in (("VirtualService", bound), ("Gateway", serving or gateways))
+        for found in group
+    )
+    if not resources:
+        return inconclusive(f"the gateway has no route for {host}, and no Gateway selects its pod")
+    if serving:
+        hosts = listed(name for found in bound for name in found.spec.hosts) or "no host"
+        summary = f"Gateway {serving[0].key} serves {host}, but the VirtualServices bound to it are for {hosts}"
+    else:
+        hosts = listed(name for found in gateways for server in found.spec.servers for name in server.hosts)
+        summary = f"No Gateway of this proxy serves {host}: they serve {hosts}"
+    return culprit(
+        Verdict(
+            "gateway-host-mismatch",
+            0.97,
+            summary,
+            resources,
+            (
+                lines_say(lines, f"{logged(newest)} at the gateway for {host}"),
+                Evidence(f"no virtual host for {host}", f"envoy/{newest.pod}/config_dump.json", "RoutesConfigDump"),
+            ),
+            remedy(f"Name {host} in the hosts of the VirtualService and of the Gateway's server."),
+            lines,
+        )
+    )
+
+
+def _serves(gateway: istio.Gateway, host: str) -> bool:
+    names = [name.rpartition("/")[2] for server in gateway.spec.servers for name in server.hosts]
+    return any(name in ("*", host) or (name.startswith("*.") and host.endswith(name[1:])) for name in names)
+
+
+def _is_bound(service: istio.VirtualService, gateway: istio.Gateway) -> bool:
+    return any(
+        name == f"{gateway.namespace}/{gateway.name}" or ("/" not in name and (service.namespace, name) == (gateway.namespace, gateway.name))
+        for name in service.spec.gateways
+    )
+
+
+PROBE = Probe(
+    "missing-route",
+    "Why does no route take the request?",
+    ("no-route", "gateway-host-mismatch", "http2-coalescing"),
+    examine,
+    lambda case, mesh: [ProxyConfig(seen.pod) for seen in case.caller_lines[-1:]],
+)

@@ -1,0 +1,185 @@
+"""UH: why is no endpoint of the cluster healthy? (none, ejected, unready, a subset without pods, a name without address)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from meshdoctor.mesh import blame
+from meshdoctor.mesh.backends import Backend, NoPods, why_no_pods
+from meshdoctor.mesh.case import Case
+from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.probe import Probe
+from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
+from meshdoctor.mesh.traffic import Seen
+from meshdoctor.model import istio
+from meshdoctor.model.names import ClusterName
+from meshdoctor.model.snapshot import Want
+from meshdoctor.model.wants import ProxyClusters, ProxyConfig
+
+DNS_TYPES = ("STRICT_DNS", "LOGICAL_DNS")
+
+
+def examine(case: Case, mesh: MeshIndex) -> Finding:
+    lines = tuple(seen for seen in case.with_flag("UH") if seen.cluster and seen.cluster.host)
+    if not lines:
+        return not_applicable("no cluster was without a healthy endpoint")
+    groups: dict[ClusterName, list[Seen]] = {}
+    for seen in lines:
+        if seen.cluster:
+            groups.setdefault(seen.cluster, []).append(seen)
+    findings = [_cluster(case, mesh, name, tuple(group)) for name, group in groups.items()]
+    verdicts = [verdict for finding in findings for verdict in finding.verdicts]
+    return culprit(*verdicts) if verdicts else findings[0]
+
+
+def _cluster(case: Case, mesh: MeshIndex, name: ClusterName, lines: tuple[Seen, ...]) -> Finding:
+    newest = lines[-1]
+    raw = (newest.access.upstream_cluster or "") if newest.access else ""
+    config = mesh.config(newest.pod)
+    cluster = config.cluster(raw) if config else None
+    status = mesh.cluster_status(newest.pod, raw)
+    evidence = lines_say(lines, f"{logged(newest)} on {raw}")
+    if cluster and cluster.type in DNS_TYPES and not (status and status.host_statuses):
+        return _unresolved(mesh, name, lines, evidence)
+    hosts = status.host_statuses if status else []
+    if hosts and all(host.health_status.failed_outlier_check for host in hosts):
+        return _ejected(mesh, name, raw, lines, evidence, len(hosts))
+    if name.subset:
+        found = _subset(mesh, name, lines, evidence)
+        if found:
+            return found
+    return _of_service(case, mesh, name, lines, evidence)
+
+
+def _unresolved(mesh: MeshIndex, name: ClusterName, lines: tuple[Seen, ...], evidence: Evidence) -> Finding:
+    entries = [found for found in mesh.objects("ServiceEntry", istio.ServiceEntry) if name.host in found.spec.hosts]
+    resources = tuple(Resource("ServiceEntry", found.namespace, found.name, "spec.endpoints") for found in entries)
+    if not resources:
+        return inconclusive(f"{name.host} has no address, and no ServiceEntry declares it", evidence)
+    targets = [endpoint.address for found in entries for endpoint in found.spec.endpoints] or list(entries[0].spec.hosts)
+    return culprit(
+        Verdict(
+            "external-host-unresolved",
+            0.95,
+            f"{listed(targets)} of {resources[0]} does not resolve, so the cluster has no endpoint",
+            resources,
+            (
+                evidence,
+                object_says(mesh, "ServiceEntry", entries[0], f"resolution {entries[0].spec.resolution}, address {listed(targets)}"),
+                Evidence(f"the cluster of {name.host} has no host", f"envoy/{lines[-1].pod}/clusters.json", name.host or ""),
+            ),
+            remedy(f"Correct the address in {resources[0]}, or the DNS that should know it."),
+            lines,
+        )
+    )
+
+
+def _ejected(
+    mesh: MeshIndex, name: ClusterName, raw: str, lines: tuple[Seen, ...], evidence: Evidence, hosts: int
+) -> Finding:
+    config = mesh.config(lines[-1].pod)
+    owner = blame.of_cluster(config.cluster(raw) if config else None, "spec.trafficPolicy.outlierDetection")
+    rules = [blame.resource(found) for found in blame.destination_rules(mesh, name.host or "", _detects)]
+    resources = (owner,) if owner else tuple(rules)
+    if not resources:
+        return inconclusive("every endpoint is ejected, but no DestinationRule sets outlier detection", evidence)
+    return culprit(
+        Verdict(
+            "all-endpoints-ejected",
+            0.98,
+            f"Outlier detection of {resources[0]} ejected all {hosts} endpoints of {name.host}",
+            resources,
+            (evidence, Evidence(f"{hosts} of {hosts} hosts have failed_outlier_check", f"envoy/{lines[-1].pod}/clusters.json", raw)),
+            remedy(
+                f"Mend what fails at {name.host} first; then lower maxEjectionPercent in {resources[0]} "
+                "so that some endpoints always stay."
+            ),
+            lines,
+        )
+    )
+
+
+def _detects(found: istio.DestinationRule) -> bool:
+    policies = [found.spec.traffic_policy, *(subset.traffic_policy for subset in found.spec.subsets)]
+    return any(policy and policy.outlier_detection is not None for policy in policies)
+
+
+def _subset(mesh: MeshIndex, name: ClusterName, lines: tuple[Seen, ...], evidence: Evidence) -> Finding | None:
+    rules = [
+        (found, subset)
+        for found in blame.destination_rules(mesh, name.host or "")
+        for subset in found.spec.subsets
+        if subset.name == name.subset
+    ]
+    service = mesh.service_by_host(name.host or "")
+    if not rules or not service or not mesh.known("Pod"):
+        return None
+    pods = mesh.selected_pods(service)
+    rule, subset = rules[0]
+    labels = subset.labels
+    matching = [pod for pod in pods if labels.items() <= pod.metadata.labels.items()]
+    if matching or not pods:
+        return None
+    wanted = ",".join(f"{key}={value}" for key, value in labels.items())
+    resource = Resource("DestinationRule", rule.namespace, rule.name, "spec.subsets")
+    return culprit(
+        Verdict(
+            "subset-without-pods",
+            0.98,
+            f"No pod of {service.key} has the labels {wanted} of subset {subset.name} in {resource}",
+            (resource, *_routes_to(lines, mesh)),
+            (
+                evidence,
+                object_says(mesh, "DestinationRule", rule, f"subset {subset.name} wants {wanted}"),
+                Evidence(f"{len(pods)} pods of the Service, none with these labels", mesh.file("Pod"), service.key),
+            ),
+            remedy(f"Correct the labels of subset {subset.name} in {resource}, or send no traffic to it."),
+            lines,
+        )
+    )
+
+
+def _routes_to(lines: tuple[Seen, ...], mesh: MeshIndex) -> Iterable[Resource]:
+    routes = blame.routes_for(mesh, lines[-1])
+    return dict.fromkeys(owner for route in routes if (owner := blame.of_route(route, "spec.http[].route")))
+
+
+def _of_service(
+    case: Case, mesh: MeshIndex, name: ClusterName, lines: tuple[Seen, ...], evidence: Evidence
+) -> Finding:
+    service = mesh.service_by_host(name.host or "")
+    if service is None:
+        return inconclusive(f"{name.host} has no healthy endpoint, and it is no Service that was read", evidence)
+    if not mesh.known("Pod") or not mesh.known("EndpointSlice"):
+        return inconclusive(f"{service.key} has no healthy endpoint; pods or endpoints could not be read", evidence)
+    why = why_no_pods(mesh, Backend(service, name.port or 0), lines, case.is_over(lines))
+    if isinstance(why, NoPods):
+        return culprit(
+            Verdict(why.cause, why.confidence, why.summary, why.resources, (evidence, *why.evidence), remedy(why.fix), lines)
+        )
+    return inconclusive(why, evidence)
+
+
+def needs(case: Case, mesh: MeshIndex) -> Iterable[Want[Any]]:
+    pods = dict.fromkeys(seen.pod for seen in case.with_flag("UH"))
+    return [want for pod in pods for want in (ProxyConfig(pod), ProxyClusters(pod))]
+
+
+PROBE = Probe(
+    "no-healthy-upstream",
+    "Why is no endpoint healthy?",
+    (
+        "no-endpoints",
+        "all-endpoints-ejected",
+        "subset-without-pods",
+        "endpoints-not-ready",
+        "external-host-unresolved",
+        "no-ready-pod-in-rollout",
+        "sidecar-never-ready",
+        "app-crashed",
+    ),
+    examine,
+    needs,
+)
