@@ -76,6 +76,7 @@ def launch(
     app = MeshDoctorApp(session, start=start, theme=theme, routes=ROUTES if routes is None else routes)
     sys.setswitchinterval(SWITCH_INTERVAL)
     asyncio.run(_run(app, mouse=mouse))
+    _detach_lost_terminal()
     if app.crash is not None:
         if debug:
             traceback.print_exception(app.crash)
@@ -96,6 +97,17 @@ async def _run(app: MeshDoctorApp, *, mouse: bool) -> None:
     finally:
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.remove_signal_handler(number)
+
+
+def _detach_lost_terminal() -> None:
+    """When the terminal is gone (SSH dropped), let nothing try to write to it: Python would end with status 120."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
 def _one_line(error: BaseException) -> str:

@@ -98,16 +98,22 @@ class BrokenScreen(ShellScreen):
 
 
 def main() -> int:
-    """Run the shell on this session in a real terminal; arguments: [empty] [COMMAND] [--debug]."""
+    """Run the shell on this session in a real terminal; arguments: [empty] [COMMAND] [--debug] [--mouse]."""
     from meshdoctor.errors import MeshDoctorError
     from meshdoctor.tui.launch import launch
 
     session = Recording()
-    arguments = [a for a in sys.argv[1:] if a not in {"empty", "--debug"}]
+    arguments = [a for a in sys.argv[1:] if a not in {"empty", "--debug", "--mouse"}]
     if "empty" in sys.argv:
         session.rows = ()
     try:
-        return launch(session, start=" ".join(arguments), routes=ROUTES_HERE, debug="--debug" in sys.argv)
+        return launch(
+            session,
+            start=" ".join(arguments),
+            routes=ROUTES_HERE,
+            debug="--debug" in sys.argv,
+            mouse="--mouse" in sys.argv,
+        )
     except MeshDoctorError as error:
         print(f"meshdoctor: {error}", file=sys.stderr)
         return error.exit_status
