@@ -109,8 +109,8 @@ _FREE = frozenset(
 )
 _STRICT_HEADERS = frozenset({"method", "upstream_service_time", "authority", "request_id", "grpc_status"})
 _NUMBERS = frozenset({"code", "bytes_received", "bytes_sent", "duration", "attempt_count"})
-# Envoys before 1.15 printed spaces inside the brackets of the details.
-_DETAILS = r"(?:[^ {(]*(?:\{.*?\}|\(.*?\))?(?=[^\w.{(]|$)|[^ ]*)"
+# Envoys before 1.15 printed spaces inside the brackets of the details; a quote begins the next field of an old format.
+_DETAILS = r"(?!\")(?:[^ {(]*(?:\{.*?\}|\(.*?\))?(?=[^\w.{(]|$)|[^ ]*)"
 
 
 class LogFormat(msgspec.Struct, frozen=True):
