@@ -24,6 +24,7 @@ class Scorer(NamedTuple):
 # One line for each scorer; the name of the score is the last part of the module.
 SCORERS: tuple[Scorer, ...] = (
     Scorer("tests.acceptance.envoy503", "corpus/envoy503"),
+    Scorer("tests.acceptance.mtls", "corpus/mtls"),
 )  # fmt: skip
 
 
