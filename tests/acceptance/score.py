@@ -25,6 +25,7 @@ class Scorer(NamedTuple):
 SCORERS: tuple[Scorer, ...] = (
     Scorer("tests.acceptance.envoy503", "corpus/envoy503"),
     Scorer("tests.acceptance.mtls", "corpus/mtls"),
+    Scorer("tests.acceptance.routes", "corpus/routes"),
 )  # fmt: skip
 
 

@@ -49,6 +49,8 @@ class Cluster(EnvoyFact, frozen=True):
     typed_extension_protocol_options: dict[str, msgspec.Raw] = {}
     max_requests_per_connection: int | None = None
     common_lb_config: dict[str, Any] = {}
+    lb_subset_config: dict[str, Any] | None = None
+    original_dst_lb_config: dict[str, Any] | None = None
 
     @property
     def tls(self) -> TlsContext | None:

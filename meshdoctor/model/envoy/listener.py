@@ -67,6 +67,7 @@ class HttpConnectionManager(EnvoyFact, frozen=True):
     strip_any_host_port: bool = False
     strip_matching_host_port: bool = False
     use_remote_address: bool | None = None
+    xff_num_trusted_hops: int = 0
     stream_idle_timeout: str | None = None
 
 

@@ -22,6 +22,9 @@ class RouteMatch(EnvoyFact, frozen=True):
     query_parameters: list[dict[str, Any]] = []
     runtime_fraction: dict[str, Any] | None = None
     grpc: dict[str, Any] | None = None
+    dynamic_metadata: list[dict[str, Any]] = []
+    tls_context: dict[str, Any] | None = None
+    filter_state: list[dict[str, Any]] = []
 
 
 class WeightedCluster(EnvoyFact, frozen=True):

@@ -1,0 +1,84 @@
+"""How a request ends, and the answer of a trace."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What Envoy logs: *code* (None when the upstream decides), *flags* joined by commas, *details* of the response code.
+
+    *layer* is `http`, `tcp`, or `none` for a connection that ends before any request; *why* says it in words and *fix*
+    what to change.
+    """
+
+    layer: str = "http"
+    code: int | None = None
+    flags: str = ""
+    details: str = ""
+    location: str = ""
+    why: str = ""
+    fix: str = ""
+
+    @property
+    def failing(self) -> bool:
+        """Whether the caller would call this a failure that the mesh makes (a redirect or a chosen answer is none)."""
+        if self.flags or self.layer == "none":
+            return True
+        return self.code is not None and self.code >= 400
+
+
+class Source(msgspec.Struct, frozen=True):
+    """The Istio object that a piece of configuration comes from: `VirtualService shop/reviews`."""
+
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+class Hop(msgspec.Struct, frozen=True):
+    """One step: what was *chosen*, *why*, what else could have matched (*others*: name and reason), and its *sources*.
+
+    *verdict* is `ok`, `fails`, `may match` (an unknown kind of match is involved) or `may fail`.
+    """
+
+    where: str
+    step: str
+    chosen: str
+    why: str = ""
+    others: tuple[tuple[str, str], ...] = ()
+    sources: tuple[Source, ...] = ()
+    verdict: str = "ok"
+    notes: tuple[str, ...] = ()
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """The hops of a request in order, how it ends, and whether that is a failure."""
+
+    hops: tuple[Hop, ...]
+    outcome: Outcome
+    failing: bool
+
+
+_KINDS = {
+    "virtual-service": "VirtualService",
+    "destination-rule": "DestinationRule",
+    "gateway": "Gateway",
+    "sidecar": "Sidecar",
+    "envoy-filter": "EnvoyFilter",
+    "service-entry": "ServiceEntry",
+    "authorization-policy": "AuthorizationPolicy",
+    "peer-authentication": "PeerAuthentication",
+    "request-authentication": "RequestAuthentication",
+}
+
+
+def source_of(config: str) -> Source | None:
+    """The object of istiod's metadata `/apis/GROUP/VERSION/namespaces/NS/KIND/NAME`; None when it names none."""
+    parts = config.split("/")
+    if len(parts) != 8 or parts[4] != "namespaces":
+        return None
+    return Source(_KINDS.get(parts[6], parts[6]), parts[5], parts[7])
