@@ -175,13 +175,21 @@ class _Log:
     """An access log read as Envoy's and, where it has lines of that kind, as ztunnel's."""
 
     def __init__(self, text: str, log_format: str | None) -> None:
-        self.envoy: ParsedLog = parse_access_log(text, [compile_format(log_format)] if log_format else [])
+        self.format = compile_format(log_format) if log_format else None
+        if self.format is not None and not (self.format.fields or self.format.keys):
+            raise UsageError(
+                "--format names no field of a log line", "give the mesh's accessLogFormat, %OPERATORS% and all"
+            )
+        self.envoy: ParsedLog = parse_access_log(text, [self.format] if self.format else [])
         self.ztunnel = ParsedZtunnelLog((), {})
         self.skipped = dict(self.envoy.skipped)
         if {"ztunnel", "pilot-agent", "unreadable"} & self.skipped.keys():
             self.ztunnel = parse_ztunnel_log(text)
             if self.ztunnel.lines and not self.envoy.lines:
                 self.skipped = dict(self.ztunnel.skipped)
+            elif self.ztunnel.lines:
+                left = self.skipped.pop("ztunnel", 0) - len(self.ztunnel.lines)
+                self.skipped |= {"ztunnel": left} if left > 0 else {}
 
     @property
     def readable(self) -> bool:
@@ -195,14 +203,13 @@ def _print_log(log: _Log, arguments: argparse.Namespace, language: Language) -> 
     total = len(log.envoy.lines) + len(log.ztunnel.lines)
     failed = sum(group.count for group in groups) + sum(group.count for group in connections)
     fine: dict[str, int] = {str(code): count for code, count in count_successes(log.envoy.lines).items()}
-    if log.ztunnel.lines:
-        fine[label("ztunnel", language)] = sum(not line.failed for line in log.ztunnel.lines)
+    connected = sum(not line.failed for line in log.ztunnel.lines)
     if arguments.output == "json":
         _print_json(
             {
                 "lines": total,
                 "failed": failed,
-                "fine": {code: count for code, count in fine.items() if count},
+                "fine": fine | ({"ztunnel": connected} if connected else {}),
                 "skipped": log.skipped,
                 "groups": [_envoy_group(group, language) for group in groups],
                 "ztunnel_groups": [_ztunnel_group(group, language) for group in connections],
@@ -217,10 +224,13 @@ def _print_log(log: _Log, arguments: argparse.Namespace, language: Language) -> 
         blocks.append(list(wrap(label("more", language, count=kinds - arguments.limit), "  ", "")))
     heading = label("failed", language, failed=failed, total=total, kinds=kinds)
     closing = list(wrap(heading if failed else label("nothing", language), "  ", ""))
-    codes = ", ".join(f"{code} × {count}" for code, count in fine.items() if count)
+    fine |= {label("ztunnel", language): connected} if connected else {}
+    codes = ", ".join(f"{code} × {count}" for code, count in fine.items())
     if codes:
         closing += wrap(label("fine", language, count=total - failed, codes=codes), "  ", "")
     closing += skipped_line(log.skipped, language)
+    if log.format is not None and not log.format.tells_outcome:
+        closing += wrap(label("outcome", language), "  ", "")
     print(paragraphs([*blocks, closing]))
     return 0
 

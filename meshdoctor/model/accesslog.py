@@ -40,7 +40,7 @@ __all__ = [
 ]
 
 
-class AccessLine(msgspec.Struct, frozen=True):
+class AccessLine(msgspec.Struct, frozen=True, gc=False):
     """One line of an access log. Times in unix seconds, durations in milliseconds, sizes in bytes; None: not logged."""
 
     line: int  # 1-based line in its file
@@ -253,9 +253,9 @@ def _kind(line: str) -> str:
             return "ztunnel"
         return "envoy" if scope is None or scope.startswith("envoy") else "pilot-agent"
     if line.startswith("{"):
-        scope = re.search(r'"scope":\s*"(envoy)?', line)
-        if scope is not None or ('"level"' in line and '"msg"' in line):
-            return "envoy" if scope is not None and scope[1] else "pilot-agent"
+        found = re.search(r'"scope":\s*"(envoy|access(?="))?', line)
+        if found is not None or ('"level"' in line and '"msg"' in line):
+            return {"envoy": "envoy", "access": "ztunnel"}.get(found[1] if found else "", "pilot-agent")
     return "unreadable" if _UNREADABLE.match(line) else "other"
 
 

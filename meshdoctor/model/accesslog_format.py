@@ -128,7 +128,7 @@ class LogFormat(msgspec.Struct, frozen=True):
 
 
 def compile_format(source: str | Mapping[str, Any]) -> LogFormat:
-    """Compile `accessLogFormat` of the mesh config, or `log_format` of a listener (text, or the JSON object).
+    """Compile `accessLogFormat` or a provider's `logFormat` of the mesh config, or `log_format` of a listener.
 
     A text that is a JSON object serves both encodings: its lines may be JSON, or JSON-like text with bare quotes in it.
     Never raises; a text without operators gives a format that matches nothing.
@@ -138,7 +138,9 @@ def compile_format(source: str | Mapping[str, Any]) -> LogFormat:
         pattern, fields = _compile_text(text)
         return LogFormat(source, pattern, fields, _compile_json(text))
     document: Any = source
-    for wrapper in ("text_format_source", "text_format", "inline_string", "json_format", "labels"):
+    if isinstance(source, Mapping) and len(source) == 1:  # the mesh config's logFormat
+        document = source.get("text", source.get("labels", source))
+    for wrapper in ("text_format_source", "text_format", "inline_string", "json_format"):
         if isinstance(document, Mapping) and wrapper in document:
             document = document[wrapper]
     if isinstance(document, str):

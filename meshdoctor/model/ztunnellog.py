@@ -17,7 +17,7 @@ import msgspec
 from meshdoctor.model.text import visible, visible_line
 
 
-class ZtunnelLine(msgspec.Struct, frozen=True):
+class ZtunnelLine(msgspec.Struct, frozen=True, gc=False):
     """A connection that ztunnel carried, closed or refused. None: not logged (an unknown peer has no workload)."""
 
     line: int  # 1-based line in its file

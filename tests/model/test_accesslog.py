@@ -133,6 +133,7 @@ def test_other_content_is_counted_by_kind() -> None:
                 "2026-11-23T09:49:21.000000Z\twarning\tenvoy config external/envoy/x.cc:1\tgRPC config rejected",
                 "2026-11-23T09:49:21.000000Z\tinfo\tcache\tgenerated new workload certificate",
                 '{"level":"info","time":"2026-11-23T09:49:21Z","scope":"envoy main","msg":"starting"}',
+                '{"level":"info","time":"2026-11-23T09:49:21Z","scope":"access","message":"connection complete"}',
                 '{"level":"info","time":"2026-11-23T09:49:21Z","scope":"sds","msg":"x","status":503}',
                 "2026-11-23T09:49:21.000000Z\tinfo\taccess\tconnection complete\tsrc.addr=1.2.3.4:5",
                 '{"status":503,"path":"/","method":"GET"}',
@@ -142,8 +143,8 @@ def test_other_content_is_counted_by_kind() -> None:
             ]
         )
     )
-    assert log.skipped == {"blank": 1, "envoy": 2, "pilot-agent": 2, "ztunnel": 1, "unreadable": 2, "other": 1}
-    assert [line.line for line in log.lines] == [10]
+    assert log.skipped == {"blank": 1, "envoy": 2, "pilot-agent": 2, "ztunnel": 2, "unreadable": 2, "other": 1}
+    assert [line.line for line in log.lines] == [11]
 
 
 def test_a_custom_text_format() -> None:
@@ -162,6 +163,8 @@ def test_a_custom_json_format_and_its_text_twin() -> None:
     nested: dict[str, Any] = {"json_format": {"http": {"code": "%RESPONSE_CODE%"}, "flags": "%RESPONSE_FLAGS%"}}
     log = parse_access_log('{"http":{"code":404},"flags":"NR"}', [compile_format(nested)])
     assert [(line.code, line.flags) for line in log.lines] == [(404, ("NR",))]
+    provider = {"labels": {"c": "%RESPONSE_CODE%", "f": "%RESPONSE_FLAGS%"}}
+    assert parse_access_log('{"f":"UH","c":503}', [compile_format(provider)]).lines[0].flags == ("UH",)
     listener = {"text_format_source": {"inline_string": "%RESPONSE_CODE% %RESPONSE_FLAGS%"}}
     assert parse_access_log("503 UH", [compile_format(listener)]).lines[0].flags == ("UH",)
 
