@@ -1,0 +1,107 @@
+"""From an HTTP answer of the API server, or from no answer, to an error that says what to do."""
+
+from __future__ import annotations
+
+import email.utils
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import httpx
+import msgspec
+
+from meshdoctor.kube.errors import ApiError, Busy, Expired, Forbidden, NotFound, Unauthorized, Unreachable
+from meshdoctor.kube.rbac import rule_for
+from meshdoctor.model.text import visible_line
+
+RETRIED = frozenset((429, 500, 502, 503, 504))
+
+
+class Status(msgspec.Struct, frozen=True):
+    """The `Status` object of a failed request (meta/v1)."""
+
+    status: str = ""
+    message: str = ""
+    reason: str = ""
+    code: int = 0
+
+
+def decode_status(body: bytes) -> Status:
+    """The Status in *body*; a proxy's HTML or an empty body gives the text as the message."""
+    try:
+        return msgspec.json.decode(body, type=Status)
+    except msgspec.DecodeError:
+        text = re.sub(r"<[^>]{0,200}>", " ", body[:2000].decode("utf-8", "replace"))
+        return Status(message=" ".join(text.split())[:200])
+
+
+def retry_after(headers: httpx.Headers) -> float | None:
+    """`Retry-After` in seconds, capped at a minute; None when absent or senseless."""
+    value = headers.get("retry-after", "").strip()
+    if not value:
+        return None
+    if value.isdigit():
+        return min(float(value), 60.0)
+    moment = email.utils.parsedate_tz(value)
+    return None if moment is None else min(max(0.0, email.utils.mktime_tz(moment) - time.time()), 60.0)
+
+
+def error_of(status: int, headers: httpx.Headers, body: bytes, path: str, *, watch: bool = False) -> ApiError:
+    """The error that an answer with an error *status* means for a GET of *path*."""
+    told = decode_status(body)
+    message = visible_line(told.message)[:300]
+    said = f" ({message})" if message else ""
+    what = f"GET {path}"
+    match status:
+        case 401:
+            return Unauthorized(401, told.reason, f"{what}: the cluster does not accept the credential{said}",
+                                "log in again")  # fmt: skip
+        case 403:
+            return _forbidden(told, what, said, path, watch)
+        case 404:
+            return NotFound(
+                404, told.reason, f"{what}: not found{said}", "the object or its kind is not in this cluster"
+            )
+        case 410:
+            return Expired(410, told.reason, f"{what}: the position in the list is too old{said}", "list again")
+    after = retry_after(headers)
+    if status in RETRIED:
+        return Busy(status, told.reason, f"{what}: HTTP {status}{said}", "the server is busy or down; try later", after)
+    return ApiError(status, told.reason, f"{what}: HTTP {status}{said}", "see the API server's log", after)
+
+
+def _forbidden(told: Status, what: str, said: str, path: str, watch: bool) -> Forbidden:
+    rule = rule_for(path, watch=watch)
+    if rule is None:
+        return Forbidden(
+            403, told.reason, f"{what}: forbidden{said}", "`meshdoctor check-access` shows what is allowed"
+        )
+    where = f" in namespace {rule.namespace}" if rule.namespace else ""
+    error = Forbidden(403, told.reason, f"{what}: forbidden{said}", f"the role{where} lacks {rule.yaml}")
+    error.missing_rule = rule.yaml
+    return error
+
+
+@contextmanager
+def reachable(what: str) -> Iterator[None]:
+    """Raise httpx's transport errors as Unreachable, in words."""
+    try:
+        yield
+    except httpx.ProxyError as error:
+        raise Unreachable(f"{what}: the proxy failed ({_words(error)})", "check proxy-url or HTTPS_PROXY") from error
+    except httpx.ConnectTimeout as error:
+        raise Unreachable(f"{what}: no connection in time", "check the network, VPN and proxy") from error
+    except httpx.TimeoutException as error:
+        raise Unreachable(f"{what}: no answer in time", "the server or the network is slow; try again") from error
+    except httpx.ConnectError as error:
+        next_step = "check the server's address, the network and VPN"
+        if "CERTIFICATE_VERIFY_FAILED" in str(error):
+            next_step = "check certificate-authority and tls-server-name in the kubeconfig"
+        raise Unreachable(f"{what}: no connection ({_words(error)})", next_step) from error
+    except httpx.TransportError as error:
+        raise Unreachable(f"{what}: the connection was cut ({_words(error)})", "try again") from error
+
+
+def _words(error: BaseException) -> str:
+    return visible_line(str(error))[:200] or type(error).__name__

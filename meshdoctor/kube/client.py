@@ -1,0 +1,155 @@
+"""The read-only client of one API server: objects, paged lists, logs, and pods' ports.
+
+Every request goes through the allowlist of `allowlist.py`; there is no method that writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from meshdoctor.kube.answers import error_of, reachable
+from meshdoctor.kube.connection import Connection
+from meshdoctor.kube.errors import Expired, Unreachable
+from meshdoctor.kube.retry import with_retries
+from meshdoctor.model.kinds import Kind
+
+T = TypeVar("T")
+_LIST_RESTARTS = 3
+
+
+class ListMeta(msgspec.Struct, frozen=True, rename="camel"):
+    """`metadata` of a list."""
+
+    continue_: str = msgspec.field(default="", name="continue")
+    resource_version: str = ""
+    remaining_item_count: int | None = None
+
+
+class ListHead(msgspec.Struct, frozen=True):
+    """A list without its items."""
+
+    metadata: ListMeta = ListMeta()
+
+
+class Page(msgspec.Struct, frozen=True):
+    """One page of a list as the server sent it. A page with *first* set begins the list, also again after a 410."""
+
+    body: bytes
+    first: bool
+    resource_version: str
+
+
+class Listing(msgspec.Struct, Generic[T], frozen=True):
+    """A whole list, and the version from which it can be watched."""
+
+    items: tuple[T, ...]
+    resource_version: str
+
+
+def list_path(kind: Kind, namespace: str = "") -> str:
+    """Where the API serves all objects of *kind*, or those of one namespace."""
+    start = f"/apis/{kind.group}/{kind.version}" if kind.group else f"/api/{kind.version}"
+    inside = f"/namespaces/{namespace}" if namespace and kind.namespaced else ""
+    return f"{start}{inside}/{kind.resource}"
+
+
+class KubeClient:
+    """Reads one cluster; use as `async with KubeClient(connection) as client`. Closing it closes the connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.settings = connection.settings
+
+    async def __aenter__(self) -> KubeClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.connection.aclose()
+
+    async def get(self, path: str, params: Mapping[str, Any] | None = None) -> bytes:
+        """The body of one GET, tried again when the server is busy or does not answer.
+
+        Raises ApiError (by status), Unreachable, CredentialError, PathRefused.
+        """
+        return await with_retries(self.settings.retry, lambda: self._get_once(path, params))
+
+    async def _get_once(self, path: str, params: Mapping[str, Any] | None) -> bytes:
+        with reachable(f"GET {path}"):
+            response = await self.connection.reads.get(path, params=params)
+        if response.status_code != 200:
+            raise error_of(response.status_code, response.headers, response.content, path)
+        return response.content
+
+    async def pages(self, path: str, *, params: Mapping[str, str] | None = None) -> AsyncIterator[Page]:
+        """A list page by page; when a page has expired (410), the list begins again with a `first` page.
+
+        Raises what `get` raises; Expired when the list expired again and again.
+        """
+        restarts = 0
+        token = ""
+        first = True
+        while first or token:
+            asked: dict[str, str | int] = {**(params or {}), "limit": self.settings.page}
+            if token:
+                asked["continue"] = token
+            try:
+                body = await self.get(path, asked)
+            except Expired:
+                restarts += 1
+                if restarts > _LIST_RESTARTS:
+                    raise
+                token, first = "", True
+                continue
+            metadata = list_head(body, path).metadata
+            yield Page(body, first, metadata.resource_version)
+            token, first = metadata.continue_, False
+
+    async def list_all(
+        self, path: str, decode: Callable[[bytes], Iterable[T]], *, params: Mapping[str, str] | None = None
+    ) -> Listing[T]:
+        """A whole list through *decode*, which is given one page at a time so that only the facts are kept."""
+        items: list[T] = []
+        version = ""
+        async for page in self.pages(path, params=params):
+            if page.first:
+                items.clear()
+            items.extend(decode(page.body))
+            version = page.resource_version
+        return Listing(tuple(items), version)
+
+    async def log(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        *,
+        since_seconds: int | None = None,
+        previous: bool = False,
+        tail_lines: int | None = None,
+        limit_bytes: int | None = None,
+    ) -> bytes:
+        """A container's log; *previous* is the one before its last restart. Raises what `get` raises."""
+        params: dict[str, Any] = {"container": container}
+        if since_seconds is not None:
+            params["sinceSeconds"] = max(1, since_seconds)
+        if previous:
+            params["previous"] = "true"
+        if tail_lines is not None:
+            params["tailLines"] = tail_lines
+        if limit_bytes is not None:
+            params["limitBytes"] = limit_bytes
+        return await self.get(f"/api/v1/namespaces/{namespace}/pods/{pod}/log", params)
+
+
+def list_head(body: bytes, path: str) -> ListHead:
+    """A list's metadata. Raises Unreachable when the body is cut short or no list."""
+    try:
+        return msgspec.json.decode(body, type=ListHead)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise Unreachable(f"GET {path}: the answer is no complete JSON ({len(body)} bytes)", "try again") from None

@@ -1,0 +1,153 @@
+"""HTTP GET of a pod's admin port through port-forward: Envoy, ztunnel, istiod, the agent.
+
+Port-forward itself could reach what changes a proxy (`POST /quitquitquit`), so this is where "read-only" is kept: GET,
+and only the paths of `allowlist.pod_path_allowed`.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+import anyio
+import httpcore
+import httpx
+
+from meshdoctor.kube.allowlist import check_shape, pod_path_allowed
+from meshdoctor.kube.connection import Connection
+from meshdoctor.kube.errors import ClusterError, PathRefused, PodError, Unreachable
+from meshdoctor.kube.portforward import PodBackend, PortForwardFailed, pod_host
+from meshdoctor.kube.retry import with_retries
+from meshdoctor.kube.settings import Retry
+from meshdoctor.kube.transport import PoolTransport
+from meshdoctor.model.snapshot import PodRef
+from meshdoctor.model.text import visible_line
+
+PORTS = {"envoy": 15000, "ztunnel": 15000, "istiod": 15014, "agent": 15020}
+_LIMIT = 512 << 20
+# Load balancers cut idle streams after a minute or more; ten seconds spans the requests of one visit to a pod.
+_KEEP_FOR = 10.0
+# Only opening is tried again, once: a dump that timed out may still be running on the proxy's main thread.
+_OPEN_RETRY = Retry(attempts=2, base=1.0, cap=2.0)
+
+
+class _GetOnly(httpx.AsyncBaseTransport):
+    """Lets GETs of known admin paths through; the request's extension `pod_role` says which list applies."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport) -> None:
+        self._inner = inner
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        role = request.extensions.get("pod_role", "")
+        target = request.url.raw_path.decode("ascii", "replace")
+        check_shape(request)
+        if request.method != "GET" or role not in PORTS or not pod_path_allowed(role, target):
+            raise PathRefused(f"{request.method} {target[:200]} is not read from a pod", "this program only reads")
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+class PodHttp:
+    """GETs on pods' ports; connections to a pod are kept for a few seconds. Use as `async with`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        connect = connection.settings.timeouts.connect
+        backend = PodBackend(connection.upgrades, connect)
+        self._http = httpx.AsyncClient(
+            transport=_GetOnly(
+                PoolTransport(
+                    lambda: httpcore.AsyncConnectionPool(
+                        network_backend=backend,
+                        max_keepalive_connections=64,
+                        keepalive_expiry=_KEEP_FOR,
+                        max_connections=None,
+                    )
+                )
+            ),
+            trust_env=False,
+            follow_redirects=False,
+            headers={"Accept": "*/*", "Accept-Encoding": "identity"},
+        )
+
+    async def __aenter__(self) -> PodHttp:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close every forwarded connection."""
+        await self._http.aclose()
+
+    async def get(
+        self, pod: PodRef, role: str, target: str, *, deadline: float, port: int | None = None, limit: int = _LIMIT
+    ) -> bytes:
+        """The body of `GET target` on *pod*, complete; *role* is a key of PORTS and gives the port unless *port* does.
+
+        *deadline*: seconds for everything, the port-forward included (a stuck pod accepts it and never answers).
+        Raises PodError (by the pod or its proxy), Unreachable (too slow), ApiError (by the API server), PathRefused.
+        """
+        what = f"GET {target} of {pod}"
+        try:
+            with anyio.fail_after(deadline):
+                return await with_retries(_OPEN_RETRY, lambda: self._get_once(pod, role, target, port, limit))
+        except TimeoutError:
+            raise Unreachable(f"{what}: no complete answer in {deadline:g} s", "the proxy is slow or stuck") from None
+
+    async def _get_once(self, pod: PodRef, role: str, target: str, port: int | None, limit: int) -> bytes:
+        what = f"GET {target} of {pod}"
+        number = port or PORTS[role]
+        request = self._http.build_request(
+            "GET",
+            f"http://{pod_host(pod)}:{number}{target}",
+            headers={"Host": f"localhost:{number}"},
+            extensions={"pod_role": role},
+            timeout=None,
+        )
+        try:
+            response = await self._http.send(request, stream=True)
+        except httpx.TransportError as error:
+            raise _opening(error, what) from error
+        try:
+            body = bytearray()
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > limit:
+                    raise PodError(f"{what}: the answer is larger than {limit} bytes", "ask for a part of it")
+        except httpx.TransportError as error:
+            raise _reading(error, what, len(body)) from error
+        finally:
+            await response.aclose()
+        if response.status_code != 200:
+            text = visible_line(bytes(body[:200]).decode("utf-8", "replace"))
+            raise PodError(
+                f"{what}: HTTP {response.status_code} ({text})", "the proxy's version may not know this path"
+            )
+        return bytes(body)
+
+
+def _forward_reason(error: BaseException) -> ClusterError | None:
+    cause = error.__cause__
+    return cause.reason if isinstance(cause, PortForwardFailed) else None
+
+
+def _opening(error: httpx.TransportError, what: str) -> ClusterError:
+    reason = _forward_reason(error)
+    if reason is not None:
+        return reason
+    if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError):
+        return Unreachable(f"{what}: no port-forward ({visible_line(str(error))[:200]})", "try again")
+    return PodError(f"{what}: no answer ({visible_line(str(error))[:200]})", "the proxy may have restarted; try again")
+
+
+def _reading(error: httpx.TransportError, what: str, got: int) -> ClusterError:
+    reason = _forward_reason(error)
+    if reason is not None:
+        return reason
+    return PodError(
+        f"{what}: cut after {got} bytes ({visible_line(str(error))[:200]})", "what arrived is not used; try again"
+    )

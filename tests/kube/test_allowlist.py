@@ -1,0 +1,256 @@
+"""Attempts to get something other than an allowed read out of the program; nothing may reach the wire."""
+
+from __future__ import annotations
+
+import contextlib
+
+import httpx
+import pytest
+
+from meshdoctor.kube.access import _ReviewsOnly
+from meshdoctor.kube.allowlist import (
+    ReadOnly,
+    exec_allowed,
+    pod_path_allowed,
+    port_forward_allowed,
+    reads_allowed,
+)
+from meshdoctor.kube.errors import PathRefused
+from meshdoctor.kube.podhttp import _GetOnly
+
+SERVER = "https://cluster.test:6443/prefix"
+
+
+class Wire(httpx.AsyncBaseTransport):
+    """Notes what gets through."""
+
+    def __init__(self, answer: httpx.Response | None = None) -> None:
+        self.sent: list[httpx.Request] = []
+        self.answer = answer
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.sent.append(request)
+        return self.answer or httpx.Response(200, json={})
+
+
+def client(wire: Wire, **options: object) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url=SERVER,
+        transport=ReadOnly(wire, SERVER, reads_allowed, port_forward_allowed),
+        **options,  # type: ignore[arg-type]
+    )
+
+
+ALLOWED = [
+    "/version",
+    "/api/v1/pods?limit=500&continue=abc%3D",
+    "/api/v1/namespaces/shop/pods/web-1.x",
+    "/api/v1/pods?watch=true&resourceVersion=1&allowWatchBookmarks=true&timeoutSeconds=10",
+    "/api/v1/namespaces/shop/pods/web-1/log?container=istio-proxy&sinceSeconds=10&previous=true",
+    "/api/v1/namespaces/shop/pods/web-1/portforward?ports=15000",
+    "/api/v1/namespaces/istio-system/configmaps/istio-sidecar-injector",
+    "/apis/discovery.k8s.io/v1/endpointslices",
+    "/apis/networking.istio.io/v1beta1/namespaces/shop/virtualservices/web",
+    "/apis/gateway.networking.k8s.io/v1/httproutes",
+    "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+]
+
+REFUSED = [
+    "/api/v1/secrets",
+    "/api/v1/namespaces/shop/secrets/token",
+    "/api/v1/namespaces/shop/pods/../secrets",
+    "/api/v1/namespaces/shop/pods/%2e%2e/secrets",
+    "/api/v1/namespaces/shop/pods/..%2fsecrets",
+    "/api/v1/namespaces/shop/%73ecrets",
+    "/api/v1/namespaces/shop//secrets",
+    "//api/v1/secrets",
+    "/api/v1/./secrets",
+    "/api/v1/pods;/../secrets",
+    "/api/v1/pods?/../secrets",
+    "/api/v1/Secrets",
+    "/api/v1/secrets?watch=true",
+    "/api/v1/watch/secrets",
+    "/api/v1/watch/namespaces/shop/pods",
+    "/api/v1/proxy/namespaces/shop/pods/web",
+    "/api/v1/namespaces/shop/pods/web/proxy/quitquitquit",
+    "/api/v1/namespaces/shop/services/web/proxy",
+    "/api/v1/nodes/node-1/proxy/configz",
+    "/api/v1/namespaces/shop/pods/web/exec?command=sh",
+    "/api/v1/namespaces/shop/pods/web/attach",
+    "/api/v1/namespaces/shop/pods/web/eviction",
+    "/api/v1/namespaces/shop/pods/web/portforward?ports=15000&command=x",
+    "/api/v1/namespaces/shop/pods/web/portforward?ports=a",
+    "/api/v1/namespaces/shop/serviceaccounts/default/token",
+    "/api/v1/configmaps",
+    "/api/v1/namespaces/shop/configmaps",
+    "/api/v1/namespaces/shop/configmaps/passwords",
+    "/api/v1/pods?dryRun=All",
+    "/api/v1/pods?pretty=true&sendInitialEvents=1",
+    "/api/v1/pods?limit=1&_method=DELETE",
+    "/apis/apps/v1/namespaces/shop/deployments/web/scale",
+    "/apis/networking.istio.io/v1/namespaces/shop/virtualservices/web/status",
+    "/apis/cert-manager.io/v1/certificates",
+    "/apis/bitnami.com/v1alpha1/sealedsecrets",
+    "/logs/",
+    "/metrics",
+    "/debug/pprof/heap",
+    "/openapi/v2",
+    "/api/v1/pods\u200b",
+    "/api/v1/namespaces/shop\n/pods",
+]
+
+
+@pytest.mark.parametrize("target", ALLOWED)
+async def test_what_may_be_read(target: str) -> None:
+    wire = Wire()
+    async with client(wire) as http:
+        await http.get(target)
+    assert wire.sent[0].url.raw_path.decode() == "/prefix" + target
+
+
+@pytest.mark.parametrize("target", REFUSED)
+async def test_what_may_not_be_read(target: str) -> None:
+    wire = Wire()
+    async with client(wire) as http:
+        with pytest.raises((PathRefused, httpx.InvalidURL)):
+            await http.get(target)
+    assert wire.sent == []
+
+
+@pytest.mark.parametrize(
+    "method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "HEAD", "CONNECT", "get", "GET ", "TRACE"]
+)
+async def test_only_get(method: str) -> None:
+    wire = Wire()
+    async with client(wire) as http:
+        with contextlib.suppress(PathRefused):
+            await http.request(method, "/api/v1/pods")
+    assert all(request.method == "GET" for request in wire.sent)
+    assert len(wire.sent) == (method == "get")  # httpx itself makes upper case of it
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://elsewhere.test:6443/prefix/api/v1/pods",
+        "https://cluster.test/prefix/api/v1/pods",
+        "http://cluster.test:6443/prefix/api/v1/pods",
+        "https://cluster.test:6443/api/v1/pods",
+        "https://cluster.test:6443/other/prefix/api/v1/pods",
+        "https://cluster.test:6443/prefix/../api/v1/secrets",
+    ],
+)
+async def test_absolute_urls(url: str) -> None:
+    wire = Wire()
+    async with client(wire) as http:
+        with pytest.raises(PathRefused):
+            await http.get(url)
+    assert wire.sent == []
+
+
+async def test_redirects_are_judged_again() -> None:
+    wire = Wire(httpx.Response(302, headers={"Location": "/prefix/api/v1/secrets"}))
+    async with client(wire, follow_redirects=True) as http:
+        with pytest.raises(PathRefused):
+            await http.get("/api/v1/pods")
+    assert len(wire.sent) == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-HTTP-Method-Override": "DELETE"},
+        {"x-method-override": "PUT"},
+        {"X-HTTP-Method": "PATCH"},
+        {"X-Original-URL": "/api/v1/secrets"},
+        {"X-Rewrite-URL": "/api/v1/secrets"},
+        {"Transfer-Encoding": "chunked"},
+    ],
+)
+async def test_headers_that_change_the_meaning(headers: dict[str, str]) -> None:
+    wire = Wire()
+    async with client(wire) as http:
+        with pytest.raises(PathRefused):
+            await http.get("/api/v1/pods", headers=headers)
+    assert wire.sent == []
+
+
+async def test_a_get_with_a_body() -> None:
+    wire = Wire()
+    async with client(wire) as http:
+        with pytest.raises(PathRefused):
+            await http.request("GET", "/api/v1/pods", json={"kind": "DeleteOptions"})
+    assert wire.sent == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/v1/pods"),
+        ("GET", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"),
+        ("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews"),
+        ("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews?dryRun=All"),
+        ("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews/../../../../api/v1/namespaces"),
+        ("PUT", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"),
+    ],
+)
+async def test_the_one_exception_is_narrow(method: str, path: str) -> None:
+    wire = Wire()
+    async with httpx.AsyncClient(base_url=SERVER, transport=_ReviewsOnly(wire, SERVER)) as http:
+        with pytest.raises(PathRefused):
+            await http.request(method, path, json={})
+    assert wire.sent == []
+
+
+def test_exec_runs_one_command_only() -> None:
+    path = "/api/v1/namespaces/shop/pods/web/exec"
+    good = [("command", word) for word in ("pilot-agent", "request", "GET", "/config_dump")]
+    assert exec_allowed(path, [*good, ("container", "istio-proxy"), ("stdout", "true"), ("stderr", "true")])
+    assert not exec_allowed(path, [*good, ("stdin", "true")])
+    assert not exec_allowed(path, [*good, ("tty", "true")])
+    assert not exec_allowed(path, [*good, ("command", "extra")])
+    assert not exec_allowed(path, [*good[:2], ("command", "POST"), good[3]])
+    assert not exec_allowed(path, [*good[:3], ("command", "/quitquitquit")])
+    assert not exec_allowed(path, [("command", "sh")])
+
+
+@pytest.mark.parametrize(
+    ("role", "target", "allowed"),
+    [
+        ("envoy", "/config_dump?resource=dynamic_listeners&mask=name", True),
+        ("envoy", "/stats?filter=^cluster&format=json", True),
+        ("envoy", "/quitquitquit", False),
+        ("envoy", "/logging?level=trace", False),
+        ("envoy", "/runtime_modify?x=y", False),
+        ("envoy", "/drain_listeners", False),
+        ("envoy", "/healthcheck/fail", False),
+        ("envoy", "/cpuprofiler?enable=y", False),
+        ("envoy", "/tap", False),
+        ("envoy", "/reset_counters", False),
+        ("envoy", "/clusters?format=json&x=y", False),
+        ("envoy", "/debug/syncz", False),
+        ("istiod", "/debug/syncz", True),
+        ("istiod", "/debug/force_disconnect?proxyID=x", False),
+        ("istiod", "/debug/%2e%2e/ready", False),
+        ("ztunnel", "/config_dump", True),
+        ("ztunnel", "/quitquitquit", False),
+    ],
+)
+async def test_what_a_pod_is_asked(role: str, target: str, allowed: bool) -> None:
+    assert pod_path_allowed(role, target) == allowed
+    wire = Wire()
+    async with httpx.AsyncClient(transport=_GetOnly(wire)) as http:
+        try:
+            await http.get(f"http://web.shop.pod:15000{target}", extensions={"pod_role": role})
+        except PathRefused:
+            assert not allowed
+    assert bool(wire.sent) == allowed
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+async def test_a_pod_is_only_got(method: str) -> None:
+    wire = Wire()
+    async with httpx.AsyncClient(transport=_GetOnly(wire)) as http:
+        with pytest.raises(PathRefused):
+            await http.request(method, "http://web.shop.pod:15000/ready", extensions={"pod_role": "envoy"})
+    assert wire.sent == []

@@ -1,0 +1,182 @@
+"""Subresources of pods over a websocket: port-forward (v4 channels, and SPDY tunnelled as kubectl does) and exec."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import struct
+from collections.abc import AsyncIterator, Callable
+from urllib.parse import unquote
+
+from tests.live.apiserver import spdy
+from tests.live.apiserver.websocket import ServerSocket
+
+TUNNEL = "SPDY/3.1+portforward.k8s.io"
+Dial = Callable[[int], "tuple[str, int]"]
+"""From a pod's port to the address on loopback that stands for it; raises LookupError when nothing listens."""
+
+
+async def forward_v4(socket: ServerSocket, port: int, dial: Dial, cut_after: int | None) -> None:
+    """One connection in v4.channel.k8s.io framing; *cut_after* bytes from the pod the caller drops the connection."""
+    announced = struct.pack("<H", port)
+    await socket.send(b"\x00" + announced)
+    await socket.send(b"\x01" + announced)
+    try:
+        reader, writer = await asyncio.open_connection(*dial(port))
+    except (OSError, LookupError):
+        text = f"failed to connect to localhost:{port} inside namespace: dial tcp4 :{port}: connect: connection refused"
+        await socket.send(b"\x01" + text.encode())
+        await socket.close()
+        return
+    sent = 0
+
+    async def from_pod() -> bool:
+        nonlocal sent
+        while data := await reader.read(32768):
+            if cut_after is not None and sent + len(data) > cut_after:
+                await socket.send(b"\x00" + data[: cut_after - sent])
+                return False
+            sent += len(data)
+            await socket.send(b"\x00" + data)
+        await socket.close()
+        return True
+
+    async def from_client() -> bool:
+        while (message := await socket.receive()) is not None:
+            if message[:1] == b"\x00":
+                writer.write(message[1:])
+                await writer.drain()
+        return True
+
+    await _first_of(from_pod(), from_client())
+    writer.close()
+
+
+async def _first_of(*work: object) -> None:
+    tasks = [asyncio.ensure_future(each) for each in work]  # type: ignore[call-overload]
+    _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def forward_spdy(socket: ServerSocket, dial: Dial) -> None:
+    """kubectl's own port-forward: SPDY streams in pairs (error, data) for each local connection."""
+    framer = spdy.Framer()
+    inboxes: dict[int, asyncio.Queue[bytes | None]] = {}
+    error_streams: dict[str, int] = {}
+    lock = asyncio.Lock()
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def send(data: bytes) -> None:
+        async with lock:
+            await socket.send(data)
+
+    async def serve(stream: int, error_stream: int, port: int) -> None:
+        try:
+            reader, writer = await asyncio.open_connection(*dial(port))
+        except (OSError, LookupError) as error:
+            await send(framer.data(error_stream, f"connection refused: {error}".encode(), final=True))
+            return
+
+        async def to_pod() -> None:
+            while (data := await inboxes[stream].get()) is not None:
+                writer.write(data)
+                await writer.drain()
+            with contextlib.suppress(OSError):
+                writer.write_eof()
+
+        sender = asyncio.ensure_future(to_pod())
+        try:
+            while data := await reader.read(16384):
+                await send(framer.data(stream, data))
+            await send(framer.data(stream, b"", final=True) + framer.data(error_stream, b"", final=True))
+        finally:
+            sender.cancel()
+            writer.close()
+
+    try:
+        while (message := await socket.receive()) is not None:
+            for frame in framer.feed(message):
+                if frame.kind == spdy.SYN_STREAM:
+                    headers = framer.headers(frame)
+                    await send(framer.reply(frame.stream))
+                    if headers.get("streamtype") == "error":
+                        error_streams[headers["requestid"]] = frame.stream
+                    else:
+                        inboxes[frame.stream] = asyncio.Queue()
+                        errors = error_streams[headers["requestid"]]
+                        task = asyncio.ensure_future(serve(frame.stream, errors, int(headers["port"])))
+                        tasks.add(task)
+                        task.add_done_callback(tasks.discard)
+                elif frame.kind == 0 and frame.stream in inboxes:
+                    if frame.data:
+                        inboxes[frame.stream].put_nowait(frame.data)
+                    if frame.flags & spdy.FIN:
+                        inboxes[frame.stream].put_nowait(None)
+                elif frame.kind == spdy.PING:
+                    await send(framer.pong(frame))
+                elif frame.kind == spdy.GOAWAY:
+                    return
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def run_command(socket: ServerSocket, command: list[str], dial: Dial, cut_after: int | None) -> None:
+    """`pilot-agent request GET PATH` against the pod's admin port; anything else is not found."""
+    for channel in (1, 2, 3):
+        await socket.send(bytes((channel,)))
+    if command[:3] != ["pilot-agent", "request", "GET"] or len(command) != 4:
+        await socket.send(b"\x02" + f"exec: {command[0]!r}: executable file not found\n".encode())
+        await socket.send(b"\x03" + json.dumps(_exit_status(127)).encode())
+        await socket.close()
+        return
+    target = unquote(command[3])
+    sent = 0
+    try:
+        async for data in _http_body(dial, target if target.startswith("/") else f"/{target}"):
+            if cut_after is not None and sent + len(data) > cut_after:
+                # As Kubernetes' v5 with a slow reader: the rest is lost and the status still says Success.
+                await socket.send(b"\x01" + data[: cut_after - sent])
+                break
+            sent += len(data)
+            await socket.send(b"\x01" + data)
+    except (OSError, LookupError) as error:
+        await socket.send(b"\x02" + f"Error: {error}\n".encode())
+        await socket.send(b"\x03" + json.dumps(_exit_status(1)).encode())
+    else:
+        await socket.send(b'\x03{"metadata":{},"status":"Success"}')
+    await socket.close()
+
+
+def _exit_status(code: int) -> dict[str, object]:
+    return {
+        "metadata": {},
+        "status": "Failure",
+        "reason": "NonZeroExitCode",
+        "message": f"command terminated with non-zero exit code: exit status {code}",
+        "details": {"causes": [{"reason": "ExitCode", "message": str(code)}]},
+    }
+
+
+async def _http_body(dial: Dial, target: str) -> AsyncIterator[bytes]:
+    """The body of one HTTP/1.0 GET: the server ends it by closing."""
+    reader, writer = await asyncio.open_connection(*dial(15000))
+    try:
+        writer.write(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        if b"transfer-encoding: chunked" not in head:
+            while data := await reader.read(32000):
+                yield data
+            return
+        while size := int(await reader.readline(), 16):
+            while size:
+                data = await reader.readexactly(min(size, 32000))
+                size -= len(data)
+                yield data
+            await reader.readexactly(2)
+    finally:
+        writer.close()

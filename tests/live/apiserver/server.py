@@ -1,0 +1,336 @@
+"""The server: authentication, permissions, routes; on a thread of its own, for kubectl and asyncio tests alike."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import re
+import ssl
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tests.live.apiserver import pods
+from tests.live.apiserver.faults import Fault
+from tests.live.apiserver.http1 import (
+    Answer,
+    Request,
+    accept_websocket,
+    begin_stream,
+    json_answer,
+    read_request,
+    status_answer,
+    write_answer,
+    write_chunk,
+)
+from tests.live.apiserver.objects import Objects
+from tests.live.apiserver.reviews import resource_attributes
+from tests.live.apiserver.websocket import ServerSocket
+from tests.live.certificates import authority
+
+_PATH = re.compile(
+    r"(?P<list>/api/v1|/apis/[^/]+/[^/]+)(?:/namespaces/(?P<namespace>[^/]+)(?=/))?/(?P<resource>[a-z]+)"
+    r"(?:/(?P<name>[^/]+)(?:/(?P<sub>[a-z]+))?)?"
+)
+TOKEN = "test-token"
+Address = tuple[str, int]
+
+
+class ApiServer:
+    """State of one server. Set its attributes before or between requests; they are read on the server's thread."""
+
+    def __init__(self, objects: Objects | None = None) -> None:
+        self.objects = objects or Objects()
+        self.faults: list[Fault] = []
+        self.tokens = {TOKEN}
+        self.denied: set[tuple[str, str]] = set()
+        """(verb, resource) pairs that are forbidden; a resource may be `pods/log`."""
+        self.logs: dict[tuple[str, str, str, bool], bytes] = {}
+        """(namespace, pod, container, previous) to the log."""
+        self.ports: dict[tuple[str, str, int], Address] = {}
+        """(namespace, pod, port) to the loopback address that stands for it; `*` is any pod."""
+        self.requests: list[tuple[str, str]] = []
+        self.bodies: list[bytes] = []
+        self.open_sockets = 0
+        self.most_sockets = 0
+        self.port = 0
+        self.tls = True
+        self.stopping = False
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
+
+    def kubeconfig(self, **user: Any) -> dict[str, Any]:
+        """A kubeconfig for it."""
+        cluster: dict[str, Any] = {"server": self.url}
+        if self.tls:
+            cluster["certificate-authority-data"] = base64.b64encode(authority().pem).decode()
+        return {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "test",
+            "clusters": [{"name": "test", "cluster": cluster}],
+            "users": [{"name": "test", "user": user or {"token": TOKEN}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        }
+
+    def dial(self, namespace: str, pod: str) -> pods.Dial:
+        """How a pod's ports are reached."""
+        return lambda port: self.ports[
+            (namespace, pod, port) if (namespace, pod, port) in self.ports else ("*", "*", port)
+        ]
+
+    async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one client connection until it ends."""
+        self.open_sockets += 1
+        self.most_sockets = max(self.most_sockets, self.open_sockets)
+        try:
+            while (request := await read_request(reader)) is not None:
+                self.requests.append((request.method, request.path))
+                if request.body:
+                    self.bodies.append(request.body)
+                fault = next((fault for fault in self.faults if fault.matches(request)), None)
+                if fault is not None and fault.hang:
+                    while not self.stopping:
+                        await asyncio.sleep(0.02)
+                    return
+                if fault is not None and fault.cut_body_at is None and fault.cut_websocket_after is None:
+                    await write_answer(writer, fault.answer())
+                    continue
+                if await self._serve(request, reader, writer, fault):
+                    return
+        except (ConnectionError, ssl.SSLError, asyncio.IncompleteReadError):
+            return  # the client left
+        finally:
+            self.open_sockets -= 1
+            writer.close()
+
+    async def _serve(
+        self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, fault: Fault | None
+    ) -> bool:
+        """Answer one request; True when the connection is used up."""
+        answer = self._refused(request)
+        found = _PATH.fullmatch(request.path)
+        if answer is None and request.headers.get("upgrade", "").lower() == "websocket" and found:
+            await self._upgrade(request, found, reader, writer, fault)
+            return True
+        if answer is None and found and request.one("watch") in ("true", "1"):
+            await self._watch(request, found, writer)
+            return False
+        if answer is None:
+            answer = self._answer(request, found)
+        if fault is not None and fault.cut_body_at is not None:
+            whole = len(answer.body)
+            answer.headers["Content-Length"] = str(whole)
+            answer.body = answer.body[: fault.cut_body_at]
+            await write_answer(writer, answer)
+            return True
+        await write_answer(writer, answer)
+        return False
+
+    def _refused(self, request: Request) -> Answer | None:
+        authorization = request.headers.get("authorization", "")
+        if self.tls and authorization.removeprefix("Bearer ") not in self.tokens:
+            return status_answer(401, "Unauthorized", "Unauthorized")
+        found = _PATH.fullmatch(request.path)
+        if found and found["list"] != "/apis/authorization.k8s.io/v1":
+            resource = found["resource"] + (f"/{found['sub']}" if found["sub"] else "")
+            for verb in self._verbs(request, found):
+                if (verb, resource) in self.denied:
+                    text = f'{resource} is forbidden: User "tester" cannot {verb} resource "{resource}"'
+                    return status_answer(403, "Forbidden", text)
+        return None
+
+    @staticmethod
+    def _verbs(request: Request, found: re.Match[str]) -> tuple[str, ...]:
+        if found["sub"] in ("portforward", "exec"):
+            return ("get", "create")  # Kubernetes 1.35 and later ask for both
+        if found["name"]:
+            return ("get",)
+        return ("watch",) if request.one("watch") in ("true", "1") else ("list",)
+
+    def _answer(self, request: Request, found: re.Match[str] | None) -> Answer:
+        if request.method == "POST":
+            return self._review(request)
+        if request.path == "/version":
+            return json_answer({"major": "1", "minor": "37", "gitVersion": "v1.37.1"})
+        if found is None or f"{found['list']}/{found['resource']}" not in self.objects.lists:
+            return self._discovery(request.path)
+        if found["sub"] == "log":
+            return self._log(request, found)
+        path = f"{found['list']}/{found['resource']}"
+        if found["name"]:
+            match = [
+                item
+                for item in self.objects.select(path, found["namespace"] or "", "", "")
+                if item.name == found["name"]
+            ]
+            return (
+                Answer(200, match[0].body) if match else status_answer(404, "NotFound", f'"{found["name"]}" not found')
+            )
+        return self._list(request, path, found["namespace"] or "")
+
+    def _list(self, request: Request, path: str, namespace: str) -> Answer:
+        items = self.objects.select(path, namespace, request.one("labelSelector"), request.one("fieldSelector"))
+        start, limit = 0, int(request.one("limit", "0"))
+        if token := request.one("continue"):
+            version, start = json.loads(base64.b64decode(token))
+            if version < self.objects.oldest:
+                return status_answer(410, "Expired", "The provided continue parameter is too old")
+        end = start + limit if limit else len(items)
+        more = base64.b64encode(json.dumps([self.objects.version, end]).encode()).decode() if end < len(items) else ""
+        return Answer(200, self.objects.list_body(path, items[start:end], more))
+
+    def _log(self, request: Request, found: re.Match[str]) -> Answer:
+        containers = [name for ns, pod, name, _ in self.logs if (ns, pod) == (found["namespace"], found["name"])]
+        container = request.one("container") or (containers[0] if containers else "")
+        key = (found["namespace"], found["name"], container, request.one("previous") == "true")
+        body = self.logs.get(key)
+        if body is None:
+            return status_answer(400, "BadRequest", f'previous terminated container "{container}" not found')
+        if tail := int(request.one("tailLines", "0")):
+            body = b"".join(body.splitlines(keepends=True)[-tail:])
+        return Answer(200, body[: int(request.one("limitBytes", str(len(body))))], content_type="text/plain")
+
+    def _review(self, request: Request) -> Answer:
+        if request.path.endswith("/selfsubjectreviews"):
+            user = {"username": "tester", "groups": ["system:authenticated"]}
+            return json_answer({"kind": "SelfSubjectReview", "status": {"userInfo": user}}, 201)
+        asked = resource_attributes(request.body)
+        resource = asked["resource"] + (f"/{asked['subresource']}" if asked.get("subresource") else "")
+        allowed = (asked["verb"], resource) not in self.denied
+        review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
+        return json_answer({**review, "spec": {"resourceAttributes": asked}, "status": {"allowed": allowed}}, 201)
+
+    def _discovery(self, path: str) -> Answer:
+        groups: dict[str, set[str]] = {}
+        for known in self.objects.lists:
+            parts = known.strip("/").split("/")
+            if parts[0] == "apis":
+                groups.setdefault(parts[1], set()).add(parts[2])
+        if path == "/api":
+            return json_answer({"kind": "APIVersions", "versions": ["v1"]})
+        if path == "/apis":
+            return json_answer(
+                {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(n, v) for n, v in groups.items()]}
+            )
+        resources = [
+            {"name": known.rsplit("/", 1)[1], "singularName": "", "kind": kind.kind, "namespaced": kind.namespaced,
+             "verbs": ["get", "list", "watch"]}
+            for known, kind in self.objects.kinds.items() if known.rsplit("/", 1)[0] == path
+        ]  # fmt: skip
+        if not resources:
+            return status_answer(404, "NotFound", "the server could not find the requested resource")
+        version = path.removeprefix("/apis/").removeprefix("/api/")
+        return json_answer(
+            {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": resources}
+        )
+
+    async def _watch(self, request: Request, found: re.Match[str], writer: asyncio.StreamWriter) -> None:
+        path, namespace = f"{found['list']}/{found['resource']}", found["namespace"] or ""
+        version = int(request.one("resourceVersion", "0") or "0")
+        await begin_stream(writer)
+        ends = asyncio.get_running_loop().time() + float(request.one("timeoutSeconds", "60"))
+        while not self.stopping and asyncio.get_running_loop().time() < ends:
+            if version < self.objects.oldest:
+                gone = status_answer(410, "Expired", "too old resource version")
+                await write_chunk(writer, b'{"type":"ERROR","object":' + gone.body + b"}\n")
+                break
+            for change in [c for c in self.objects.changes if c.version > version and c.path == path]:
+                version = change.version
+                if not namespace or change.namespace == namespace:
+                    await write_chunk(writer, f'{{"type":"{change.type}","object":'.encode() + change.body + b"}\n")
+            if version < self.objects.version and request.one("allowWatchBookmarks") == "true":
+                version = self.objects.version
+                mark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": str(version)}}}
+                await write_chunk(writer, json.dumps(mark).encode() + b"\n")
+            await asyncio.sleep(0.01)
+        await write_chunk(writer, b"")
+
+    async def _upgrade(
+        self, request: Request, found: re.Match[str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
+        fault: Fault | None,
+    ) -> None:  # fmt: skip
+        offered = [word.strip() for word in request.headers.get("sec-websocket-protocol", "").split(",")]
+        spoken = {"portforward": ("v4.channel.k8s.io", pods.TUNNEL), "exec": ("v5.channel.k8s.io", "v4.channel.k8s.io")}
+        protocol = next((word for word in offered if word in spoken.get(found["sub"] or "", ())), "")
+        if not protocol:
+            await write_answer(writer, Answer(403))
+            return
+        await accept_websocket(request, writer, protocol)
+        socket = ServerSocket(reader, writer)
+        dial = self.dial(found["namespace"] or "", found["name"])
+        cut = fault.cut_websocket_after if fault else None
+        if found["sub"] == "exec":
+            command = [value for key, value in request.query if key == "command"]
+            await pods.run_command(socket, command, dial, cut)
+        elif protocol == pods.TUNNEL:
+            await pods.forward_spdy(socket, dial)
+        else:
+            await pods.forward_v4(socket, int(request.one("ports")), dial, cut)
+
+
+def _group(name: str, versions: set[str]) -> dict[str, Any]:
+    listed = [{"groupVersion": f"{name}/{version}", "version": version} for version in sorted(versions)]
+    return {"name": name, "versions": listed, "preferredVersion": listed[0]}
+
+
+def tls_context() -> ssl.SSLContext:
+    """Server TLS with the test CA."""
+    pair = authority().issue("api", "127.0.0.1", "localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(pair.certificate + pair.key)
+        file.flush()
+        context.load_cert_chain(file.name)
+    return context
+
+
+@contextlib.contextmanager
+def running_api_server(objects: Objects | None = None, *, tls: bool = True) -> Iterator[ApiServer]:
+    """Start a server on loopback, on a thread of its own; everything is closed at the end."""
+    server = ApiServer(objects)
+    server.tls = tls
+    with running_loop() as call:
+        listening = call(lambda: asyncio.start_server(
+            server.connection, "127.0.0.1", 0, ssl=tls_context() if tls else None, backlog=2048, limit=1 << 20
+        ))  # fmt: skip
+        server.port = listening.sockets[0].getsockname()[1]
+        try:
+            yield server
+        finally:
+            server.stopping = True
+            listening.close()
+
+
+@contextlib.contextmanager
+def running_loop() -> Iterator[Callable[[Callable[[], Any]], Any]]:
+    """An event loop on a thread; gives a function that runs a coroutine function there and waits for its result."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    async def finish() -> None:
+        await asyncio.sleep(0.03)
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0.01)
+
+    try:
+        yield lambda make: asyncio.run_coroutine_threadsafe(_run(make), loop).result(30)
+    finally:
+        asyncio.run_coroutine_threadsafe(finish(), loop).result(30)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def _run(make: Callable[[], Any]) -> Any:
+    return await make()
