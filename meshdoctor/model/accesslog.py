@@ -133,7 +133,7 @@ def parse_access_log(text: str | bytes, formats: Sequence[LogFormat] = ()) -> Pa
     """
     if isinstance(text, bytes):
         text = text.decode("utf-8", "replace")
-    text = visible(text.replace("\r\n", "\n"))
+    text = visible(text.removeprefix("\ufeff").replace("\r\n", "\n"))
     reader = _Reader(formats)
     lines = text.split("\n")
     if lines and not lines[-1]:

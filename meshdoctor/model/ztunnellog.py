@@ -77,7 +77,7 @@ def parse_ztunnel_log(text: str | bytes) -> ParsedZtunnelLog:
         text = text.decode("utf-8", "replace")
     lines: list[ZtunnelLine] = []
     skipped: dict[str, int] = {}
-    pieces = visible(text.replace("\r\n", "\n")).split("\n")
+    pieces = visible(text.removeprefix("\ufeff").replace("\r\n", "\n")).split("\n")
     if not pieces[-1]:
         pieces.pop()
     for number, line in enumerate(pieces, start=1):

@@ -16,6 +16,7 @@ from meshdoctor.mesh.explanation import (
     skipped_words,
 )
 from meshdoctor.mesh.failure_groups import FailureGroup, ZtunnelGroup
+from meshdoctor.model.accesslog import parse_details
 
 WIDTH = 80
 _SHORT_NAME = 40  # a longer name gets a line of its own
@@ -102,6 +103,8 @@ def group_lines(group: FailureGroup, language: Language) -> Iterator[str]:
     for one in found:
         text = " ".join([*([] if one.known else [label("unlisted", language)]), one.means, *one.notes])
         name = one.text or '""'
+        if one.subject == "details" and parse_details(name).transport:
+            name = f"{name.partition('|')[0]}|…}}"  # the transport failure is explained next
         if cell_len(name) < _SHORT_NAME:
             yield from wrap(text, "      ", f"  {name}: ")
         else:

@@ -11,9 +11,7 @@ import pytest
 from tests.acceptance.score import SCORERS, Scorer
 from tests.acceptance.scoring import SHARED, Score
 
-FLOORS: dict[str, dict[str, int]] = tomllib.loads(
-    Path(__file__).with_name("floor.toml").read_text(encoding="utf-8")
-)  # fmt: skip
+FLOORS: dict[str, dict[str, int]] = tomllib.loads(Path(__file__).with_name("floor.toml").read_text("utf-8"))
 
 
 @pytest.mark.parametrize("scorer", SCORERS, ids=lambda scorer: scorer.module.rpartition(".")[2])

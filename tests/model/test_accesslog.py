@@ -69,6 +69,12 @@ def test_prefixes_of_runtimes_and_kubectl(prefix: str) -> None:
     assert only(prefix + LINE) == only(LINE)
 
 
+def test_windows_ends_and_marks_text_otherwise() -> None:
+    log = parse_access_log(f"\ufeff{LINE}\r\n{LINE}\r\n")
+    assert [msgspec.structs.replace(line, line=1) for line in log.lines] == [only(LINE)] * 2
+    assert log.skipped == {}
+
+
 def test_docker_wraps_a_line_in_json_and_cri_splits_a_long_one() -> None:
     assert only(json.dumps({"log": LINE + "\n", "stream": "stdout", "time": "x"})) == only(LINE)
     stamp = "2026-11-22T18:35:01Z stdout "
