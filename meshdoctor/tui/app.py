@@ -192,7 +192,10 @@ class MeshDoctorApp(DiffDisplay):
             self._show_prompt()
             return
         elif isinstance(event, events.Resize):
+            # tmux blanks a pane that is made smaller, even if it has its old size again when the signal comes.
             self.forget_shown()
+            if event.size == self.size:
+                self.screen.refresh()
         await super().on_event(event)
 
     async def _press(self, prompt: Prompt, event: events.Key) -> None:

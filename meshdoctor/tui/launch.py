@@ -68,6 +68,8 @@ def launch(
         ApplicationCrash: it ended by a mistake of its own; the terminal is restored.
     """
     require_terminal(os.environ, sys.stdin.isatty() and sys.stderr.isatty())
+    for name in ("COLUMNS", "LINES"):  # exported by some shells; the application would never see a resize
+        os.environ.pop(name, None)
     if os.environ.get("SSH_CONNECTION"):
         os.environ.setdefault("ESCDELAY", SLOW_ESCAPE_MS)
     from meshdoctor.tui.app import MeshDoctorApp

@@ -181,6 +181,18 @@ def test_a_resize_is_drawn_whole(terminal: Open) -> None:
         assert "<enter>open" in t.screen.display[lines - 1]
 
 
+def test_a_resize_to_the_same_size_is_drawn_whole(terminal: Open) -> None:
+    """A terminal that was smaller for a moment (tmux) has lost what was on it."""
+    t = terminal(COLUMNS="132", LINES="50")
+    t.wait(READY)
+    t.settle()
+    t.screen.reset()
+    t.resize(80, 24)
+    t.settle()
+    assert READY in t.screen.display[1]
+    assert "<enter>open" in t.screen.display[23]
+
+
 def test_bytes_are_few(terminal: Open) -> None:
     """Budgets at 80x24: they keep the program pleasant over a slow SSH link."""
     t = terminal()

@@ -53,7 +53,7 @@ def test_a_walk_through_the_shell(tmux: Tmux) -> None:
     tmux("send-keys", ":pods", "Enter")
     wait(tmux, "pods[1 of 63]")
     tmux("resize-window", "-x", "60", "-y", "15")
-    wait(tmux, "pods[1 of 63]")
+    wait(tmux, "RO captured")  # the header of 60 columns
     tmux("send-keys", "C-c")
     left = wait(tmux, "status=0")
     assert "pods" not in left  # the alternate screen is gone
