@@ -19,6 +19,7 @@ from meshdoctor.mesh.mtls.cluster_tls import (
     AUTO,
     MTLS,
     PLAINTEXT,
+    Cause,
     ClusterTls,
     EndpointTls,
     auto_mtls,
@@ -174,7 +175,8 @@ class Clients:
         if found is None:
             return ClientTls(host, port, subset, NO_CLUSTER, reasons=("no service of the mesh has that host and port",))
         reason = "the client has no sidecar: it sends what its application sends"
-        endpoints = tuple(EndpointTls(endpoint, PLAINTEXT, reason) for endpoint in self._endpoints(*found))
+        sent = (PLAINTEXT, reason, Cause.NO_PROXY)
+        endpoints = tuple(EndpointTls(endpoint, *sent) for endpoint in self._endpoints(*found))
         return ClientTls(
             host, port, subset, PLAINTEXT, WITHOUT_PROXY, endpoints=endpoints, reasons=(reason,), service=found[0]
         )
@@ -254,7 +256,8 @@ class Clients:
         endpoints: tuple[MeshEndpoint, ...],
     ) -> tuple[EndpointTls, ...]:
         if found.tls != AUTO:
-            return tuple(EndpointTls(endpoint, found.tls, tls.reason) for endpoint in endpoints)
+            same = (found.tls, tls.reason, tls.cause, tls.objects)
+            return tuple(EndpointTls(endpoint, *same) for endpoint in endpoints)
         declared = traffic_policy.tls_mode(subset.traffic_policy if subset else None, found.port)
         if declared is None and rule is not None:
             declared = traffic_policy.tls_mode(rule.traffic_policy, found.port)

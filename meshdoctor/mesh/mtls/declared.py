@@ -8,7 +8,7 @@ from typing import NamedTuple
 from meshdoctor.mesh.hosts import candidates
 from meshdoctor.mesh.mtls import outcome as outcomes
 from meshdoctor.mesh.mtls.client import NO_CLUSTER, Clients, ClientTls
-from meshdoctor.mesh.mtls.cluster_tls import MTLS, PLAINTEXT, EndpointTls
+from meshdoctor.mesh.mtls.cluster_tls import MTLS, PLAINTEXT, Cause, EndpointTls
 from meshdoctor.mesh.mtls.peer_authentication import STRICT
 from meshdoctor.mesh.mtls.server import ServerMode, Servers
 from meshdoctor.mesh.objects import MeshObjects
@@ -81,7 +81,7 @@ class DeclaredMtls:
         server = pair.server
         if pair.client.hbone and sent in (PLAINTEXT, MTLS):
             reason = "both sides speak HBONE: ztunnel adds the mTLS"
-            endpoint = pair.endpoint._replace(tls=MTLS, reason=reason)
+            endpoint = pair.endpoint._replace(tls=MTLS, reason=reason, cause=Cause.HBONE)
             return pair._replace(endpoint=endpoint, outcome=outcomes.OK_MTLS)
         if server is not None and server.mode == STRICT:
             return pair._replace(outcome=outcomes.PLAINTEXT_TO_STRICT if sent == PLAINTEXT else outcomes.OTHER)
@@ -94,7 +94,10 @@ class DeclaredMtls:
         if client.proxy != SIDECAR or str(found.port) not in excluded:
             return found
         reason = f"{client.key} excludes port {found.port} from its sidecar ({_EXCLUDED})"
-        endpoints = tuple(EndpointTls(entry.endpoint, PLAINTEXT, reason) for entry in found.endpoints)
+        objects = (f"Pod {client.key}",)
+        endpoints = tuple(
+            EndpointTls(entry.endpoint, PLAINTEXT, reason, Cause.EXCLUDED, objects) for entry in found.endpoints
+        )
         return found._replace(tls=PLAINTEXT, endpoints=endpoints, reasons=(reason, *found.reasons))
 
 

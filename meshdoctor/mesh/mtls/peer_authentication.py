@@ -40,6 +40,11 @@ class MergedPolicy(NamedTuple):
         """The mode of a *container* port (portLevelMtls is keyed by it, never by a service's port)."""
         return self.ports.get(port, self.mode)
 
+    def objects_for(self, port: int) -> tuple[str, ...]:
+        """The policy that decides about a container port, as `Kind namespace/name`; empty for Istio's default."""
+        policy = self.port_policy if port in self.ports else self.winner
+        return (f"PeerAuthentication {policy.key}",) if policy else ()
+
     def reason_for(self, port: int) -> str:
         if port in self.ports and self.port_policy is not None:
             return f"portLevelMtls of PeerAuthentication {self.port_policy.key} sets port {port}"

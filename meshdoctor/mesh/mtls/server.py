@@ -35,7 +35,8 @@ class ServerMode(NamedTuple):
 
     *mode* is STRICT, PERMISSIVE, DISABLE, CUSTOM_SIMPLE, CUSTOM_MUTUAL, NONE or GATEWAY; *protocol* is `http`, `tcp`
     or `auto` (how the listener treats plain bytes); *own_chain* says whether the port has filter chains of its own;
-    *reason* names the object that decides; *ignored* are policies that look as if they did.
+    *reason* says which object decides (*objects*: as `Kind namespace/name`); *ignored* are policies that look as if
+    they did.
     """
 
     mode: str
@@ -44,6 +45,7 @@ class ServerMode(NamedTuple):
     reason: str
     ignored: tuple[Ignored, ...] = ()
     ambient: bool = False
+    objects: tuple[str, ...] = ()
 
 
 class ServerPorts(NamedTuple):
@@ -91,12 +93,16 @@ class Servers:
             reason = "a gateway: its listeners follow Gateway objects, not PeerAuthentication"
             return ServerPorts(peer, {}, ServerMode(GATEWAY_LISTENER, protocols.AUTO, False, reason))
         policy = self.policies.for_workload(peer.namespace, peer.labels)
-        other = ServerMode(policy.mode, protocols.AUTO, False, policy.reason, policy.ignored, peer.proxy == AMBIENT)
+        ambient = peer.proxy == AMBIENT
+        winner = (f"PeerAuthentication {policy.winner.key}",) if policy.winner else ()
+        other = ServerMode(policy.mode, protocols.AUTO, False, policy.reason, policy.ignored, ambient, winner)
         ports = {
-            port: other._replace(mode=mode, own_chain=peer.proxy != AMBIENT, reason=policy.reason_for(port))
+            port: other._replace(
+                mode=mode, own_chain=not ambient, reason=policy.reason_for(port), objects=policy.objects_for(port)
+            )
             for port, mode in policy.ports.items()
         }
-        if peer.proxy != AMBIENT:
+        if not ambient:
             for port, protocol, tls in self._chains(peer):
                 ports[port] = self._port(policy, port, protocol, tls)
         for number in excluded_ports(peer, ports):
@@ -112,7 +118,8 @@ class Servers:
         if tls is not None and mode == DISABLE:
             mode = CUSTOM_MUTUAL if tls.get("mode") in ("MUTUAL", "OPTIONAL_MUTUAL") else CUSTOM_SIMPLE
             reason = f"Sidecar ingress.tls terminates TLS on port {port}, as the mode there is DISABLE ({reason})"
-        return ServerMode(mode, protocols.listener_class(protocol), True, reason, policy.ignored)
+        kind = protocols.listener_class(protocol)
+        return ServerMode(mode, kind, True, reason, policy.ignored, objects=policy.objects_for(port))
 
     def _chains(self, peer: Peer) -> Iterable[tuple[int, str, istio.SidecarIngress | None]]:
         """(container port, protocol, ingress listener) of each port that gets filter chains of its own."""
