@@ -19,7 +19,8 @@ from tests.tui.shell import ROUTES_HERE, Recording
 
 
 def make(**options: Any) -> MeshDoctorApp:
-    return MeshDoctorApp(Recording(), **{"routes": ROUTES_HERE, "words": Words("en"), "theme": "md-dark"} | options)
+    chosen: dict[str, Any] = {"routes": ROUTES_HERE, "words": Words("en"), "theme": "md-dark"} | options
+    return MeshDoctorApp(Recording(), **chosen)
 
 
 def screen_text(app: MeshDoctorApp) -> list[str]:
