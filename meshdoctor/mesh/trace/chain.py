@@ -7,16 +7,13 @@ criterion is used only when no chain with a matching value is left at that step.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from meshdoctor.mesh.trace.network import Network, ip_address, network
 from meshdoctor.mesh.trace.request import Request
 from meshdoctor.mesh.trace.sniff import Sniffed
 from meshdoctor.model.envoy.listener import CidrRange, FilterChainMatch
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 
 class Criteria(NamedTuple):
@@ -138,7 +135,7 @@ def _direct_source(chains: Sequence[Criteria], request: Request, _: Sniffed) -> 
 def _source_type(chains: Sequence[Criteria], request: Request, _: Sniffed) -> Sequence[Criteria]:
     if all(chain.source_type == "ANY" for chain in chains):
         return chains
-    address = _address(request.source_ip)
+    address = ip_address(request.source_ip)
     local = request.source_ip == request.ip or (address is not None and address.is_loopback)
     wanted = "SAME_IP_OR_LOOPBACK" if local else "EXTERNAL"
     return [chain for chain in chains if chain.source_type == wanted] or [
@@ -175,7 +172,7 @@ def _by_network(
     """The chains of the most specific range that holds *ip*, else those without a range."""
     if not any(ranges(chain) for chain in chains):
         return chains
-    address = _address(ip)
+    address = ip_address(ip)
     best, found = -1, []
     for chain in chains:
         lengths = [net.prefixlen for net in ranges(chain) if address is not None and address in net]
@@ -188,17 +185,5 @@ def _by_network(
 
 
 def _networks(ranges: list[CidrRange]) -> tuple[Network, ...]:
-    found: list[Network] = []
-    for entry in ranges:
-        try:
-            found.append(ipaddress.ip_network(f"{entry.address_prefix}/{entry.prefix_len}", strict=False))
-        except ValueError:
-            continue
-    return tuple(found)
-
-
-def _address(ip: str) -> IpAddress | None:
-    try:
-        return ipaddress.ip_address(ip)
-    except ValueError:
-        return None
+    found = (network(entry.address_prefix, entry.prefix_len) for entry in ranges)
+    return tuple(entry for entry in found if entry is not None)

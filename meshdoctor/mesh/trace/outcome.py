@@ -6,7 +6,7 @@ import msgspec
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What Envoy logs: *code* (None when the upstream decides), *flags* joined by commas, *details* of the response code.
+    """What Envoy logs: *code* (None when the upstream decides), *flags* joined by commas, *details* as logged.
 
     *layer* is `http`, `tcp`, or `none` for a connection that ends before any request; *why* says it in words and *fix*
     what to change.
