@@ -20,21 +20,18 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import ClassVar
 
 from rich.segment import Segment
-from rich.style import Style
 from textual.binding import BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from meshdoctor.present.table import GAP, Column, Placed, Row, fit_cell, fitted_columns, place_columns, plain
+from meshdoctor.present.table import Column, Row, fit_cell, plain
 from meshdoctor.present.words import Words, choose_language
 from meshdoctor.tui.keys import bindings
+from meshdoctor.tui.linepaint import LinePainter
 from meshdoctor.tui.router import Navigator
 from meshdoctor.tui.tablerows import TableRows
-
-MARGIN = 1
-"""Cells left of the first column, for the cursor's `>`: the cursor is seen without colour."""
 
 PAINTED_LINES = 2048
 """How many painted lines are kept."""
@@ -108,15 +105,12 @@ class LineTable(ScrollView, can_focus=True):
         self.rows = TableRows(columns, rows)
         self.words = words or Words(choose_language(os.environ))
         self.empty = empty or self.words("table.empty")
-        self.wide = False
-        self._frozen = frozen
+        self._painter = LinePainter(self.rows.columns, frozen)
         self._highlighted = highlighted
         self._cursor = 0
         self._cursor_key = self.rows.shown[0].key if self.rows.shown else ""
         self._chosen: int | None = None
-        self._left = 0
         self._painted: dict[tuple[str, bool], tuple[Row, Strip]] = {}
-        self._placed: tuple[Placed, ...] | None = None
 
     # What it shows.
 
@@ -163,6 +157,8 @@ class LineTable(ScrollView, can_focus=True):
             shown = self.rows.shown
             kept = self.rows.position.get(self._cursor_key)
             self._cursor = kept if kept is not None else max(0, min(self._cursor, len(shown) - 1))
+            if self._painter.wide:
+                self._lay_out()
             self._resize_content()
             if kept is not None and self.scroll_offset.y:
                 # At the top the view stays at the top, where a new problem appears in a sorted table.
@@ -172,8 +168,8 @@ class LineTable(ScrollView, can_focus=True):
             self._announce()
             self.post_message(self.Arranged(self))
         elif changed:
-            if self.wide:
-                self._forget_layout()
+            if self._painter.wide:
+                self._lay_out()
                 self.refresh()
             top = self.scroll_offset.y
             for y, row in enumerate(self.rows.shown[top : top + self._page], start=1):
@@ -189,27 +185,9 @@ class LineTable(ScrollView, can_focus=True):
         """Rows in sight: all lines but the header."""
         return max(1, self.size.height - 1)
 
-    def _forget_layout(self) -> None:
-        self._placed = None
+    def _lay_out(self) -> None:
+        self._painter.lay_out(self.size.width, self.rows.shown)
         self._painted.clear()
-
-    def _layout(self) -> tuple[Placed, ...]:
-        if self._placed is None:
-            room = self.size.width - MARGIN
-            columns = fitted_columns(self.columns, self.rows.shown) if self.wide else self.columns
-            if self.wide:
-                self._placed = tuple(
-                    Placed(i, x, width)
-                    for i, (x, width) in enumerate(_side_by_side([max(c.width, c.widest) for c in columns]))
-                )
-            else:
-                self._placed = place_columns(columns, room)
-        return self._placed
-
-    @property
-    def _content_width(self) -> int:
-        placed = self._layout()
-        return MARGIN + (placed[-1].x + placed[-1].width if placed else 0)
 
     def _resize_content(self) -> None:
         size = Size(self.size.width, len(self.rows.shown) + 1)
@@ -223,9 +201,9 @@ class LineTable(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         """Other columns may fit now."""
-        self._forget_layout()
+        self._lay_out()
         self._resize_content()
-        self._sideways_to(self._left)
+        self._sideways_to(self._painter.left)
         self._keep_in_sight()
 
     def notify_style_update(self) -> None:
@@ -237,7 +215,10 @@ class LineTable(ScrollView, can_focus=True):
         """Paint line *y* of what is in sight."""
         width = self.size.width
         if y == 0:
-            return self._crop(self._header(), width)
+            header = self.get_component_rich_style("linetable--header")
+            chosen = self.get_component_rich_style("linetable--chosen")
+            titles = self._painter.header(self.rows.sort, self.rows.reverse, self._chosen, header, chosen)
+            return self._painter.in_sight(titles, width, header)
         index = self.scroll_offset.y + y - 1
         shown = self.rows.shown
         if index >= len(shown):
@@ -248,52 +229,10 @@ class LineTable(ScrollView, can_focus=True):
         if painted is None or painted[0] is not row:
             if len(self._painted) >= PAINTED_LINES:
                 self._painted.clear()
-            painted = self._painted[key] = (row, self._crop(self._paint(row, index == self._cursor), width))
+            over = self.get_component_rich_style("linetable--cursor") if index == self._cursor else None
+            line = self._painter.row(row, self.rich_style, over, self.app.console)
+            painted = self._painted[key] = (row, self._painter.in_sight(line, width, self.rich_style))
         return painted[1]
-
-    def _crop(self, strip: Strip, width: int) -> Strip:
-        """The part of a whole line that is in sight: the frozen columns, then the rest from the sideways offset on."""
-        style = next((segment.style for segment in strip if segment.style), self.rich_style)
-        if self._left:
-            placed = self._layout()
-            still = placed[self._frozen - 1] if self._frozen and self._frozen <= len(placed) else None
-            edge = MARGIN + (still.x + still.width + GAP if still else 0)
-            strip = Strip.join([strip.crop(0, edge), strip.crop(edge + self._left, edge + self._left + width)])
-        return strip.adjust_cell_length(width, style)
-
-    def _header(self) -> Strip:
-        style = self.get_component_rich_style("linetable--header")
-        chosen = self.get_component_rich_style("linetable--chosen")
-        segments = [Segment(" " * MARGIN, style)]
-        for place in self._layout():
-            column = self.columns[place.column]
-            mark = ("v" if self.rows.reverse else "^") if place.column == self.rows.sort else ""
-            title = plain(fit_cell(column.title, min(place.width - len(mark), max(1, len(column.title)))))
-            text = plain(fit_cell(title + mark, place.width, column.align))
-            segments.append(Segment(text, chosen if place.column == self._chosen else style))
-            segments.append(Segment(" " * GAP, style))
-        return Strip(segments)
-
-    def _paint(self, row: Row, cursor: bool) -> Strip:
-        """The whole line of *row*. Neighbouring cells without a style of their own become one run: fewer bytes."""
-        base = self.rich_style
-        segments: list[Segment] = []
-        unstyled = [">" if cursor else " "]
-        for place in self._layout():
-            column = self.columns[place.column]
-            cell = fit_cell(row.cells[place.column], place.width, column.align, column.elide)
-            if isinstance(cell, str):
-                unstyled.append(cell)
-            else:
-                segments.append(Segment("".join(unstyled), base))
-                segments += Segment.apply_style(cell.render(self.app.console), base)
-                unstyled = []
-            unstyled.append(" " * GAP)
-        segments.append(Segment("".join(unstyled), base))
-        if cursor:
-            over: Style = self.get_component_rich_style("linetable--cursor")
-            segments = list(Segment.apply_style(segments, post_style=over))
-        return Strip(Segment.simplify(segments))
 
     def _empty_line(self, y: int, width: int) -> Strip:
         if not self.rows.by_key or not self.rows.narrowed:
@@ -365,20 +304,20 @@ class LineTable(ScrollView, can_focus=True):
     # Columns.
 
     def _sideways_to(self, left: int) -> None:
-        left = max(0, min(left, self._content_width - self.size.width))
-        if left != self._left:
-            self._left = left
+        left = max(0, min(left, self._painter.width - self.size.width))
+        if left != self._painter.left:
+            self._painter.left = left
             self._painted.clear()
             self.refresh()
 
     def action_sideways(self, cells: int) -> None:
         """Scroll sideways by cells."""
-        self._sideways_to(self._left + cells)
+        self._sideways_to(self._painter.left + cells)
 
     def action_wide(self) -> None:
         """Every column as wide as its cells, or only what fits."""
-        self.wide = not self.wide
-        self._forget_layout()
+        self._painter.wide = not self._painter.wide
+        self._lay_out()
         self._sideways_to(0)
         self.refresh()
 
@@ -405,7 +344,7 @@ class LineTable(ScrollView, can_focus=True):
 
     def action_choose_column(self, step: int) -> None:
         """Choose a visible column for `sort_chosen`."""
-        order = [place.column for place in self._layout()]
+        order = [place.column for place in self._painter.placed]
         at = order.index(self._chosen) + step if self._chosen in order else (0 if step > 0 else len(order) - 1)
         self._chosen = order[at % len(order)]
         self.refresh(Region(0, 0, self.size.width, 1))
@@ -426,11 +365,3 @@ class LineTable(ScrollView, can_focus=True):
         """Copy the cells of the row, separated by tabs."""
         if (row := self.cursor_row) and isinstance(self.app, Navigator):
             self.app.copy_text("\t".join(plain(cell) for cell in row.cells), row.key)
-
-
-def _side_by_side(widths: Iterable[int]) -> Iterable[tuple[int, int]]:
-    """(first cell, width) of columns that stand side by side."""
-    x = 0
-    for width in widths:
-        yield x, width
-        x += width + GAP

@@ -137,6 +137,18 @@ async def test_wide_shows_every_column_whole_and_scrolls() -> None:
         assert ".." in lines(app)[1]
 
 
+async def test_wide_is_measured_anew_when_other_rows_are_shown() -> None:
+    app = TableApp(ROWS)
+    async with app.run_test(size=(80, 10)) as pilot:
+        app.table.set_filter("load-000")
+        await pilot.press("ctrl+w")
+        assert lines(app)[1].startswith(">OK    load      load-000 ")
+        app.table.set_filter("")
+        await pilot.pause()
+        app.table.action_top()
+        assert "productpage-v1-6b746f-tp2dj" in lines(app)[1]
+
+
 async def test_cells_are_never_markup_and_enter_tells() -> None:
     app = TableApp([Row("x", (Text("OK"), "[bold]ns[/]", "[red]pod", "1m", ":smile:"))])
     async with app.run_test(size=(80, 6)) as pilot:
