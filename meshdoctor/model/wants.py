@@ -12,6 +12,8 @@ from meshdoctor.model.envoy.endpoint import ClusterStatuses
 from meshdoctor.model.istiod import MeshConfig, RegistryService, SyncRecord
 from meshdoctor.model.kubernetes import Object
 from meshdoctor.model.snapshot import PodRef, Want
+from meshdoctor.model.ztunnel import ZtunnelDump
+from meshdoctor.model.ztunnellog import ParsedZtunnelLog
 
 
 class LogRef(msgspec.Struct, frozen=True):
@@ -44,6 +46,13 @@ class Objects(Want[tuple[Object, ...]], frozen=True, tag=True):
 
 class ProxyConfig(Want[ConfigDump], frozen=True, tag=True):
     pod: PodRef
+
+
+class ProxyBody(Want[bytes], frozen=True, tag=True):
+    """An admin answer as Envoy or ztunnel gave it: *file* is its name in a recording (`config_dump.json`)."""
+
+    pod: PodRef
+    file: str
 
 
 class ProxyClusters(Want[ClusterStatuses], frozen=True, tag=True):
@@ -104,5 +113,11 @@ class LogText(Want[str], frozen=True, tag=True):
     log: LogRef
 
 
-class ZtunnelConfig(Want[dict[str, object]], frozen=True, tag=True):
+class ZtunnelConfig(Want[ZtunnelDump], frozen=True, tag=True):
     pod: PodRef
+
+
+class ZtunnelAccessLog(Want[ParsedZtunnelLog], frozen=True, tag=True):
+    """The connections in the log of a ztunnel pod (its container is called istio-proxy, but it is no Envoy)."""
+
+    log: LogRef

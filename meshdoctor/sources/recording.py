@@ -28,6 +28,8 @@ from meshdoctor.model.kinds import BY_NAME, KINDS, Kind
 from meshdoctor.model.kubernetes import Object
 from meshdoctor.model.snapshot import Fact, Missing, Origin, PodRef, Snapshot, SourceInfo, Want
 from meshdoctor.model.text import visible
+from meshdoctor.model.ztunnel import ZtunnelDump
+from meshdoctor.model.ztunnellog import parse_ztunnel_log
 from meshdoctor.recording.raw import RawRecording, open_recording
 
 _ENVOY = "envoy/{0.namespace}/{0.name}/{1}"
@@ -76,6 +78,9 @@ class RecordingSource:
                 return self._objects(BY_NAME[kind])
             case ask.ProxyConfig(pod=pod):
                 return self._config_dump(pod)
+            case ask.ProxyBody(pod=pod, file=file):
+                room = "ztunnel" if pod in self._inventory.ztunnels else "envoy"
+                return self._decode(f"{room}/{pod.namespace}/{pod.name}/{file}", lambda body: body)
             case ask.ProxyReady(pod=pod):
                 return self._decode(
                     _ENVOY.format(pod, "ready.txt"), lambda body: visible(body.decode(errors="replace")).strip()
@@ -96,9 +101,11 @@ class RecordingSource:
             case ask.Mesh():
                 return self._mesh
             case ask.ZtunnelConfig(pod=pod):
-                return self._json(f"ztunnel/{pod.namespace}/{pod.name}/config_dump.json", dict[str, object])
+                return self._json(f"ztunnel/{pod.namespace}/{pod.name}/config_dump.json", ZtunnelDump)
             case ask.AccessLog(log=log):
                 return self._decode(_log_file(log), lambda body: parse_access_log(body, self._formats))
+            case ask.ZtunnelAccessLog(log=log):
+                return self._decode(_log_file(log), parse_ztunnel_log)
             case ask.ApplicationLog(log=log):
                 return self._decode(_log_file(log), parse_app_log)
             case ask.LogText(log=log):

@@ -26,6 +26,7 @@ SCORERS: tuple[Scorer, ...] = (
     Scorer("tests.acceptance.envoy503", "corpus/envoy503"),
     Scorer("tests.acceptance.mtls", "corpus/mtls"),
     Scorer("tests.acceptance.routes", "corpus/routes"),
+    Scorer("tests.acceptance.istioctl_outputs", "corpus/istioctl-outputs"),
 )  # fmt: skip
 
 

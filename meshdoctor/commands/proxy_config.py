@@ -1,0 +1,228 @@
+"""`meshdoctor proxy-config`: one proxy's configuration, as `istioctl proxy-config` shows it, and wider."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from meshdoctor.commands.mesh_source import add_source_arguments, istioctl_error, open_source
+from meshdoctor.errors import MeshDoctorError, SourceError, UsageError
+
+if TYPE_CHECKING:
+    from meshdoctor.commands.proxy_dump import ProxyDump
+
+_ALIASES = {
+    "cluster": ("clusters", "c"),
+    "listener": ("listeners", "l"),
+    "route": ("routes", "r"),
+    "endpoint": ("endpoints", "ep"),
+    "eds": (),
+    "secret": ("secrets", "s"),
+    "bootstrap": ("b",),
+    "ecds": ("ec",),
+    "all": ("a",),
+    "log": ("o",),
+    "rootca-compare": ("rc",),
+}
+_HELP = {
+    "cluster": "the clusters: where requests can go",
+    "listener": "the listeners and their filter chains",
+    "route": "the route configurations, a row per route",
+    "endpoint": "the hosts that Envoy has, with their health",
+    "eds": "the endpoints that istiod sent",
+    "secret": "the certificates that Envoy holds",
+    "bootstrap": "the proxy's versions (-o short) or its whole bootstrap",
+    "ecds": "filters that istiod sent apart from their listener",
+    "all": "every table, one after the other",
+    "log": "the loggers and their levels",
+    "rootca-compare": "whether two pods trust a common root",
+}
+_EPILOG = """\
+A TARGET is [type/]name[.namespace]: a pod, deployment/x, service/x and so on.
+-o istioctl prints what istioctl prints, byte for byte (as short does), errors
+included; wide adds what istioctl does not show. A FILE is an answer of Envoy's
+admin port: config_dump?include_eds, for endpoint clusters?format=json.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = _EPILOG
+    tables = parser.add_subparsers(dest="table", metavar="TABLE", required=True)
+    for table, aliases in _ALIASES.items():
+        sub = tables.add_parser(table, aliases=aliases, help=_HELP[table], description=_HELP[table], allow_abbrev=False)
+        sub.set_defaults(table=table)
+        sub.add_argument("targets", nargs="*", metavar="TARGET", help="[type/]name[.namespace]")
+        _add_flags(sub, table)
+
+
+def _add_flags(sub: argparse.ArgumentParser, table: str) -> None:
+    default = "json" if table == "bootstrap" else "short"
+    sub.add_argument(
+        "-o",
+        "--output",
+        default=default,
+        metavar="FORMAT",
+        help=f"short, wide, json, yaml, istioctl (default: {default})",
+    )
+    if table not in ("rootca-compare",):
+        sub.add_argument("-f", "--file", default="", metavar="FILE", help="read this file instead of a pod; - is stdin")
+    add_source_arguments(sub)
+    sub.add_argument("--now", type=_moment, help="judge certificates at this time (RFC 3339 or Unix seconds)")
+    if table in ("cluster", "all"):
+        sub.add_argument("--fqdn", default="", help="text in the name")
+        sub.add_argument("--direction", default="", help="inbound, outbound, ...")
+        sub.add_argument("--subset", default="", help="text in the subset")
+    if table in ("cluster", "listener", "endpoint", "eds", "all"):
+        sub.add_argument("--port", type=go_integer, default=0)
+    if table in ("listener", "endpoint", "eds", "all"):
+        sub.add_argument("--address", default="")
+    if table in ("listener", "all"):
+        sub.add_argument("--type", default="", help="HTTP, TCP, HTTP+TCP or UNKNOWN")
+    if table in ("route", "all"):
+        sub.add_argument("--name", default="", help="the whole name of a route configuration")
+    if table in ("listener", "route", "all"):
+        sub.add_argument("--verbose", nargs="?", const="true", default="true", metavar="false")
+    if table == "listener":
+        sub.add_argument("--waypoint", nargs="?", const="true", default="false", help=argparse.SUPPRESS)
+    if table in ("endpoint", "eds"):
+        sub.add_argument("--cluster", default="", help="the whole name of a cluster")
+        sub.add_argument("--status", default="", help="healthy, unhealthy, ...")
+    if table == "all":
+        sub.add_argument("--with-headers", nargs="?", const="true", default="false")
+    if table == "log":
+        sub.add_argument("--level", default="", help="what levels would be set: level, or logger:level,...")
+        sub.add_argument("-r", "--reset", action="store_true", help="what would reset the levels")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    # Thousands of small objects are made, shown and gone with the process: collecting them is time for nothing.
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        _check(arguments)
+        return _show(arguments)
+    except MeshDoctorError as error:
+        if arguments.output != "istioctl":
+            raise
+        sys.stderr.write(istioctl_error(error))
+        return 1
+    finally:
+        if collects:
+            gc.enable()
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    table = arguments.table
+    for name in ("verbose", "waypoint", "with_headers"):
+        given = getattr(arguments, name, None)
+        if given is not None:
+            value = _go_bool(given)
+            if value is None:  # `--verbose TARGET`: the flag needs no value, so that this is the target
+                value = True
+                arguments.targets.insert(0, given)
+            setattr(arguments, name, value)
+    if arguments.output not in ("short", "wide", "json", "yaml", "istioctl"):
+        raise UsageError(f'output format "{arguments.output}" not supported', "short, wide, json, yaml or istioctl")
+    if table == "rootca-compare":
+        if len(arguments.targets) != 2:
+            raise UsageError("rootca-compare requires 2 pods as an argument")
+    elif table == "log" and not arguments.targets and not arguments.file:
+        raise UsageError("log requires pod name or --selector", "name a pod, or a --file with its answer to /logging")
+    elif (len(arguments.targets) == 1) == bool(arguments.file):
+        raise UsageError(f"{table} requires pod name or --file parameter")
+    if table == "log" and arguments.reset and arguments.level:
+        raise UsageError("--level cannot be combined with --reset")
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    from meshdoctor.commands.proxy_dump import FileDump, recorded_dump
+    from meshdoctor.model.decode import UnreadableError
+
+    if arguments.table == "rootca-compare":
+        return _compare_roots(arguments)
+    dump = FileDump(arguments.file) if arguments.file else recorded_dump(open_source(arguments), arguments)
+    try:
+        _printer(arguments.table)(dump, arguments)
+    except UnreadableError as error:
+        _complain(dump)
+        raise SourceError(str(error)) from None
+    _complain(dump)
+    return 0
+
+
+def _printer(table: str) -> Callable[[ProxyDump, argparse.Namespace], None]:
+    """The function that prints a table; only its module is imported."""
+    if table == "log":
+        from meshdoctor.commands.proxy_log import print_log
+
+        return print_log
+    from meshdoctor.commands import proxy_tables
+
+    return proxy_tables.PRINTERS[table]
+
+
+def _complain(dump: ProxyDump) -> None:
+    """What could not be read, a line each, beside what was shown."""
+    from meshdoctor.model.text import visible_line
+
+    for problem in dump.problems:
+        sys.stderr.write(f"meshdoctor: {visible_line(dump.name)}: {visible_line(problem)}\n")
+
+
+def _compare_roots(arguments: argparse.Namespace) -> int:
+    from meshdoctor.commands.mesh_source import pod
+    from meshdoctor.commands.proxy_dump import SourceDump
+    from meshdoctor.mesh.proxy.secret import root_certificates, share_a_root
+    from meshdoctor.model.decode import UnreadableError
+    from meshdoctor.model.x509 import CertificateError
+
+    source = open_source(arguments)
+    refs = [pod(source, target, arguments.namespace) for target in arguments.targets]
+    try:
+        roots = [root_certificates(SourceDump(source, ref).sections) for ref in refs]
+        common = share_a_root(*roots)
+    except (UnreadableError, CertificateError) as error:
+        raise SourceError(str(error)) from None
+    first, second = (f"[{ref.name}.{ref.namespace}]" for ref in refs)
+    same, can = ("identical", "available") if common else ("non identical", "unavailable")
+    report = f"Both {first} and {second} have the {same} ROOTCA, theoretically the connectivity between them is {can}"
+    if not common:
+        raise _NoCommonRoot(report)
+    print(report)
+    return 0
+
+
+class _NoCommonRoot(MeshDoctorError):
+    exit_status = 1
+
+
+def go_integer(text: str) -> int:
+    """A flag's number as Go reads it (decimal, 0x, 0o, 0b)."""
+    try:
+        return int(text, 0) if not text.isdigit() else int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f'invalid argument "{text}" for "--port" flag: strconv.ParseInt: parsing "{text}": invalid syntax'
+        ) from None
+
+
+def _go_bool(text: str | bool) -> bool | None:
+    """strconv.ParseBool, or None."""
+    if isinstance(text, bool):
+        return text
+    if text in ("1", "t", "T", "true", "TRUE", "True"):
+        return True
+    return False if text in ("0", "f", "F", "false", "FALSE", "False") else None
+
+
+def _moment(text: str) -> float:
+    from meshdoctor.model.moment import unix
+
+    found = unix(text)
+    try:
+        return float(text) if found is None else found
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text} is no time (2026-11-23T12:00:00Z, or Unix seconds)") from None

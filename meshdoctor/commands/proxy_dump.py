@@ -1,0 +1,104 @@
+"""What a proxy's admin port answered, from a file or from a source, read only when a table asks for it."""
+
+from __future__ import annotations
+
+import argparse
+import mmap
+import os
+import stat
+import sys
+import time
+from abc import abstractmethod
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from meshdoctor.commands.mesh_source import fact, pod
+from meshdoctor.errors import SourceError
+from meshdoctor.mesh.proxy.endpoint import ClusterHosts
+from meshdoctor.model.envoy.sections import Body, Sections, find_sections
+
+if TYPE_CHECKING:
+    from meshdoctor.model.snapshot import PodRef
+    from meshdoctor.sources.source import Source
+
+_MAPPED = 1 << 20
+"""Files from this size on are mapped, not read: a table then touches little more than its own section; bytes."""
+
+
+class ProxyDump:
+    """A proxy's config dump and its clusters; *name* says where they are from, for messages."""
+
+    name: str
+
+    @abstractmethod
+    def body(self, file: str) -> Body:
+        """An answer by its name in a recording; raises `SourceError`."""
+
+    @property
+    @abstractmethod
+    def now(self) -> float:
+        """When the answers were read, Unix seconds."""
+
+    @cached_property
+    def sections(self) -> Sections:
+        """Raises `UnreadableError`, `SourceError`."""
+        return find_sections(self.body("config_dump.json"))
+
+    @cached_property
+    def hosts(self) -> ClusterHosts:
+        """Raises `UnreadableError`, `SourceError`."""
+        return ClusterHosts(self.body("clusters.json"))
+
+    @property
+    def problems(self) -> list[str]:
+        """What could not be read of the answers that were asked for."""
+        known = self.__dict__
+        parts = [known[name].problems for name in ("sections", "hosts") if name in known]
+        return [problem for part in parts for problem in part]
+
+
+class FileDump(ProxyDump):
+    """One file that is whatever the table needs; `-` is standard input."""
+
+    def __init__(self, path: str) -> None:
+        self.name = "standard input" if path == "-" else path
+        self._path = path
+
+    def body(self, file: str) -> Body:
+        if self._path == "-":
+            return sys.stdin.buffer.read()
+        try:
+            with open(self._path, "rb") as opened:
+                status = os.fstat(opened.fileno())
+                if stat.S_ISREG(status.st_mode) and status.st_size >= _MAPPED:
+                    return mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+                return opened.read()
+        except OSError as error:
+            raise SourceError(f"open {self._path}: {(error.strerror or 'cannot be read').lower()}") from None
+
+    @property
+    def now(self) -> float:
+        return time.time()
+
+
+class SourceDump(ProxyDump):
+    """A pod's answers, from a recording or a cluster."""
+
+    def __init__(self, source: Source, ref: PodRef) -> None:
+        self.name = f"{ref.name}.{ref.namespace}"
+        self._source = source
+        self._ref = ref
+
+    def body(self, file: str) -> Body:
+        from meshdoctor.model import wants as ask
+
+        return fact(self._source, ask.ProxyBody(self._ref, file))
+
+    @property
+    def now(self) -> float:
+        return self._source.info.finished_at or time.time()
+
+
+def recorded_dump(source: Source, arguments: argparse.Namespace) -> ProxyDump:
+    """The dump of the pod that the arguments name; raises `NothingMatches`."""
+    return SourceDump(source, pod(source, arguments.targets[0], arguments.namespace))

@@ -1,0 +1,32 @@
+"""`proxy-config log`: the loggers of a proxy, and what a person can run to change their levels."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from meshdoctor.mesh.proxy.logging import level_queries, reset_queries
+from meshdoctor.model.text import visible
+
+if TYPE_CHECKING:
+    from meshdoctor.commands.proxy_dump import ProxyDump
+
+LOGGING_FILE = "logging.txt"
+"""Envoy's answer to `POST /logging`, by its name in a recording."""
+
+
+def print_log(dump: ProxyDump, arguments: argparse.Namespace) -> None:
+    """Raises `UsageError` for a level that does not exist, `SourceError` when the loggers were not recorded."""
+    text = visible(bytes(dump.body(LOGGING_FILE)).decode(errors="replace"))
+    queries = reset_queries() if arguments.reset else level_queries(arguments.level, text) if arguments.level else []
+    sys.stdout.write(f"{dump.name}:\n{text}" if arguments.targets else text)
+    if not text.endswith("\n"):
+        sys.stdout.write("\n")
+    if queries:
+        name, _, namespace = dump.name.rpartition(".") if arguments.targets else ("POD", "", "NAMESPACE")
+        sys.stderr.write("meshdoctor changes nothing; to set these levels, run:\n")
+        for query in queries:
+            sys.stderr.write(
+                f"  kubectl exec -n {namespace} {name} -c istio-proxy -- pilot-agent request POST 'logging?{query}'\n"
+            )

@@ -1,0 +1,214 @@
+"""The tables of `proxy-config`, printed: short and istioctl alike, JSON and YAML; wide ones are in `proxy_wide`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from meshdoctor.mesh.proxy.endpoint import EndpointFilter
+from meshdoctor.mesh.texttable import TextTable
+from meshdoctor.present.tabwriter import render
+
+if TYPE_CHECKING:
+    from meshdoctor.commands.proxy_dump import ProxyDump
+
+
+def write(table: TextTable) -> None:
+    sys.stdout.write(render(table))
+
+
+def write_data(value: Any, output: str) -> None:
+    """JSON or YAML; on a terminal, control characters of the strings are made visible."""
+    from meshdoctor.present.datatext import json_text, yaml_text
+
+    text = yaml_text(value) if output == "yaml" else json_text(value)
+    if sys.stdout.isatty():
+        from meshdoctor.model.text import visible
+
+        text = visible(text)
+    sys.stdout.write(text)
+
+
+def write_resources(raws: Sequence[Any], output: str) -> None:
+    """Envoy's resources (raw JSON or values in Envoy's spelling) as istioctl prints them."""
+    import msgspec
+
+    from meshdoctor.mesh.proxy.protojson import to_protojson
+
+    values = (msgspec.json.decode(raw) if isinstance(raw, msgspec.Raw) else raw for raw in raws)
+    write_data([to_protojson(value) for value in values], output)
+
+
+def _is_data(arguments: argparse.Namespace) -> bool:
+    return arguments.output in ("json", "yaml")
+
+
+def _clusters(dump: ProxyDump, arguments: argparse.Namespace) -> None:
+    from meshdoctor.mesh.proxy import cluster
+
+    chosen = cluster.ClusterFilter(arguments.fqdn, arguments.direction, arguments.subset, arguments.port)
+    if _is_data(arguments):
+        write_resources(cluster.cluster_resources(dump.sections, chosen), arguments.output)
+    elif arguments.output == "wide":
+        from meshdoctor.mesh.proxy.cluster_wide import wide_clusters
+
+        write(wide_clusters(dump.sections, chosen))
+    else:
+        write(cluster.cluster_table(dump.sections, chosen))
+
+
+def _listeners(dump: ProxyDump, arguments: argparse.Namespace) -> None:
+    from meshdoctor.mesh.proxy import listener
+
+    chosen = listener.ListenerFilter(arguments.address, arguments.port, arguments.type)
+    if arguments.waypoint:
+        from meshdoctor.mesh.proxy.waypoint_listener import waypoint_listener_table
+
+        write(waypoint_listener_table(dump.sections))
+    elif _is_data(arguments):
+        write_resources(listener.listener_resources(dump.sections, chosen), arguments.output)
+    elif arguments.output == "wide":
+        from meshdoctor.mesh.proxy.listener_wide import wide_listeners
+
+        write(wide_listeners(dump.sections, chosen))
+    else:
+        write(listener.listener_table(dump.sections, chosen, verbose=arguments.verbose))
+
+
+def _routes(dump: ProxyDump, arguments: argparse.Namespace) -> None:
+    from meshdoctor.mesh.proxy import route
+
+    if _is_data(arguments):
+        write_resources(route.route_resources(dump.sections, arguments.name), arguments.output)
+    elif arguments.output == "wide":
+        from meshdoctor.mesh.proxy.route_wide import wide_routes
+
+        write(wide_routes(dump.sections, arguments.name))
+    else:
+        write(route.route_table(dump.sections, arguments.name, verbose=arguments.verbose))
+
+
+def _hosts(dump: ProxyDump, arguments: argparse.Namespace) -> None:
+    from meshdoctor.mesh.proxy import endpoint
+
+    chosen = _endpoint_filter(arguments)
+    if _is_data(arguments):
+        write_resources(endpoint.endpoint_resources(dump.hosts, chosen), arguments.output)
+    elif arguments.output == "wide":
+        from meshdoctor.mesh.proxy.endpoint_wide import wide_endpoints
+
+        write(wide_endpoints(dump.hosts, chosen))
+    else:
+        write(endpoint.endpoint_table(dump.hosts, chosen))
+
+
+def _eds(dump: ProxyDump, arguments: argparse.Namespace) -> None:
+    from meshdoctor.mesh.proxy import eds
+
+    chosen = _endpoint_filter(arguments)
+    if _is_data(arguments):
+        write_resources(eds.eds_resources(dump.sections, chosen), arguments.output)
+    elif arguments.output == "wide":
+        from meshdoctor.mesh.proxy.endpoint_wide import wide_eds
+
+        write(wide_eds(dump.sections, chosen))
+    else:
+        write(eds.eds_table(dump.sections, chosen))
+
+
+def _endpoint_filter(arguments: argparse.Namespace) -> EndpointFilter:
+    return EndpointFilter(arguments.address, arguments.port, arguments.cluster, arguments.status)
+
+
+def _secrets(dump: ProxyDump, arguments: argparse.Namespace) -> None:
+    from meshdoctor.mesh.proxy import secret
+
+    now = dump.now if arguments.now is None else arguments.now
+    if _is_data(arguments):
+        from meshdoctor.mesh.proxy.protojson import to_protojson
+
+        write_data(to_protojson(secret.secret_resource(dump.sections)), arguments.output)
+        return
+    if arguments.output == "wide":
+        from meshdoctor.mesh.proxy.secret_wide import wide_secrets
+
+        write(wide_secrets(dump.sections, now))
+        return
+    table = secret.secret_table(dump.sections, now)
+    if table is None:
+        sys.stdout.write(secret.NOTHING)
+    else:
+        write(table)
+
+
+def _bootstrap(dump: ProxyDump, arguments: argparse.Namespace) -> None:
+    from meshdoctor.mesh.proxy import bootstrap
+
+    if _is_data(arguments):
+        from meshdoctor.mesh.proxy.protojson import to_protojson
+
+        write_data(to_protojson(bootstrap.bootstrap_resource(dump.sections)), arguments.output)
+    else:
+        write(bootstrap.bootstrap_table(dump.sections))
+
+
+def _ecds(dump: ProxyDump, arguments: argparse.Namespace) -> None:
+    from meshdoctor.mesh.proxy import ecds
+
+    if _is_data(arguments):
+        from meshdoctor.mesh.proxy.protojson import to_protojson
+
+        write_data(to_protojson(ecds.ecds_resource(dump.sections)), arguments.output)
+    else:
+        write(ecds.ecds_table(dump.sections))
+
+
+def _all(dump: ProxyDump, arguments: argparse.Namespace) -> None:
+    if _is_data(arguments):
+        import msgspec
+
+        write_data(msgspec.json.decode(bytes(dump.body("config_dump.json"))), arguments.output)
+        return
+    from meshdoctor.mesh.proxy import secret
+    from meshdoctor.mesh.proxy.cluster import ClusterFilter
+    from meshdoctor.mesh.proxy.listener import ListenerFilter
+    from meshdoctor.mesh.proxy.summary import SummaryFilter, summary
+
+    chosen = SummaryFilter(
+        ClusterFilter(arguments.fqdn, arguments.direction, arguments.subset, arguments.port),
+        ListenerFilter(arguments.address, arguments.port, arguments.type),
+        arguments.name,
+        EndpointFilter(arguments.address, arguments.port),
+        arguments.verbose,
+    )
+    now = dump.now if arguments.now is None else arguments.now
+    for number, block in enumerate(summary(dump.sections, chosen, now)):
+        if number:
+            sys.stdout.write("\n")
+        if arguments.with_headers:
+            sys.stdout.write(f"------ {block.banner} INFO ------\n\n")
+        if block.table is not None:
+            write(block.table)
+        elif not block.why:
+            sys.stdout.write(secret.NOTHING)
+        elif arguments.output == "istioctl":
+            from meshdoctor.model.decode import UnreadableError
+
+            raise UnreadableError(block.why)
+        else:
+            dump.sections.problems.append(block.why)
+
+
+PRINTERS: dict[str, Callable[[ProxyDump, argparse.Namespace], None]] = {
+    "cluster": _clusters,
+    "listener": _listeners,
+    "route": _routes,
+    "endpoint": _hosts,
+    "eds": _eds,
+    "secret": _secrets,
+    "bootstrap": _bootstrap,
+    "ecds": _ecds,
+    "all": _all,
+}

@@ -1,0 +1,1 @@
+"""Envoy's configuration as tables: one module per table, by the rules of `istioctl proxy-config`."""

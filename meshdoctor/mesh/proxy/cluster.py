@@ -1,0 +1,103 @@
+"""`proxy-config cluster`: which clusters a proxy has (istioctl/pkg/writer/envoy/configdump/cluster.go, 1.24-1.32)."""
+
+from __future__ import annotations
+
+from operator import itemgetter
+from typing import NamedTuple
+
+import msgspec
+
+from meshdoctor.mesh.gosort import sort_by
+from meshdoctor.mesh.proxy.naming import Metadata, SubsetKey, is_subset_key, managed_by, subset_key
+from meshdoctor.mesh.proxy.part import read_part
+from meshdoctor.mesh.texttable import Cells, TextTable
+from meshdoctor.model.decode import UnreadableError
+from meshdoctor.model.envoy.sections import Sections
+
+SECTION = "ClustersConfigDump"
+HEADER = ("SERVICE FQDN", "PORT", "SUBSET", "DIRECTION", "TYPE", "DESTINATION RULE")
+
+
+class ClusterFilter(NamedTuple):
+    """istioctl's flags; each text must occur in the cluster's whole name, *port* between bars."""
+
+    fqdn: str = ""
+    direction: str = ""
+    subset: str = ""
+    port: int = 0
+
+    def keeps(self, name: str) -> bool:
+        return (
+            self.fqdn in name
+            and self.direction in name
+            and self.subset in name
+            and (not self.port or f"|{self.port}|" in name)
+        )
+
+
+class _Cluster(msgspec.Struct, gc=False):
+    name: str = ""
+    type: str = "STATIC"
+    metadata: Metadata | None = None
+
+
+class _Entry(msgspec.Struct, gc=False):
+    cluster: _Cluster | None = None
+
+
+class _Clusters(msgspec.Struct, gc=False):
+    dynamic_active_clusters: list[_Entry] = []
+    static_clusters: list[_Entry] = []
+
+
+class _RawEntry(msgspec.Struct, gc=False):
+    cluster: msgspec.Raw = msgspec.Raw()
+
+
+class _RawClusters(msgspec.Struct, gc=False):
+    dynamic_active_clusters: list[_RawEntry] = []
+    static_clusters: list[_RawEntry] = []
+
+
+def cluster_table(sections: Sections, chosen: ClusterFilter, *, typed: bool = False) -> TextTable:
+    """The clusters that are in use: dynamic active and static ones, not those that still warm.
+
+    *typed* is the form of `proxy-config all`, with a column that names the kind. Raises `UnreadableError`.
+    """
+    found = read_part(sections, SECTION, _Clusters)
+    clusters = [
+        entry.cluster for entry in (*found.dynamic_active_clusters, *found.static_clusters) if entry.cluster is not None
+    ]
+    if not clusters:
+        raise UnreadableError("no clusters found")
+    keyed = [(subset_key(cluster.name), cluster) for cluster in clusters]
+    # The table is filtered after it is sorted, as istioctl does: equal names could change places otherwise.
+    rows = [_row(key, cluster, typed) for key, cluster in sort_by(keyed, itemgetter(0)) if chosen.keeps(cluster.name)]
+    return TextTable(("NAME", *HEADER) if typed else HEADER, rows)
+
+
+def _row(key: SubsetKey, cluster: _Cluster, typed: bool) -> Cells:
+    rule = managed_by(cluster.metadata) if cluster.metadata else ""
+    if is_subset_key(cluster.name):
+        cells: Cells = (key.host, str(key.port), key.subset or "-", key.direction, cluster.type, rule)
+    else:
+        # istioctl writes the kind into this column too: it changes the name before it prints it.
+        cells = (f"cluster/{cluster.name}" if typed else cluster.name, "-", "-", "-", cluster.type, rule)
+    return (f"cluster/{cluster.name}", *cells) if typed else cells
+
+
+def cluster_resources(sections: Sections, chosen: ClusterFilter) -> list[msgspec.Raw]:
+    """The clusters that the filter keeps as JSON, in the table's order; raises `UnreadableError`."""
+    found = read_part(sections, SECTION, _RawClusters)
+    named = []
+    for entry in (*found.dynamic_active_clusters, *found.static_clusters):
+        if bytes(entry.cluster):
+            name = msgspec.json.decode(entry.cluster, type=_Named).name
+            named.append((subset_key(name), name, entry.cluster))
+    if not named:
+        raise UnreadableError("no clusters found")
+    return [raw for _, name, raw in sort_by(named, itemgetter(0)) if chosen.keeps(name)]
+
+
+class _Named(msgspec.Struct, gc=False):
+    name: str = ""

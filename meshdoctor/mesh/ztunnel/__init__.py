@@ -1,0 +1,1 @@
+"""ztunnel's configuration as tables, by the rules of `istioctl ztunnel-config`."""

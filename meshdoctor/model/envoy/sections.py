@@ -1,0 +1,185 @@
+"""The sections of a config dump, found without decoding it: a table decodes only the section that it shows.
+
+Envoy prints a dump with one space per level and `@type` first, and no JSON string can hold a raw newline, so that a
+section's first line, with its indentation, is found by a search for bytes: 70 MB take some 10 ms. A dump in any other
+layout is decoded as a whole; one that is no JSON (text around it, a broken section) is searched for what is left.
+"""
+
+from __future__ import annotations
+
+import mmap
+import re
+from typing import Any
+
+import msgspec
+
+from meshdoctor.model.decode import UnreadableError
+from meshdoctor.model.envoy.camel import to_snake
+
+Body = bytes | mmap.mmap
+Part = bytes | memoryview
+
+_FIRST_LINES = b'{\n   "@type": "type.googleapis.com/envoy.admin.v3.'
+_INDENT = b"\n  "
+_HEAD = b'{\n "configs": ['
+_ANY_SECTION = re.compile(rb'\{\s*"@type"\s*:\s*"(?:[\w.]+/)?envoy\.admin\.v\w+\.(\w+)"')
+_TYPE = re.compile(rb'\s*\{\s*"@type"\s*:\s*"[^"]*?(\w+)"')
+_CAMEL_KEY = re.compile(rb'"(?:versionInfo|lastUpdated|ecdsFilters|userAgent[A-Z]\w*|(?:static|dynamic)[A-Z]\w*)"\s*:')
+_EDGE = 4096
+"""How far from a section's ends its own keys are looked for, to tell camelCase; bytes."""
+
+
+class Sections:
+    """The raw JSON of each section by message name (`ClustersConfigDump`); what was decoded of it is kept."""
+
+    def __init__(self, parts: dict[str, tuple[Part, ...]], problems: tuple[str, ...] = ()) -> None:
+        self.parts = parts
+        self.problems: list[str] = list(problems)
+        """What could not be used or decoded so far, one line each."""
+        self.decoded: dict[object, Any] = {}
+        """What a table has decoded of a section, for the next one that asks."""
+
+    def last(self, name: str) -> Part | None:
+        """The section that counts when one repeats: istioctl takes the last (istioctl/pkg/util/configdump/util.go)."""
+        found = self.parts.get(name)
+        return found[-1] if found else None
+
+
+class _Dump(msgspec.Struct):
+    configs: list[msgspec.Raw] = []
+
+
+class _Typed(msgspec.Struct):
+    type: str = msgspec.field(name="@type", default="")
+
+
+def find_sections(body: Body) -> Sections:
+    """The sections of a dump's *body*; raises `UnreadableError` when it holds none and is no empty dump either."""
+    return _by_layout(body) or _by_decoding(bytes(body))
+
+
+def snake(part: Part) -> Part:
+    """A section with its fields in snake_case, as Envoy prints them; a camelCase one (protojson) is converted.
+
+    Raises `UnreadableError` when a section to convert is not JSON.
+    """
+    if not (_CAMEL_KEY.search(part[:_EDGE]) or _CAMEL_KEY.search(part[-_EDGE:])):
+        return part
+    try:
+        return msgspec.json.encode(to_snake(msgspec.json.decode(part)))
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise UnreadableError(f"not valid JSON: {error}") from None
+
+
+def _by_layout(body: Body) -> Sections | None:
+    """The sections of a dump that is laid out as Envoy prints it, or None."""
+    starts: list[int] = []
+    at = body.find(_FIRST_LINES)
+    while at >= 0:
+        if body[at - len(_INDENT) : at] == _INDENT:
+            starts.append(at)
+        at = body.find(_FIRST_LINES, at + len(_FIRST_LINES))
+    if not starts:
+        return None
+    view = memoryview(body)
+    parts: dict[str, tuple[Part, ...]] = {}
+    dumps = 1
+    for start, after in zip(starts, [*starts[1:], len(body)], strict=True):
+        if after < len(body) and body[after - 4 : after] == b",\n  ":
+            end = after - 4
+        else:
+            close = body.rfind(b"\n  }", start, after)
+            end = close + 4 if close >= 0 else after
+            if after < len(body) and _HEAD in body[end:after]:
+                dumps += 1
+                parts.clear()
+                end = -1
+        if end < 0:
+            continue
+        name = (
+            bytes(body[start + len(_FIRST_LINES) : start + len(_FIRST_LINES) + 80])
+            .partition(b'"')[0]
+            .decode(errors="replace")
+        )
+        parts[name] = (*parts.get(name, ()), view[start:end])
+    return Sections(parts, _around(body, starts[0], end, dumps))
+
+
+def _around(body: Body, first: int, end: int, dumps: int) -> tuple[str, ...]:
+    """What stands around the sections that does not belong to a dump."""
+    problems = []
+    head = bytes(body[: min(first, _EDGE)])
+    before = head[: head.find(b"{")].strip()
+    if before:
+        line = before.splitlines()[0][:60].decode(errors="replace")
+        problems.append(f"text before the JSON was skipped: {line}")
+    if dumps > 1:
+        problems.append(f"the file holds {dumps} dumps; the last one is shown")
+    after = bytes(body[end : end + _EDGE]).split()
+    if b"".join(after[:2]) != b"]}":
+        problems.append("the JSON is cut short after the last section that could be read")
+    elif len(after) > 2 or len(body) > end + _EDGE:
+        problems.append("text after the JSON was skipped")
+    return tuple(problems)
+
+
+def _by_decoding(body: bytes) -> Sections:
+    body = body.removeprefix(b"\xef\xbb\xbf")
+    if not body.strip():
+        raise UnreadableError("the body is empty")
+    try:
+        configs = msgspec.json.decode(body, type=_Dump).configs
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return _by_search(body, str(error).splitlines()[0])
+    parts: dict[str, tuple[Part, ...]] = {}
+    problems = []
+    for number, raw in enumerate(configs):
+        match = _TYPE.match(raw)
+        try:
+            name = match[1].decode() if match else msgspec.json.decode(raw, type=_Typed).type.rpartition(".")[2]
+        except msgspec.DecodeError:
+            name = ""
+        if name:
+            parts[name] = (*parts.get(name, ()), memoryview(raw))
+        else:
+            problems.append(f"section {number} has no type and was left out")
+    return Sections(parts, tuple(problems))
+
+
+def _by_search(body: bytes, why: str) -> Sections:
+    """What can still be found in a body that is not one JSON document: each section from its type to the next one's."""
+    found = list(_ANY_SECTION.finditer(body))
+    if not found:
+        raise UnreadableError(f"not a config dump: {why}")
+    parts: dict[str, tuple[Part, ...]] = {}
+    problems = [f"not one JSON document ({why}); what could be found in it is shown"]
+    before = body[: found[0].start()]
+    if before.count(b"{") and before[: before.find(b"{")].strip():
+        problems.append("text before the JSON was skipped")
+    for match, after in zip(found, [*found[1:], None], strict=True):
+        raw = body[match.start() : after.start() if after else len(body)]
+        name = match[1].decode()
+        parts[name] = (*parts.get(name, ()), _object(raw))
+    return Sections(parts, tuple(problems))
+
+
+def _object(raw: bytes) -> bytes:
+    """The leading JSON object of *raw* without what follows it; *raw* itself when its object does not end."""
+    depth, at, inside = 0, 0, False
+    for match in _TOKEN.finditer(raw):
+        at = match.end()
+        token = match[0]
+        if token[:1] == b'"':
+            inside = not token.endswith(b'"') or len(token) < 2
+            if inside:
+                return raw
+        elif token in b"{[":
+            depth += 1
+        else:
+            depth -= 1
+            if depth == 0:
+                return raw[:at]
+    return raw
+
+
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"?|[{}\[\]]', re.DOTALL)
