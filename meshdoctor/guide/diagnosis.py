@@ -90,7 +90,8 @@ class Diagnosis(msgspec.Struct, frozen=True):
         sure = [verdict for verdict in self.verdicts if verdict.confidence > CONFIGURATION_ONLY]
         if any(verdict.state == ACTIVE and verdict.cause != "healthy" for verdict in sure):
             return 1
-        return 0 if self.now == HEALTHY else 3
+        # Failures that have ended, and that no verdict explains, are nothing conclusive either.
+        return 0 if self.now == HEALTHY and (self.verdicts or not self.traffic) else 3
 
 
 def conclude(
@@ -99,7 +100,7 @@ def conclude(
     """The diagnosis of *cases* whose flowchart gave *steps*; *traffic_was_read*: some log with traffic was there."""
     judgements = _merged([_judged(step, verdict) for step in steps for verdict in step.finding.verdicts])
     now = _now(cases, judgements, traffic_was_read)
-    if not judgements and now == HEALTHY:
+    if not judgements and now == HEALTHY and not any(case.failures for case in cases):
         judgements = [_healthy(cases, steps)]
     finished = snapshot.info.finished_at
     return Diagnosis(
@@ -201,7 +202,7 @@ def _traffic(cases: Sequence[Case]) -> tuple[TrafficGroup, ...]:
         for seen in case.failures:
             line = seen.access
             target = (line.upstream_cluster or str(seen.destination)) if line else str(seen.destination)
-            details = (line.details or line.termination or "") if line else (seen.call.error if seen.call else "")
+            details = (line.details or line.termination or "") if line else _error(seen)
             code = line.code if line else (seen.call.status if seen.call else 0)
             key = (_name(seen), target, code, line.flags if line else (), details)
             groups.setdefault(key, []).append(seen)
@@ -211,6 +212,12 @@ def _traffic(cases: Sequence[Case]) -> tuple[TrafficGroup, ...]:
         first, last = (rfc3339(times[0]), rfc3339(times[-1])) if times else (None, None)
         found.append(TrafficGroup(client, target, code, flags, details, len(lines), first, last))
     return tuple(sorted(found, key=lambda group: -group.count))
+
+
+def _error(seen: Seen) -> str:
+    if seen.tunnel:
+        return seen.tunnel.error or ""
+    return seen.call.error if seen.call else ""
 
 
 def _name(seen: Seen) -> str:

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from typing import Any
 
 from meshdoctor.guide.diagnosis import Diagnosis, conclude
 from meshdoctor.guide.walk import Reader, Step, walk
+from meshdoctor.mesh.ambient import is_ztunnel
 from meshdoctor.mesh.case import Case, Question, Traffic
 from meshdoctor.mesh.index import PROXY_CONTAINER, MeshIndex
 from meshdoctor.model import wants as ask
 from meshdoctor.model.kinds import KINDS
-from meshdoctor.model.snapshot import Snapshot
+from meshdoctor.model.snapshot import Snapshot, Want
+
+
+def _log(mesh: MeshIndex, log: ask.LogRef) -> Want[Any]:
+    """What a container's log is read as: a ztunnel's container is called istio-proxy too, and writes its own format."""
+    if log.container != PROXY_CONTAINER:
+        return ask.ApplicationLog(log)
+    return ask.ZtunnelAccessLog(log) if is_ztunnel(mesh, log.pod) else ask.AccessLog(log)
 
 
 class Examination:
@@ -27,11 +36,9 @@ class Examination:
         inventory = snapshot.value(ask.Contents()) or ask.Inventory()
         wants = [ask.SyncStatus(istiod) for istiod in inventory.istiods]
         wants += [ask.ProxyServerInfo(pod) for pod in inventory.proxies]
-        wants += [
-            ask.AccessLog(log) if log.container == PROXY_CONTAINER else ask.ApplicationLog(log)
-            for log in inventory.logs
-        ]
-        self.mesh = MeshIndex(read(wants, snapshot))
+        self.mesh = MeshIndex(snapshot)
+        wants += [_log(self.mesh, log) for log in inventory.logs]
+        self.mesh.extend(read(wants, snapshot))
         self.traffic = Traffic(self.mesh)
         self.taken: list[Step] = []
 

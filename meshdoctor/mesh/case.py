@@ -10,8 +10,10 @@ from itertools import pairwise
 import msgspec
 
 from meshdoctor.errors import NothingMatches
+from meshdoctor.mesh.ambient import serves_ambient
 from meshdoctor.mesh.index import MeshIndex, Workload
-from meshdoctor.mesh.traffic import APPLICATION, CLIENT, GATEWAY, SERVER, Destination, Seen, TrafficReader
+from meshdoctor.mesh.traffic import APPLICATION, CLIENT, GATEWAY, SERVER, TUNNEL, Destination, Seen, TrafficReader
+from meshdoctor.mesh.tunnels import read_tunnels, without_unnoticed
 from meshdoctor.model.accesslog import parse_details
 
 ENOUGH_SUCCESSES = 3
@@ -53,6 +55,8 @@ class Case(msgspec.Struct, frozen=True, dict=True):
     destination: Destination
     seen: tuple[Seen, ...]
     path: str = ""
+    ambient: bool = False
+    """Whether a pod of either side belongs to the ambient mesh."""
 
     @cached_property
     def failures(self) -> tuple[Seen, ...]:
@@ -78,7 +82,7 @@ class Case(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def timeline(self) -> tuple[Seen, ...]:
         """What the caller's side saw, in order of time; the server's side where the caller's was not recorded."""
-        ours = [seen for seen in self.seen if seen.side != SERVER and seen.start is not None]
+        ours = [seen for seen in self.seen if seen.side not in (SERVER, TUNNEL) and seen.start is not None]
         chosen = ours or [seen for seen in self.seen if seen.start is not None]
         return tuple(sorted(chosen, key=lambda seen: seen.start or 0.0))
 
@@ -88,7 +92,7 @@ class Case(msgspec.Struct, frozen=True, dict=True):
     def without(self, lines: Iterable[Seen]) -> Case:
         """The case without failures that are already explained; what went well stays."""
         told = {id(seen) for seen in lines}
-        return Case(self.client, self.destination, tuple(s for s in self.seen if id(s) not in told), self.path)
+        return Case(self.client, self.destination, tuple(s for s in self.seen if id(s) not in told), self.path, self.ambient)
 
     def together(self, lines: Iterable[Seen]) -> tuple[Seen, ...]:
         """*lines* with the lines of the other side about the same requests (joined by request id)."""
@@ -102,8 +106,11 @@ class Case(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def signature(self) -> frozenset[str]:
         """What the failures look like, in the words that the flowchart's branches use (see guide/flowchart.toml)."""
-        words = set()
+        words = {"ambient"} if self.ambient and self.failures else set()
         for seen in self.failures:
+            if seen.tunnel:
+                words.add("ztunnel")
+                continue
             line, prefix = seen.access, "server:" if seen.side == SERVER else ""
             if line is None:
                 words.add("silent" if seen.call and seen.call.status == 0 else "call")
@@ -139,7 +146,7 @@ class Traffic:
     def __init__(self, mesh: MeshIndex) -> None:
         self._mesh = mesh
         self._reader = TrafficReader(mesh)
-        self.seen = self._reader.read()
+        self.seen = (*self._reader.read(), *read_tunnels(mesh, self._reader))
 
     @cached_property
     def _flows(self) -> dict[tuple[Workload | None, tuple[str, int]], list[Seen]]:
@@ -180,7 +187,11 @@ class Traffic:
             if entry.side in (CLIENT, GATEWAY) and entry.access and entry.access.request_id:
                 for served in self._served_by_request.get(entry.access.request_id, ()):
                     joined.setdefault(id(served), served)
-        return Case(first.client, first.destination, tuple(joined.values()), path)
+        kept = tuple(without_unnoticed(joined.values()))
+        return Case(first.client, first.destination, kept, path, self._ambient(first.client, first.destination))
+
+    def _ambient(self, client: Workload | None, destination: Destination) -> bool:
+        return serves_ambient(self._mesh, client, destination.service)
 
     def ask(self, question: Question) -> tuple[Case, ...]:
         """The cases of a question; a flow that nobody logged is a case without traffic.
@@ -200,7 +211,10 @@ class Traffic:
             return tuple(sorted(failing or found, key=lambda case: -len(case.failures)))
         if wanted is not None and wanted.service is None and not self._is_known_host(question.host):
             raise NothingMatches(f"--to {question.target}: no Service or host of that name", self._near(question.host))
-        return (Case(clients[0] if clients else None, wanted, (), question.path),) if wanted else ()
+        if wanted is None:
+            return ()
+        client = clients[0] if clients else None
+        return (Case(client, wanted, (), question.path, self._ambient(client, wanted)),)
 
     def _clients(self, text: str) -> tuple[Workload, ...]:
         if not text:

@@ -24,6 +24,8 @@ def lines_say(lines: Sequence[Seen], what: str) -> Evidence:
 def logged(seen: Seen) -> str:
     """Code, flags and details of a line as the access log has them."""
     line = seen.access
+    if seen.tunnel:
+        return f"{seen.tunnel.direction or ''} {seen.tunnel.error or seen.tunnel.message}".strip()
     if line is None:
         return f"{seen.call.status} {seen.call.error}" if seen.call else ""
     return " ".join(part for part in (str(line.code), ",".join(line.flags) or "-", line.details or "") if part)

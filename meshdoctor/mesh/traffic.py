@@ -13,8 +13,9 @@ from meshdoctor.model.applog import Call
 from meshdoctor.model.names import ClusterName, parse_cluster_name
 from meshdoctor.model.snapshot import PodRef
 from meshdoctor.model.wants import LogRef
+from meshdoctor.model.ztunnellog import ZtunnelLine
 
-CLIENT, SERVER, GATEWAY, APPLICATION = "client", "server", "gateway", "application"
+CLIENT, SERVER, GATEWAY, APPLICATION, TUNNEL = "client", "server", "gateway", "application", "ztunnel"
 _NO_SERVICE_CLUSTERS = ("PassthroughCluster", "BlackHoleCluster")
 
 
@@ -35,7 +36,11 @@ class Destination(msgspec.Struct, frozen=True):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """One request or connection as one side saw it: either *access* (a proxy's line) or *call* (an application's)."""
+    """One request or connection as one side saw it.
+
+    Exactly one of *access* (an Envoy's line), *call* (an application's) and *tunnel* (a ztunnel's) is there; *pod* is the
+    pod whose log it is.
+    """
 
     pod: PodRef
     side: str
@@ -45,23 +50,31 @@ class Seen(msgspec.Struct, frozen=True):
     access: AccessLine | None = None
     call: Call | None = None
     log: LogRef | None = None
+    tunnel: ZtunnelLine | None = None
 
     @property
     def start(self) -> float | None:
+        if self.tunnel:
+            # ztunnel writes its line when the connection ends.
+            return None if self.tunnel.time is None else self.tunnel.time - (self.tunnel.duration or 0.0) / 1000
         return self.access.start if self.access else self.call.start if self.call else None
 
     @property
     def failed(self) -> bool:
+        if self.tunnel:
+            return self.tunnel.failed
         return self.access.failed if self.access else bool(self.call and self.call.failed)
 
     @property
     def line(self) -> int:
-        return self.access.line if self.access else self.call.line if self.call else 0
+        found = self.access or self.call or self.tunnel
+        return found.line if found else 0
 
     @property
     def duration(self) -> float | None:
         """Milliseconds."""
-        return self.access.duration if self.access else self.call.duration if self.call else None
+        found = self.access or self.call or self.tunnel
+        return found.duration if found else None
 
     @property
     def path(self) -> str:
