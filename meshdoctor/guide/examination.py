@@ -34,7 +34,7 @@ class Examination:
         self.question = question
         snapshot = read([ask.Contents(), ask.Mesh(), *(ask.Objects(kind.name) for kind in KINDS)], snapshot)
         inventory = snapshot.value(ask.Contents()) or ask.Inventory()
-        wants = [ask.SyncStatus(istiod) for istiod in inventory.istiods]
+        wants: list[Want[Any]] = [ask.SyncStatus(istiod) for istiod in inventory.istiods]
         wants += [ask.ProxyServerInfo(pod) for pod in inventory.proxies]
         self.mesh = MeshIndex(snapshot)
         wants += [_log(self.mesh, log) for log in inventory.logs]

@@ -92,7 +92,8 @@ class Case(msgspec.Struct, frozen=True, dict=True):
     def without(self, lines: Iterable[Seen]) -> Case:
         """The case without failures that are already explained; what went well stays."""
         told = {id(seen) for seen in lines}
-        return Case(self.client, self.destination, tuple(s for s in self.seen if id(s) not in told), self.path, self.ambient)
+        rest = tuple(seen for seen in self.seen if id(seen) not in told)
+        return Case(self.client, self.destination, rest, self.path, self.ambient)
 
     def together(self, lines: Iterable[Seen]) -> tuple[Seen, ...]:
         """*lines* with the lines of the other side about the same requests (joined by request id)."""

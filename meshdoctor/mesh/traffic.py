@@ -38,8 +38,8 @@ class Destination(msgspec.Struct, frozen=True):
 class Seen(msgspec.Struct, frozen=True):
     """One request or connection as one side saw it.
 
-    Exactly one of *access* (an Envoy's line), *call* (an application's) and *tunnel* (a ztunnel's) is there; *pod* is the
-    pod whose log it is.
+    One of *access* (an Envoy's line), *call* (an application's) and *tunnel* (a ztunnel's) is there; *pod* is the one
+    whose log it is.
     """
 
     pod: PodRef

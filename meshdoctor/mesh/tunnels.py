@@ -23,7 +23,7 @@ def read_tunnels(mesh: MeshIndex, reader: TrafficReader) -> tuple[Seen, ...]:
 
 
 def without_unnoticed(seen: Iterable[Seen]) -> Iterator[Seen]:
-    """*seen* without connections whose failure the caller's application did not notice (it reads its own log better)."""
+    """*seen* without failed connections where the caller's application saw every one of its calls go well."""
     entries = list(seen)
     calls = [entry for entry in entries if entry.side == APPLICATION]
     content = bool(calls) and not any(entry.failed for entry in calls)
