@@ -88,6 +88,7 @@ class Clients:
         self._objects = objects
         self._servers = servers
         self._cache: dict[tuple[tuple[object, ...], str, int, str], ClientTls] = {}
+        self._shared: dict[tuple[object, ...], ClientTls] = {}
         self._accounts_of: dict[tuple[str, str], tuple[str, ...]] = {}
         self._groups: dict[str, tuple[object, ...]] = {}
 
@@ -132,14 +133,25 @@ class Clients:
         if service.resolution == registry.ALIAS or service_port.protocol == "UDP":
             return absent._replace(reasons=(f"{service.label} gets no cluster: an alias or a UDP port",))
         rule = self._objects.destination_rules.choose(client.namespace, client.labels, service)
+        # From here on the client's kind of proxy and its rule are all that matters: groups share the answer.
+        key = (client.proxy, id(service), port, subset, id(rule))
+        if key not in self._shared:
+            self._shared[key] = self._with_rule(client.proxy, service, service_port, rule, subset)
+        return self._shared[key]
+
+    def _with_rule(
+        self, proxy: str, service: MeshService, service_port: MeshPort, rule: EffectiveRule | None, subset: str
+    ) -> ClientTls:
+        port = service_port.number
         endpoints = self._endpoints(service, service_port)
-        cluster = self._cluster(client, service, rule, port, endpoints)
+        cluster = self._cluster(proxy, service, rule, port, endpoints)
         if cluster is not None and subset:
             cluster = _subset_cluster(cluster, rule, subset, port)
         if cluster is None:
-            return absent._replace(rule=rule, reasons=(_why_none(service, rule, subset),))
-        tls = self._tls(client, service, rule, cluster, endpoints)
-        found = ClientTls(host, port, subset, tls.mode, cluster.type, rule=rule, service=service)
+            reasons = (_why_none(service, rule, subset),)
+            return ClientTls(service.host, port, subset, NO_CLUSTER, rule=rule, reasons=reasons, service=service)
+        tls = self._tls(proxy, service, rule, cluster, endpoints)
+        found = ClientTls(service.host, port, subset, tls.mode, cluster.type, rule=rule, service=service)
         found = self._with_context(found, tls, service, speaks_http2(service_port, cluster.policy))
         # An ORIGINAL_DST cluster has no endpoints of its own: any address of the service may be called.
         shown = endpoints if cluster.type == ORIGINAL_DST else cluster.endpoints
@@ -150,7 +162,7 @@ class Clients:
 
     def _cluster(
         self,
-        client: Peer,
+        proxy: str,
         service: MeshService,
         rule: EffectiveRule | None,
         port: int,
@@ -159,7 +171,7 @@ class Clients:
         """The main cluster of a service port; None when a DNS service has nothing to resolve."""
         kind = _CLUSTER_TYPES.get(service.resolution, EDS)
         headless_eds = service.kubernetes and self._objects.features.eds_for_headless
-        if kind == ORIGINAL_DST and (client.proxy != SIDECAR or headless_eds):
+        if kind == ORIGINAL_DST and (proxy != SIDECAR or headless_eds):
             kind = EDS  # a gateway has no original destination to go to
         if kind in _NEED_ENDPOINTS and not endpoints:
             return None
@@ -205,14 +217,14 @@ class Clients:
 
     def _tls(
         self,
-        client: Peer,
+        proxy: str,
         service: MeshService,
         rule: EffectiveRule | None,
         cluster: _Cluster,
         endpoints: tuple[MeshEndpoint, ...],
     ) -> ClusterTls:
         if rule is not None and cluster.policy is not None and cluster.policy.tls is not None:
-            return user_supplied(client.proxy, rule, cluster.policy.tls)
+            return user_supplied(proxy, rule, cluster.policy.tls)
         direct = service.resolution == registry.PASSTHROUGH or traffic_policy.is_passthrough(cluster.checked)
         enabled = self._objects.mesh.enable_auto_mtls
         return auto_mtls(enabled, service, self._servers.policies, endpoints if direct else None)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from meshdoctor.mesh.hosts import candidates
 from meshdoctor.mesh.mtls import outcome as outcomes
-from meshdoctor.mesh.mtls.client import NO_CLUSTER, Clients, ClientTls
+from meshdoctor.mesh.mtls.client import Clients, ClientTls
 from meshdoctor.mesh.mtls.cluster_tls import MTLS, PLAINTEXT, Cause, EndpointTls
 from meshdoctor.mesh.mtls.peer_authentication import STRICT
 from meshdoctor.mesh.mtls.server import ServerMode, Servers
@@ -59,8 +58,16 @@ class DeclaredMtls:
     def pairs(self, client: str, host: str, port: int, subset: str = "") -> tuple[Pair, ...]:
         """One pair for each endpoint; none when the client's proxy has no such cluster."""
         peer = self.objects.peers[client]
-        found = self._captured(peer, self.clients.of(peer, self.host(host, peer.namespace), port, subset))
-        return tuple(self.pair(peer, found, endpoint) for endpoint in found.endpoints)
+        return self.against(peer, self.host(host, peer.namespace), port, subset)[1]
+
+    def against(self, client: Peer, host: str, port: int, subset: str = "") -> tuple[ClientTls, tuple[Pair, ...]]:
+        """A client's settings towards a service's full host name, and its pairs."""
+        found = self._captured(client, self.clients.of(client, host, port, subset))
+        return found, tuple(self.pair(client, found, endpoint) for endpoint in found.endpoints)
+
+    def group(self, client: Peer) -> tuple[object, ...]:
+        """Clients of one group have the same pairs with every service."""
+        return self.clients.group(client), client.hbone, client.annotations.get(_EXCLUDED, "")
 
     def pair(self, client: Peer, tls: ClientTls, endpoint: EndpointTls) -> Pair:
         """A client's settings against one of their endpoints."""
@@ -99,12 +106,3 @@ class DeclaredMtls:
             EndpointTls(entry.endpoint, PLAINTEXT, reason, Cause.EXCLUDED, objects) for entry in found.endpoints
         )
         return found._replace(tls=PLAINTEXT, endpoints=endpoints, reasons=(reason, *found.reasons))
-
-
-def worst(pairs: Iterable[Pair]) -> str:
-    """One outcome for several endpoints: the first failure, else the outcome of all, else `mixed`."""
-    found = [pair.outcome for pair in pairs]
-    failures = [outcome for outcome in found if outcome in outcomes.FAILURES]
-    if failures:
-        return failures[0]
-    return found[0] if len(set(found)) == 1 else ("mixed" if found else NO_CLUSTER)

@@ -85,6 +85,10 @@ class Servers:
             self._cache[peer.key] = self._compute(peer)
         return self._cache[peer.key]
 
+    def service_ports(self, peers: Iterable[Peer]) -> frozenset[int]:
+        """The container ports of some workloads that services (or ingress listeners) lead to."""
+        return frozenset(port for peer in peers for port, _, _ in self._chains(peer))
+
     def _compute(self, peer: Peer) -> ServerPorts:
         if peer.proxy == NONE:
             reason = "it has no sidecar: the application reads the bytes itself"

@@ -1,0 +1,188 @@
+"""The mTLS that was seen: certificates, access-log lines of both sides, Istio's counters, the XFCC header.
+
+What a line shows: Istio's own mTLS carries the SNI `outbound_.PORT_.SUBSET_.HOST`; a listener that has no filter chain
+for what came logs `NR filter_chain_not_found` (Envoy 1.30 to 1.40); TLS read as HTTP is `400 DPE http1.codec_error`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from meshdoctor.mesh.workloads import Peer
+from meshdoctor.model.accesslog import AccessLine
+from meshdoctor.model.envoy.admin import Certificates, Sample
+from meshdoctor.model.moment import unix
+
+_COUNTERS = ("istio_requests_total", "istio_tcp_connections_opened_total")
+
+
+class Identity(NamedTuple):
+    """Who a proxy says it is: its SPIFFE id, when its certificate holds (Unix seconds), the roots that it trusts."""
+
+    spiffe: str
+    valid_from: float | None
+    expires: float | None
+    roots: frozenset[str]
+    """Serial numbers in hex."""
+
+    def holds_at(self, moment: float) -> bool:
+        """Whether the certificate is valid at *moment*; an unknown bound never says no."""
+        begun = self.valid_from is None or self.valid_from <= moment
+        return begun and (self.expires is None or moment < self.expires)
+
+
+class Seen(NamedTuple):
+    """Connections (or requests) between two peers: how many of each kind, and when the last one failed."""
+
+    mtls: int = 0
+    plaintext: int = 0
+    refused: int = 0
+    """The server's listener had no filter chain for what came."""
+    garbled: int = 0
+    """The server read TLS as HTTP."""
+    tls_failed: int = 0
+    """The client's handshake failed."""
+    reset: int = 0
+    """The client's connection was ended before a response (plaintext to STRICT looks so)."""
+    last_failure: float | None = None
+
+    @property
+    def failed(self) -> int:
+        return self.refused + self.garbled + self.tls_failed + self.reset
+
+
+class Link(NamedTuple):
+    """From a client's key (its address when it is no peer) to a server's key and port."""
+
+    client: str
+    server: str
+    port: int
+
+
+def identity(certificates: Certificates) -> Identity | None:
+    """The workload certificate among a proxy's certificates; None when it has none (SDS has not delivered)."""
+    for entry in certificates.certificates:
+        for own in entry.cert_chain:
+            spiffe = next((str(name) for name in own.subject_alt_names if name.uri.startswith("spiffe://")), "")
+            if spiffe:
+                roots = frozenset(root.serial_number for root in entry.ca_cert if root.serial_number)
+                return Identity(spiffe, unix(own.valid_from), unix(own.expiration_time), roots)
+    return None
+
+
+def traffic(logs: Iterable[tuple[Peer, Iterable[AccessLine]]], at: Callable[[str], Peer | None]) -> Mapping[Link, Seen]:
+    """What the access logs of some proxies show; *at* finds the peer that has an address.
+
+    A request that both sides logged is counted once for each side, in different fields.
+    """
+    found: dict[Link, Seen] = {}
+    for peer, lines in logs:
+        for line in lines:
+            seen = _inbound(peer, line, at) or _outbound(peer, line, at)
+            if seen is None:
+                continue
+            link, kind = seen
+            own = found.get(link, Seen())
+            own = own._replace(**{kind: getattr(own, kind) + 1})
+            if kind not in ("mtls", "plaintext") and line.start is not None:
+                own = own._replace(last_failure=max(line.start, own.last_failure or line.start))
+            found[link] = own
+    return found
+
+
+def _inbound(peer: Peer, line: AccessLine, at: Callable[[str], Peer | None]) -> tuple[Link, str] | None:
+    address, port = split_address(line.downstream_local_address)
+    if address not in peer.addresses or (line.upstream_cluster or "").startswith("outbound|"):
+        return None
+    client, _ = split_address(line.downstream_remote_address)
+    if not client or port == 0:
+        return None
+    caller = at(client)
+    return Link(caller.key if caller else client, peer.key, port), _inbound_kind(line)
+
+
+def _inbound_kind(line: AccessLine) -> str:
+    if "filter_chain_not_found" in (line.details or "", line.termination or ""):
+        return "refused"
+    if "DPE" in line.flags and (line.details or "").startswith("http1.codec_error"):
+        return "garbled"
+    return "mtls" if (line.requested_server_name or "").startswith("outbound_.") else "plaintext"
+
+
+def _outbound(peer: Peer, line: AccessLine, at: Callable[[str], Peer | None]) -> tuple[Link, str] | None:
+    cluster = line.upstream_cluster or ""
+    if not cluster.startswith("outbound|") and cluster != "PassthroughCluster":
+        return None
+    address, port = split_address(line.upstream_host)
+    server = at(address) if address else None
+    if server is None or not line.failed:
+        return None
+    if "TLS_error" in (line.transport_failure or ""):
+        return Link(peer.key, server.key, port), "tls_failed"
+    return (Link(peer.key, server.key, port), "reset") if "UC" in line.flags or "UR" in line.flags else None
+
+
+def split_address(text: str | None) -> tuple[str, int]:
+    """`10.0.0.1:80` or `[::1]:80` as host and port; ("", 0) for anything else.
+
+    >>> split_address("[fd00::7]:8080")
+    ('fd00::7', 8080)
+    """
+    host, separator, port = (text or "").rpartition(":")
+    if not separator or not port.isdigit():
+        return "", 0
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+class Policies(NamedTuple):
+    """Requests and connections that Istio counted at the server, by how they were secured."""
+
+    mutual_tls: float = 0
+    none: float = 0
+
+
+def counted(samples: Iterable[Sample]) -> Mapping[tuple[str, str], Policies]:
+    """By (source `ns/workload`, destination service host), from a server's own `/stats/prometheus`.
+
+    Only `reporter="destination"` knows how the connection was secured; the source always says `unknown`.
+    """
+    found: dict[tuple[str, str], Policies] = {}
+    for sample in samples:
+        labels = sample.labels
+        if sample.name not in _COUNTERS or labels.get("reporter") != "destination":
+            continue
+        source = f"{labels.get('source_workload_namespace', 'unknown')}/{labels.get('source_workload', 'unknown')}"
+        key = source, labels.get("destination_service", "unknown")
+        own = found.get(key, Policies())
+        if labels.get("connection_security_policy") == "mutual_tls":
+            own = own._replace(mutual_tls=own.mutual_tls + sample.value)
+        else:
+            own = own._replace(none=own.none + sample.value)
+        found[key] = own
+    return found
+
+
+_XFCC_PAIR = re.compile(r'\s*([A-Za-z]+)=("(?:[^"\\]|\\.)*"|[^;,"]*)\s*(;|,|$)')
+
+
+def xfcc(header: str) -> tuple[Mapping[str, str], ...]:
+    """`x-forwarded-client-cert` as one map for each hop (keys `By`, `Hash`, `URI`, `Subject`, …), nearest last.
+
+    A header that is cut short gives what could be read. Source: Envoy's HTTP header documentation (1.40).
+    """
+    hops: list[dict[str, str]] = [{}]
+    position = 0
+    while position < len(header):
+        match = _XFCC_PAIR.match(header, position)
+        if match is None:
+            break
+        value = match[2]
+        hops[-1][match[1]] = re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
+        if match[3] == ",":
+            hops.append({})
+        position = match.end()
+        if not match[3]:
+            break
+    return tuple(hop for hop in hops if hop)
