@@ -20,7 +20,8 @@ class Host(NamedTuple):
     priority: int = 0
     locality: str = ""
     hostname: str = ""
-    mutual_tls: bool = False
+    socket_labels: tuple[tuple[str, str], ...] = ()
+    """What transport socket matches compare: `tlsMode=istio` where istiod expects a sidecar."""
 
 
 class Endpoints(NamedTuple):
@@ -60,7 +61,7 @@ def of_cluster(cluster: Cluster, dump: ConfigDump, status: ClusterStatus | None)
 def _delivered(entry: LbEndpoint, priority: int, locality: str) -> Host:
     refused = f"istiod says {entry.health_status}" if entry.health_status in UNUSABLE else ""
     endpoint = entry.endpoint
-    return Host(str(endpoint.address), refused, priority, locality, endpoint.hostname, entry.tls_mode == "istio")
+    return Host(str(endpoint.address), refused, priority, locality, endpoint.hostname, _labels(entry))
 
 
 def _observed(host: HostStatus, delivered: dict[str, LbEndpoint]) -> Host:
@@ -73,8 +74,13 @@ def _observed(host: HostStatus, delivered: dict[str, LbEndpoint]) -> Host:
     elif status.eds_health_status in UNUSABLE:
         refused = f"istiod says {status.eds_health_status}"
     entry = delivered.get(str(host.address))
-    mutual = entry is not None and entry.tls_mode == "istio"
-    return Host(str(host.address), refused, host.priority, _locality(host.locality), host.hostname, mutual)
+    labels = _labels(entry) if entry is not None else ()
+    return Host(str(host.address), refused, host.priority, _locality(host.locality), host.hostname, labels)
+
+
+def _labels(entry: LbEndpoint) -> tuple[tuple[str, str], ...]:
+    found = entry.metadata.filter_metadata.get("envoy.transport_socket_match", {})
+    return tuple((str(key), str(value)) for key, value in found.items())
 
 
 def _panic_percent(cluster: Cluster) -> float:

@@ -63,6 +63,17 @@ class Trace(msgspec.Struct, frozen=True):
     failing: bool
 
 
+MAX_OTHERS = 8
+"""How many rejected candidates a hop names; the rest is counted."""
+
+
+def some(pairs: list[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """The first candidates, and how many more there are."""
+    if len(pairs) <= MAX_OTHERS:
+        return tuple(pairs)
+    return (*pairs[:MAX_OTHERS], (f"{len(pairs) - MAX_OTHERS} more", "not listed here"))
+
+
 _KINDS = {
     "virtual-service": "VirtualService",
     "destination-rule": "DestinationRule",

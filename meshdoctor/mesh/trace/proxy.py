@@ -7,6 +7,7 @@ from functools import cached_property
 from meshdoctor.mesh.trace.chain import ChainIndex, criteria
 from meshdoctor.mesh.trace.codec import Settings
 from meshdoctor.mesh.trace.endpoint import Endpoints, of_cluster
+from meshdoctor.mesh.trace.guard import guards_of
 from meshdoctor.mesh.trace.listener import Listeners
 from meshdoctor.mesh.trace.route import Rule, rule_of
 from meshdoctor.mesh.trace.sniff import Inspectors
@@ -14,7 +15,7 @@ from meshdoctor.mesh.trace.vhost import Domains
 from meshdoctor.model.envoy.cluster import Cluster
 from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.envoy.endpoint import ClusterStatus, ClusterStatuses
-from meshdoctor.model.envoy.listener import Filter, FilterChain, HttpConnectionManager, Listener, TcpProxy
+from meshdoctor.model.envoy.listener import FilterChain, HttpConnectionManager, Listener, TcpProxy
 from meshdoctor.model.envoy.route import RouteConfiguration, VirtualHost
 from meshdoctor.model.envoy.tls import TlsContext
 
@@ -32,7 +33,8 @@ class Chain:
         self.tcp: TcpProxy | None = None if self.http else body.tcp
         self.settings = Settings(self.http) if self.http else None
         self.by_sni = any(entry.name == SNI_CLUSTER for entry in body.filters)
-        self.network_filters: tuple[Filter, ...] = tuple(body.filters[:-1])
+        self.network_guards = guards_of(body.filters)
+        self.guards = guards_of(self.http.http_filters) if self.http else ()
 
     @property
     def label(self) -> str:

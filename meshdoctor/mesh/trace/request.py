@@ -19,8 +19,9 @@ class Request(msgspec.Struct, frozen=True):
     *direction* is where Envoy meets it: `outbound` (an application behind a sidecar calls out), `inbound` (a peer calls
     the pod, port 15006) or `gateway` (no redirection: the destination is the listener's own address). *version* is the
     HTTP version on the wire (`1.1`, `2`, …) or "" for bytes that are not HTTP; *payload* replaces everything HTTP by
-    raw bytes. Text is the wire's bytes as Latin-1 (see `wire`). *identity* is the peer's SPIFFE name when its
-    certificate is known.
+    raw bytes. Text is the wire's bytes as Latin-1 (see `wire`). *identity* is the SPIFFE name of the
+    client's certificate: "" without one, None when it is not known. *at* is the Unix time of the request, by which
+    tokens are judged.
     """
 
     direction: str
@@ -35,7 +36,8 @@ class Request(msgspec.Struct, frozen=True):
     path: str = "/"
     headers: tuple[tuple[str, str], ...] = ()
     payload: bytes | None = None
-    identity: str = ""
+    identity: str | None = ""
+    at: float | None = None
 
     @property
     def destination(self) -> str:

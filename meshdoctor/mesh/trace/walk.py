@@ -13,6 +13,7 @@ from meshdoctor.mesh.trace.cluster import Choice, of_route, of_tcp
 from meshdoctor.mesh.trace.codec import Decoded, decode
 from meshdoctor.mesh.trace.endpoint import Endpoints
 from meshdoctor.mesh.trace.filters import CORS, FAULT, abort, cors_of, fault_of, per_route, preflight
+from meshdoctor.mesh.trace.guard import Guard, Guarded, check
 from meshdoctor.mesh.trace.handshake import Handshake, shake
 from meshdoctor.mesh.trace.outcome import Outcome
 from meshdoctor.mesh.trace.proxy import Chain, OpenHost, OpenListener, Proxy, RouteTable
@@ -43,6 +44,7 @@ class Walk:
         "decoded",
         "domain",
         "ends",
+        "guarded",
         "handshake",
         "host",
         "listener",
@@ -61,6 +63,8 @@ class Walk:
         self.chain: Chain | None = None
         self.lost: list[Lost] | None = None
         self.handshake = Handshake(False)
+        self.guarded: list[Guarded] = []
+        """What the filters that may refuse said: those of the connection, then those of the request."""
         self.decoded: Decoded | None = None
         self.view: View | None = None
         self.table: RouteTable | None = None
@@ -100,6 +104,8 @@ def walk(proxy: Proxy, request: Request, explain: bool = False) -> Walk:
         state.ends = [End(answers.no_chain(request, state.sniffed))]
         return state
     state.handshake = shake(request.tls, state.chain.tls)
+    if state.chain.network_guards and not state.handshake.failure and _refused(state, state.chain.network_guards, None):
+        return state
     if state.chain.http is not None:
         _http(proxy, state, state.chain)
     elif state.chain.tcp is not None:
@@ -108,6 +114,15 @@ def walk(proxy: Proxy, request: Request, explain: bool = False) -> Walk:
     else:
         state.ends = [End(answers.no_terminal(state.chain.label))]
     return state
+
+
+def _refused(state: Walk, guards: tuple[Guard, ...], view: View | None) -> bool:
+    answers = check(guards, state.request, state.sniffed.sni, view)
+    state.guarded += answers
+    if answers and answers[-1].passes is False and answers[-1].refusal is not None:
+        state.ends = [End(answers[-1].refusal)]
+        return True
+    return False
 
 
 def _tcp_end(proxy: Proxy, request: Request, choice: Choice) -> End:
@@ -138,6 +153,9 @@ def _http(proxy: Proxy, state: Walk, chain: Chain) -> None:
         return
     state.table = proxy.table(chain.http)
     headers = decoded.headers
+    view = View(decoded.method, decoded.path, headers)
+    if chain.guards and _refused(state, chain.guards, view):
+        return
     if state.table is None:
         state.ends = [End(answers.no_route(headers, ""))]
         return
@@ -149,7 +167,7 @@ def _http(proxy: Proxy, state: Walk, chain: Chain) -> None:
     if state.host.body.require_tls == "ALL" and headers.first("x-forwarded-proto") != "https":
         state.ends = [End(answers.to_tls(headers, tls_location(headers)))]
         return
-    _route(proxy, state, View(decoded.method, decoded.path, headers))
+    _route(proxy, state, view)
 
 
 def _route(proxy: Proxy, state: Walk, view: View) -> None:
