@@ -16,7 +16,7 @@ from meshdoctor.kube.proxies import proxy_for
 from meshdoctor.kube.settings import Settings
 from meshdoctor.kube.target import Target
 from meshdoctor.kube.tls import client_certificate, load_client_certificate, tls_context
-from meshdoctor.kube.transport import PoolTransport, connection_pool
+from meshdoctor.kube.transport import FreshTransport, PoolTransport, connection_pool
 
 
 class Connection:
@@ -54,12 +54,12 @@ class Connection:
         context, proxy, kept = self._context, self.proxy_url, self.settings.connections
         self._reads = PoolTransport(lambda: connection_pool(context=context, proxy_url=proxy, most=kept, keep=kept))
         # A websocket holds its connection for its life: these must never wait for one another, nor be kept.
-        self._upgrades = PoolTransport(lambda: connection_pool(context=context, proxy_url=proxy, keep=0))
+        fresh = FreshTransport(lambda: connection_pool(context=context, proxy_url=proxy, keep=0))
         upgrade_rules: tuple[Rule, ...] = (
             (port_forward_allowed, exec_allowed) if allow_exec else (port_forward_allowed,)
         )
         self.reads = self._client(ReadOnly(self._reads, target.server, reads_allowed))
-        self.upgrades = self._client(ReadOnly(self._upgrades, target.server, *upgrade_rules))
+        self.upgrades = self._client(ReadOnly(fresh, target.server, *upgrade_rules))
 
     def _client(self, transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
         timeouts = self.settings.timeouts
@@ -81,7 +81,6 @@ class Connection:
         if self._context is not None:
             load_client_certificate(self._context, certificate, key)
             self._reads.forget_connections()
-            self._upgrades.forget_connections()
 
     async def __aenter__(self) -> Connection:
         return self

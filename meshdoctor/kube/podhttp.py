@@ -6,7 +6,8 @@ and only the paths of `allowlist.pod_path_allowed`.
 
 from __future__ import annotations
 
-from types import TracebackType
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import anyio
 import httpcore
@@ -49,61 +50,67 @@ class _GetOnly(httpx.AsyncBaseTransport):
 
 
 class PodHttp:
-    """GETs on pods' ports; connections to a pod are kept for a few seconds. Use as `async with`."""
+    """GETs on pods' ports. Use `get` for one, `visit` for several on the same pod over one connection."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        connect = connection.settings.timeouts.connect
-        backend = PodBackend(connection.upgrades, connect)
-        self._http = httpx.AsyncClient(
-            transport=_GetOnly(
-                PoolTransport(
-                    lambda: httpcore.AsyncConnectionPool(
-                        network_backend=backend,
-                        max_keepalive_connections=64,
-                        keepalive_expiry=_KEEP_FOR,
-                        max_connections=None,
-                    )
-                )
-            ),
+        self._backend = PodBackend(connection.upgrades, connection.settings.timeouts.connect)
+
+    @asynccontextmanager
+    async def visit(self, pod: PodRef) -> AsyncIterator[PodVisit]:
+        """A pod for a few requests, one after another; the connection lives until the end of the block."""
+        transport = PoolTransport(
+            lambda: httpcore.AsyncConnectionPool(
+                network_backend=self._backend, max_connections=1, keepalive_expiry=_KEEP_FOR
+            )
+        )
+        http = httpx.AsyncClient(
+            transport=_GetOnly(transport),
             trust_env=False,
             follow_redirects=False,
+            verify=False,
             headers={"Accept": "*/*", "Accept-Encoding": "identity"},
         )
-
-    async def __aenter__(self) -> PodHttp:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    async def aclose(self) -> None:
-        """Close every forwarded connection."""
-        await self._http.aclose()
+        try:
+            yield PodVisit(http, pod)
+        finally:
+            await http.aclose()
 
     async def get(
         self, pod: PodRef, role: str, target: str, *, deadline: float, port: int | None = None, limit: int = _LIMIT
     ) -> bytes:
-        """The body of `GET target` on *pod*, complete; *role* is a key of PORTS and gives the port unless *port* does.
+        """One GET in a visit of its own; see `PodVisit.get`."""
+        async with self.visit(pod) as visit:
+            return await visit.get(role, target, deadline=deadline, port=port, limit=limit)
+
+
+class PodVisit:
+    """One pod while it is visited."""
+
+    def __init__(self, http: httpx.AsyncClient, pod: PodRef) -> None:
+        self._http = http
+        self.pod = pod
+
+    async def get(
+        self, role: str, target: str, *, deadline: float, port: int | None = None, limit: int = _LIMIT
+    ) -> bytes:
+        """The body of `GET target`, complete; *role* is a key of PORTS and gives the port unless *port* does.
 
         *deadline*: seconds for everything, the port-forward included (a stuck pod accepts it and never answers).
         Raises PodError (by the pod or its proxy), Unreachable (too slow), ApiError (by the API server), PathRefused.
         """
-        what = f"GET {target} of {pod}"
+        what = f"GET {target} of {self.pod}"
         try:
             with anyio.fail_after(deadline):
-                return await with_retries(_OPEN_RETRY, lambda: self._get_once(pod, role, target, port, limit))
+                return await with_retries(_OPEN_RETRY, lambda: self._get_once(role, target, port, limit))
         except TimeoutError:
             raise Unreachable(f"{what}: no complete answer in {deadline:g} s", "the proxy is slow or stuck") from None
 
-    async def _get_once(self, pod: PodRef, role: str, target: str, port: int | None, limit: int) -> bytes:
-        what = f"GET {target} of {pod}"
+    async def _get_once(self, role: str, target: str, port: int | None, limit: int) -> bytes:
+        what = f"GET {target} of {self.pod}"
         number = port or PORTS[role]
         request = self._http.build_request(
             "GET",
-            f"http://{pod_host(pod)}:{number}{target}",
+            f"http://{pod_host(self.pod)}:{number}{target}",
             headers={"Host": f"localhost:{number}"},
             extensions={"pod_role": role},
             timeout=None,

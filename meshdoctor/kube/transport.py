@@ -44,8 +44,9 @@ def httpx_errors() -> Iterator[None]:
 
 
 class _Body(httpx.AsyncByteStream):
-    def __init__(self, response: httpcore.Response) -> None:
+    def __init__(self, response: httpcore.Response, own: httpcore.AsyncConnectionPool | None = None) -> None:
         self._response = response
+        self._own = own
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with httpx_errors():
@@ -55,6 +56,45 @@ class _Body(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         with httpx_errors():
             await self._response.aclose()
+            if self._own is not None:
+                await self._own.aclose()
+
+
+async def _send(
+    pool: httpcore.AsyncConnectionPool, request: httpx.Request, own: httpcore.AsyncConnectionPool | None = None
+) -> httpx.Response:
+    url = request.url
+    with httpx_errors():
+        response = await pool.handle_async_request(
+            httpcore.Request(
+                method=request.method,
+                url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
+                headers=request.headers.raw,
+                content=cast(httpx.AsyncByteStream, request.stream),
+                extensions=request.extensions,
+            )
+        )
+    body = _Body(response, own)
+    return httpx.Response(response.status, headers=response.headers, stream=body, extensions=dict(response.extensions))
+
+
+class FreshTransport(httpx.AsyncBaseTransport):
+    """Opens a connection for each request and closes it with the response: for upgrades, which use one up anyway.
+
+    A shared pool looks at every connection it has for every request, which hundreds of websockets make slow.
+    """
+
+    def __init__(self, pool: Callable[[], httpcore.AsyncConnectionPool]) -> None:
+        self._make = pool
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """httpx's hook: one request. Raises httpx.TransportError."""
+        pool = self._make()
+        try:
+            return await _send(pool, request, pool)
+        except BaseException:
+            await pool.aclose()
+            raise
 
 
 class PoolTransport(httpx.AsyncBaseTransport):
@@ -72,20 +112,7 @@ class PoolTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """httpx's hook: one request. Raises httpx.TransportError."""
-        url = request.url
-        with httpx_errors():
-            response = await self._pool.handle_async_request(
-                httpcore.Request(
-                    method=request.method,
-                    url=httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path),
-                    headers=request.headers.raw,
-                    content=cast(httpx.AsyncByteStream, request.stream),
-                    extensions=request.extensions,
-                )
-            )
-        return httpx.Response(
-            response.status, headers=response.headers, stream=_Body(response), extensions=dict(response.extensions)
-        )
+        return await _send(self._pool, request)
 
     async def aclose(self) -> None:
         """Close every connection."""

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 
-from tests.live.apiserver.server import Address, running_loop
+from tests.live.apiserver.server import Address, close_server, running_loop
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -19,7 +19,7 @@ def running_pod_servers(*serves: Serve) -> Iterator[list[Address]]:
         servers = [call(partial(asyncio.start_server, _guarded(serve), "127.0.0.1", 0)) for serve in serves]
         yield [server.sockets[0].getsockname() for server in servers]
         for server in servers:
-            server.close()
+            call(partial(close_server, server))
 
 
 def _guarded(serve: Serve) -> Serve:

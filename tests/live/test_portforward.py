@@ -24,8 +24,8 @@ BIG = 100_000_000
 @pytest.fixture
 async def pods(api: ApiServer, tmp_path: Path) -> AsyncIterator[PodHttp]:
     """The pods of `api`."""
-    async with connect(api, tmp_path) as connection, PodHttp(connection) as made:
-        yield made
+    async with connect(api, tmp_path) as connection:
+        yield PodHttp(connection)
 
 
 @pytest.fixture
@@ -51,15 +51,15 @@ async def test_a_real_envoy_answers(pods: PodHttp, envoy: PodRef) -> None:
 
 
 async def test_requests_share_one_websocket(api: ApiServer, pods: PodHttp, envoy: PodRef) -> None:
-    for _ in range(20):
-        await pods.get(envoy, "envoy", "/server_info", deadline=20)
+    async with pods.visit(envoy) as visit:
+        for _ in range(20):
+            await visit.get("envoy", "/server_info", deadline=20)
     assert sum(path.endswith("/portforward") for _, path in api.requests) == 1
 
 
 async def test_many_at_once_have_one_each(api: ApiServer, pods: PodHttp, envoy: PodRef) -> None:
     bodies = await asyncio.gather(*(pods.get(envoy, "envoy", "/clusters?format=json", deadline=20) for _ in range(24)))
-    assert {len(json.loads(body)["cluster_statuses"]) for body in bodies} == {40}
-    await pods.aclose()
+    assert {len(json.loads(body)["cluster_statuses"]) for body in bodies} == {41}
     assert await settle(api) == 0
 
 

@@ -305,7 +305,7 @@ def running_api_server(objects: Objects | None = None, *, tls: bool = True) -> I
             yield server
         finally:
             server.stopping = True
-            listening.close()
+            call(lambda: close_server(listening))
 
 
 @contextlib.contextmanager
@@ -330,6 +330,11 @@ def running_loop() -> Iterator[Callable[[Callable[[], Any]], Any]]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+async def close_server(server: asyncio.Server) -> None:
+    """Stop listening; to be run on the server's own loop."""
+    server.close()
 
 
 async def _run(make: Callable[[], Any]) -> Any:
