@@ -25,7 +25,9 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     if not lines:
         return not_applicable("no request was sent to a missing cluster")
     if len(lines) < ENOUGH:
-        return inconclusive("a single NC: two objects may have been applied together", lines_say(lines, logged(lines[0])))
+        return inconclusive(
+            "a single NC: two objects may have been applied together", lines_say(lines, logged(lines[0]))
+        )
     pod = lines[-1].pod
     config = mesh.config(pod)
     if config is None:

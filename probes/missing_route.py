@@ -25,7 +25,11 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     hosts = list(blame.virtual_hosts(mesh, newest.pod, newest))
     line = newest.access
     assert line is not None
-    if newest.side == GATEWAY and line.requested_server_name and not _same_host(line.requested_server_name, line.authority):
+    if (
+        newest.side == GATEWAY
+        and line.requested_server_name
+        and not _same_host(line.requested_server_name, line.authority)
+    ):
         return _coalesced(lines)
     if newest.side == GATEWAY and not hosts:
         return _gateway(case, mesh, lines)
@@ -33,7 +37,9 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     owners = [owner for host in hosts for route in host.routes if (owner := blame.of_route(route, "spec.http[].match"))]
     resources = tuple(dict.fromkeys(owners or services))
     if not resources:
-        return inconclusive(f"no route for {line.authority}, and no VirtualService names it", lines_say(lines, logged(newest)))
+        return inconclusive(
+            f"no route for {line.authority}, and no VirtualService names it", lines_say(lines, logged(newest))
+        )
     named = listed(str(owner) for owner in resources)
     return culprit(
         Verdict(
@@ -91,7 +97,9 @@ def _gateway(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
         if any(_is_bound(found, gateway) for gateway in serving or gateways)
     ]
     resources = tuple(
-        Resource(kind, found.namespace, found.name, "spec.hosts" if kind == "VirtualService" else "spec.servers[].hosts")
+        Resource(
+            kind, found.namespace, found.name, "spec.hosts" if kind == "VirtualService" else "spec.servers[].hosts"
+        )
         for kind, group in (("VirtualService", bound), ("Gateway", serving or gateways))
         for found in group
     )
@@ -126,7 +134,8 @@ def _serves(gateway: istio.Gateway, host: str) -> bool:
 
 def _is_bound(service: istio.VirtualService, gateway: istio.Gateway) -> bool:
     return any(
-        name == f"{gateway.namespace}/{gateway.name}" or ("/" not in name and (service.namespace, name) == (gateway.namespace, gateway.name))
+        name == f"{gateway.namespace}/{gateway.name}"
+        or ("/" not in name and (service.namespace, name) == (gateway.namespace, gateway.name))
         for name in service.spec.gateways
     )
 

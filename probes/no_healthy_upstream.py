@@ -58,7 +58,9 @@ def _unresolved(mesh: MeshIndex, name: ClusterName, lines: tuple[Seen, ...], evi
     resources = tuple(Resource("ServiceEntry", found.namespace, found.name, "spec.endpoints") for found in entries)
     if not resources:
         return inconclusive(f"{name.host} has no address, and no ServiceEntry declares it", evidence)
-    targets = [endpoint.address for found in entries for endpoint in found.spec.endpoints] or list(entries[0].spec.hosts)
+    targets = [endpoint.address for found in entries for endpoint in found.spec.endpoints] or list(
+        entries[0].spec.hosts
+    )
     return culprit(
         Verdict(
             "external-host-unresolved",
@@ -67,8 +69,15 @@ def _unresolved(mesh: MeshIndex, name: ClusterName, lines: tuple[Seen, ...], evi
             resources,
             (
                 evidence,
-                object_says(mesh, "ServiceEntry", entries[0], f"resolution {entries[0].spec.resolution}, address {listed(targets)}"),
-                Evidence(f"the cluster of {name.host} has no host", f"envoy/{lines[-1].pod}/clusters.json", name.host or ""),
+                object_says(
+                    mesh,
+                    "ServiceEntry",
+                    entries[0],
+                    f"resolution {entries[0].spec.resolution}, address {listed(targets)}",
+                ),
+                Evidence(
+                    f"the cluster of {name.host} has no host", f"envoy/{lines[-1].pod}/clusters.json", name.host or ""
+                ),
             ),
             remedy(f"Correct the address in {resources[0]}, or the DNS that should know it."),
             lines,
@@ -91,7 +100,12 @@ def _ejected(
             0.98,
             f"Outlier detection of {resources[0]} ejected all {hosts} endpoints of {name.host}",
             resources,
-            (evidence, Evidence(f"{hosts} of {hosts} hosts have failed_outlier_check", f"envoy/{lines[-1].pod}/clusters.json", raw)),
+            (
+                evidence,
+                Evidence(
+                    f"{hosts} of {hosts} hosts have failed_outlier_check", f"envoy/{lines[-1].pod}/clusters.json", raw
+                ),
+            ),
             remedy(
                 f"Mend what fails at {name.host} first; then lower maxEjectionPercent in {resources[0]} "
                 "so that some endpoints always stay."
@@ -146,9 +160,7 @@ def _routes_to(lines: tuple[Seen, ...], mesh: MeshIndex) -> Iterable[Resource]:
     return dict.fromkeys(owner for route in routes if (owner := blame.of_route(route, "spec.http[].route")))
 
 
-def _of_service(
-    case: Case, mesh: MeshIndex, name: ClusterName, lines: tuple[Seen, ...], evidence: Evidence
-) -> Finding:
+def _of_service(case: Case, mesh: MeshIndex, name: ClusterName, lines: tuple[Seen, ...], evidence: Evidence) -> Finding:
     service = mesh.service_by_host(name.host or "")
     if service is None:
         return inconclusive(f"{name.host} has no healthy endpoint, and it is no Service that was read", evidence)
@@ -157,7 +169,9 @@ def _of_service(
     why = why_no_pods(mesh, Backend(service, name.port or 0), lines, case.is_over(lines))
     if isinstance(why, NoPods):
         return culprit(
-            Verdict(why.cause, why.confidence, why.summary, why.resources, (evidence, *why.evidence), remedy(why.fix), lines)
+            Verdict(
+                why.cause, why.confidence, why.summary, why.resources, (evidence, *why.evidence), remedy(why.fix), lines
+            )
         )
     return inconclusive(why, evidence)
 

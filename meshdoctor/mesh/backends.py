@@ -16,6 +16,10 @@ from meshdoctor.model.moment import clock
 from meshdoctor.model.snapshot import PodRef
 
 
+GENERATION_SECONDS = 60.0
+"""Pods that were stopped longer than this before the first failure belong to an earlier rollout."""
+
+
 class Backend(NamedTuple):
     """A Service and one of its ports (0: any)."""
 
@@ -41,18 +45,15 @@ def why_no_pods(mesh: MeshIndex, backend: Backend, lines: Sequence[Seen], over: 
     """
     service = backend.service
     pods = mesh.selected_pods(service)
-    if over:
+    unnamed = _unnamed_target(backend, pods) if pods and not over else None
+    if unnamed:
+        return unnamed
+    if over or any(is_ready(pod) for pod in pods):
         return _during(mesh, service, pods, lines)
     if not service.spec.selector:
         return f"Service {service.key} has no selector: its endpoints are kept by somebody else"
     if not pods:
         return _nothing_selected(mesh, service)
-    unnamed = _unnamed_target(backend, pods)
-    if unnamed:
-        return unnamed
-    ready = [pod for pod in pods if is_ready(pod)]
-    if ready:
-        return f"{counted(len(ready), 'pod')} of {service.key} are Ready: the proxy did not know it yet"
     return _unready(mesh, service, pods)
 
 
@@ -217,7 +218,7 @@ def _during(mesh: MeshIndex, service: k8s.Service, pods: tuple[k8s.Pod, ...], li
     if crashes:
         ends = [f"{exit.container} ended with {exit.reason} {exit.code}" for exit in crashes]
         return crashed(resource, ends, Evidence("its pods were unready meanwhile", mesh.file("Pod"), service.key))
-    stopped = [life for life in generation if life.stopped and life.stopped <= last]
+    stopped = [life for life in generation if life.stopped and first - GENERATION_SECONDS <= life.stopped <= last]
     came = [life for life in generation if life.ready and first <= life.ready <= last + 30]
     if stopped and came:
         return _rollout(mesh, owner, resource, stopped, came)

@@ -1,0 +1,145 @@
+"""istiod and its connections: is it there, which proxies does it not know, whose endpoints are old?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from meshdoctor.mesh.finding import Evidence, Resource
+from meshdoctor.mesh.index import PROXY_CONTAINER, MeshIndex, has_sidecar, is_ready
+from meshdoctor.mesh.quoting import listed, object_says
+from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.envoy.config_dump import ConfigDump
+from meshdoctor.model.names import parse_cluster_name
+from meshdoctor.model.snapshot import Missing, PodRef
+from meshdoctor.model.wants import SyncStatus
+
+ISTIOD_LABELS = {"app": "istiod"}
+"""What every Istio installation puts on istiod's pods and Deployment (manifests/charts/istio-control)."""
+
+
+class Trouble(NamedTuple):
+    """Something wrong with the control plane, in a verdict's words."""
+
+    summary: str
+    resources: tuple[Resource, ...]
+    evidence: tuple[Evidence, ...]
+    fix: str
+
+
+def istiod_pods(mesh: MeshIndex) -> tuple[k8s.Pod, ...]:
+    return tuple(pod for pod in mesh.pods.values() if ISTIOD_LABELS.items() <= pod.metadata.labels.items())
+
+
+def istiod_down(mesh: MeshIndex) -> Trouble | None:
+    """That no istiod is ready; None when one is, or when the pods could not be read."""
+    if not mesh.known("Pod") or any(is_ready(pod) for pod in istiod_pods(mesh)):
+        return None
+    deployments = [
+        found
+        for found in mesh.objects("Deployment", k8s.Workload)
+        if ISTIOD_LABELS.items() <= found.spec.template.metadata.labels.items()
+    ]
+    if not deployments:
+        return None
+    resources = tuple(Resource("Deployment", one.namespace, one.name, "spec.replicas") for one in deployments)
+    replicas = deployments[0].spec.replicas
+    how = "is scaled to 0" if replicas == 0 else "has no ready pod"
+    return Trouble(
+        f"istiod ({resources[0]}) {how}",
+        resources,
+        (object_says(mesh, "Deployment", deployments[0], f"spec.replicas {replicas}, no pod of istiod is Ready"),),
+        f"Bring {resources[0]} back; proxies take up new endpoints and certificates by themselves.",
+    )
+
+
+def absent_proxies(mesh: MeshIndex) -> Mapping[PodRef, tuple[Evidence, ...]]:
+    """Proxies that run but that no istiod knows, although istiods were read and know others.
+
+    A proxy that is cut off disappears from syncz within seconds; it is never shown as STALE (istiod 1.32).
+    """
+    read = [
+        istiod for istiod in mesh.inventory.istiods if not isinstance(mesh.snapshot.get(SyncStatus(istiod)), Missing)
+    ]
+    if not read or not mesh.sync_records:
+        return {}
+    return {
+        ref: (
+            Evidence(
+                f"{ref} is known to no istiod; {len(mesh.sync_records)} other proxies are",
+                f"istiod/{read[0]}/syncz.json",
+                ref.name,
+            ),
+        )
+        for ref, pod in mesh.pods.items()
+        if has_sidecar(pod) and ref not in mesh.sync_records and _proxy_runs(pod)
+    }
+
+
+def _proxy_runs(pod: k8s.Pod) -> bool:
+    statuses = (*pod.status.container_statuses, *pod.status.init_container_statuses)
+    return pod.metadata.deletion_timestamp is None and any(
+        status.name == PROXY_CONTAINER and status.ready for status in statuses
+    )
+
+
+def stale_endpoints(mesh: MeshIndex, pod: PodRef) -> list[Evidence]:
+    """Clusters of a proxy whose endpoints differ from the Service's EndpointSlices (both must have been read)."""
+    config = mesh.config(pod)
+    if config is None or not mesh.known("EndpointSlice"):
+        return []
+    found = []
+    for entry in config.clusters:
+        name = parse_cluster_name(entry.name)
+        service = mesh.service_by_host(name.host) if name.direction == "outbound" and not name.subset else None
+        if service is None or entry.body.type != "EDS":
+            continue
+        assigned = config.load_assignment(entry.body)
+        held = {one.endpoint.address.ip for one in assigned.all} if assigned else set()
+        wanted = {
+            address
+            for each in mesh.slices(service)
+            for endpoint in each.endpoints or ()
+            for address in endpoint.addresses
+        }
+        gone = {address for address in held - wanted if address}
+        if gone:
+            found.append(
+                Evidence(
+                    f"it still holds {listed(sorted(gone))} for {service.key}; the EndpointSlices have "
+                    f"{listed(sorted(wanted)) or 'none'}",
+                    f"envoy/{pod}/config_dump.json",
+                    entry.name,
+                )
+            )
+    return found
+
+
+def rejected(mesh: MeshIndex, pod: PodRef) -> list[Evidence]:
+    """Updates that a proxy refused (NACK): istiod's record of the error, and the listeners' error state."""
+    found = []
+    for record in mesh.sync_records.get(pod, ()):
+        for kind, sync in record.resources.items():
+            error = sync.last_error or sync.error
+            if error and sync.sent != sync.acked:
+                name = kind.rpartition(".")[2]
+                found.append(Evidence(f"{name} rejected: {_reason(error)}", "istiod/syncz.json", f"{pod} {name}"))
+    config = mesh.config(pod)
+    return found + (_rejected_listeners(config, pod) if config else [])
+
+
+def _rejected_listeners(config: ConfigDump, pod: PodRef) -> list[Evidence]:
+    return [
+        Evidence(
+            f"listener {entry.name} rejected: {_reason(entry.error.details)}",
+            f"envoy/{pod}/config_dump.json",
+            entry.name,
+        )
+        for entry in config.listeners
+        if entry.error
+    ]
+
+
+def _reason(error: str) -> str:
+    """The end of Envoy's message, where it says what is wrong; the rejected resource itself stands before it."""
+    return " ".join(error.split())[-220:].lstrip("}: ")

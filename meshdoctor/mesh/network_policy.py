@@ -1,0 +1,92 @@
+"""Which NetworkPolicies keep a client from a port of a pod (networking.k8s.io/v1, ingress)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.model import kubernetes as k8s
+
+
+def blocking(mesh: MeshIndex, server: k8s.Pod, port: int, client: k8s.Pod | None) -> list[k8s.NetworkPolicy]:
+    """The policies that select *server* for ingress when none of them admits *client* to *port*; [] when one does.
+
+    Policies only ever add permissions: one that admits is enough. Whether the CNI enforces them is not known here, so
+    this alone is no proof; together with connections that are never answered it is.
+    """
+    selecting = [
+        policy
+        for policy in mesh.objects("NetworkPolicy", k8s.NetworkPolicy)
+        if policy.namespace == server.namespace
+        and matches(policy.spec.pod_selector, server.metadata.labels)
+        and "Ingress" in (policy.spec.policy_types or ["Ingress"])
+    ]
+    if any(
+        _admits(mesh, policy, rule, port, client, server) for policy in selecting for rule in policy.spec.ingress or []
+    ):
+        return []
+    return selecting
+
+
+def matches(selector: dict[str, Any] | None, labels: dict[str, str]) -> bool:
+    """Whether a metav1.LabelSelector takes *labels*; an empty one takes everything."""
+    if not selector:
+        return True
+    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
+        return False
+    return all(_expression(entry, labels) for entry in selector.get("matchExpressions") or [])
+
+
+def _expression(entry: dict[str, Any], labels: dict[str, str]) -> bool:
+    value, wanted = labels.get(str(entry.get("key"))), entry.get("values") or []
+    match entry.get("operator"):
+        case "In":
+            return value in wanted
+        case "NotIn":
+            return value not in wanted
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+        case _:
+            return False
+
+
+def _admits(
+    mesh: MeshIndex,
+    policy: k8s.NetworkPolicy,
+    rule: dict[str, Any],
+    port: int,
+    client: k8s.Pod | None,
+    server: k8s.Pod,
+) -> bool:
+    ports, peers = rule.get("ports"), rule.get("from")
+    if ports and not any(_port_fits(entry, port, server) for entry in ports):
+        return False
+    return not peers or any(_peer_fits(mesh, policy, peer, client) for peer in peers)
+
+
+def _port_fits(entry: dict[str, Any], port: int, server: k8s.Pod) -> bool:
+    if entry.get("protocol", "TCP") != "TCP":
+        return False
+    wanted = entry.get("port")
+    if wanted is None:
+        return True
+    if isinstance(wanted, str) and not wanted.isdigit():
+        named = {one.name: one.container_port for container in server.spec.containers for one in container.ports}
+        return named.get(wanted) == port
+    return int(wanted) <= port <= int(entry.get("endPort", wanted))
+
+
+def _peer_fits(mesh: MeshIndex, policy: k8s.NetworkPolicy, peer: dict[str, Any], client: k8s.Pod | None) -> bool:
+    if "ipBlock" in peer:
+        return True  # an address range may well hold the client; it clears the policy rather than accuse it
+    if client is None:
+        return True
+    if "namespaceSelector" in peer:
+        labels = {one.name: one.metadata.labels for one in mesh.objects("Namespace", k8s.Namespace)}
+        if not matches(peer["namespaceSelector"], labels.get(client.namespace, {})):
+            return False
+    elif client.namespace != policy.namespace:
+        return False
+    return "podSelector" not in peer or matches(peer["podSelector"], client.metadata.labels)

@@ -1,0 +1,151 @@
+"""Did a policy refuse the request? (RBAC 403, JWT 401, ext_authz; the answers of filters at the server's proxy or a gateway)"""
+
+from __future__ import annotations
+
+import re
+
+from meshdoctor.mesh.case import Case
+from meshdoctor.mesh.finding import Finding, Resource, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.labels import selects
+from meshdoctor.mesh.probe import Probe
+from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
+from meshdoctor.mesh.traffic import Seen
+from meshdoctor.model import istio
+from meshdoctor.model.accesslog import parse_details
+from meshdoctor.model.snapshot import PodRef
+
+RBAC = "rbac_access_denied_matched_policy"
+# Istio names RBAC rules `ns[NAMESPACE]-policy[NAME]-rule[N]` (pilot/pkg/security/authz/builder).
+_RULE = re.compile(r"ns\[(?P<namespace>[^\]]*)\]-policy\[(?P<name>[^\]]*)\]-rule\[(?P<rule>\d+)\]")
+
+
+def examine(case: Case, mesh: MeshIndex) -> Finding:
+    groups = {
+        "rbac": tuple(seen for seen in case.failures if seen.access and (seen.access.details or "").startswith(RBAC)),
+        "jwt": tuple(
+            seen for seen in case.failures if seen.access and (seen.access.details or "").startswith("jwt_authn")
+        ),
+        "ext": tuple(seen for seen in case.failures if seen.access and "UAEX" in seen.access.flags),
+    }
+    if not any(groups.values()):
+        return not_applicable("no policy refused a request")
+    verdicts = [
+        verdict
+        for found, verdict in (
+            (groups["rbac"], denied(case, mesh, groups["rbac"]) if groups["rbac"] else None),
+            (groups["jwt"], _token(mesh, groups["jwt"]) if groups["jwt"] else None),
+            (groups["ext"], _external(mesh, groups["ext"]) if groups["ext"] else None),
+        )
+        if found and verdict
+    ]
+    return culprit(*verdicts) if verdicts else inconclusive("a policy refused requests, and the object was not found")
+
+
+def policies(mesh: MeshIndex, pod: PodRef, action: str) -> list[istio.AuthorizationPolicy]:
+    """The AuthorizationPolicies with *action* that select a pod (its namespace and the root namespace)."""
+    found = mesh.pods.get(pod)
+    labels = found.metadata.labels if found else {}
+    return [
+        policy
+        for policy in mesh.objects("AuthorizationPolicy", istio.AuthorizationPolicy)
+        if policy.namespace in (pod.namespace, mesh.mesh_config.root_namespace)
+        and policy.spec.action == action
+        and not (policy.spec.target_ref or policy.spec.target_refs)
+        and selects(policy.spec.selector.all_labels if policy.spec.selector else {}, labels)
+    ]
+
+
+def denied(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Verdict | None:
+    newest = lines[-1]
+    line = newest.access
+    text = (line.details or line.termination or "") if line else ""
+    match = _RULE.search(text)
+    if match:
+        resources = [Resource("AuthorizationPolicy", match["namespace"], match["name"], f"spec.rules[{match['rule']}]")]
+        says = f"{resources[0]} denies it: rule {match['rule']} matches"
+        fix = f"Narrow rule {match['rule']} of {resources[0]}."
+    else:
+        found = policies(mesh, newest.pod, "ALLOW")
+        resources = [Resource("AuthorizationPolicy", policy.namespace, policy.name, "spec.rules") for policy in found]
+        who = str(case.client) if case.client else "the caller"
+        says = f"No rule of {listed(str(one) for one in resources)} allows {who}"
+        fix = f"Add {who} (its principal, method or path) to the rules of {listed(str(one) for one in resources)}."
+    if not resources:
+        return None
+    objects = {policy.key: policy for policy in mesh.objects("AuthorizationPolicy", istio.AuthorizationPolicy)}
+    shown = [
+        object_says(mesh, "AuthorizationPolicy", objects[key], f"action {objects[key].spec.action}")
+        for one in resources
+        if (key := f"{one.namespace}/{one.name}") in objects
+    ]
+    return Verdict(
+        "authorization-denied",
+        0.98,
+        says,
+        tuple(resources),
+        (lines_say(lines, f"{logged(newest)} {text if line and line.termination else ''}".strip()), *shown),
+        remedy(fix),
+        case.together(lines),
+    )
+
+
+def _token(mesh: MeshIndex, lines: tuple[Seen, ...]) -> Verdict | None:
+    newest = lines[-1]
+    pod = mesh.pods.get(newest.pod)
+    labels = pod.metadata.labels if pod else {}
+    found = [
+        policy
+        for policy in mesh.objects("RequestAuthentication", istio.RequestAuthentication)
+        if policy.namespace in (newest.pod.namespace, mesh.mesh_config.root_namespace)
+        and selects(policy.spec.selector.all_labels if policy.spec.selector else {}, labels)
+    ]
+    if not found:
+        return None
+    details = parse_details((newest.access.details or "") if newest.access else "")
+    reason = (details.reason or "").replace("_", " ")
+    resources = tuple(Resource("RequestAuthentication", one.namespace, one.name, "spec.jwtRules") for one in found)
+    return Verdict(
+        "jwt-rejected",
+        0.98,
+        f"{resources[0]} rejects the caller's token: {reason or 'it is not valid'}",
+        resources,
+        (
+            lines_say(lines, logged(newest)),
+            object_says(mesh, "RequestAuthentication", found[0], "selects this workload"),
+        ),
+        remedy(f"Send a valid token ({reason}), or correct issuer, audiences and jwksUri in {resources[0]}."),
+        lines,
+    )
+
+
+def _external(mesh: MeshIndex, lines: tuple[Seen, ...]) -> Verdict | None:
+    newest = lines[-1]
+    found = policies(mesh, newest.pod, "CUSTOM")
+    if not found:
+        return None
+    failed = newest.access is not None and newest.access.details == "ext_authz_error"
+    provider = str((found[0].spec.provider or {}).get("name", ""))
+    resources = tuple(Resource("AuthorizationPolicy", one.namespace, one.name, "spec.provider") for one in found)
+    did = "could not be asked" if failed else "denied the request"
+    return Verdict(
+        "ext-authz-failed",
+        0.97,
+        f"The external authorization service {provider} of {resources[0]} {did}",
+        resources,
+        (lines_say(lines, logged(newest)), object_says(mesh, "AuthorizationPolicy", found[0], f"provider {provider}")),
+        remedy(
+            f"See why {provider} does not answer (its pods, its Service, extensionProviders in the mesh config)."
+            if failed
+            else f"Ask {provider} why it denies; the mesh only passes its answer on."
+        ),
+        lines,
+    )
+
+
+PROBE = Probe(
+    "access-policy",
+    "Did a policy refuse the request?",
+    ("authorization-denied", "jwt-rejected", "ext-authz-failed"),
+    examine,
+)

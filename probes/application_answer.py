@@ -1,0 +1,123 @@
+"""Did the application itself answer with the error, and do retries multiply it? (`via_upstream` without a flag at the server)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from meshdoctor.mesh import blame
+from meshdoctor.mesh.case import Case
+from meshdoctor.mesh.finding import Evidence, Finding, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.index import MeshIndex, has_sidecar
+from meshdoctor.mesh.probe import Probe
+from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
+from meshdoctor.mesh.traffic import SERVER, Seen, split_address
+from meshdoctor.model.snapshot import PodRef, Want
+from meshdoctor.model.wants import ProxyConfig
+
+STORM_RETRIES = 3
+"""Istio retries twice by default; from here on somebody asked for more."""
+STORM_FACTOR = 3.0
+"""Failing tries at the server per failing request at the caller."""
+
+
+def examine(case: Case, mesh: MeshIndex) -> Finding:
+    served = tuple(seen for seen in case.server_lines if _is_own(seen))
+    asked = tuple(seen for seen in case.caller_lines if _is_own(seen))
+    if not served and not asked:
+        return not_applicable("no application answered with an error")
+    if served:
+        storm = _storm(case, mesh, served, asked)
+        return culprit(_answered(case, mesh, served, storm), *storm)
+    return _without_server(case, mesh, asked)
+
+
+def _is_own(seen: Seen) -> bool:
+    line = seen.access
+    return line is not None and line.details == "via_upstream" and line.code >= 500 and line.primary_flag is None
+
+
+def _answered(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...], storm: list[Verdict]) -> Verdict:
+    owners = dict.fromkeys(blame.of_workload(mesh.workload(seen.pod)) for seen in lines)
+    codes = listed(sorted({str(seen.access.code) for seen in lines if seen.access}))
+    good = sum(not seen.failed for seen in case.seen if seen.side == SERVER)
+    share = f"; {good} other requests were answered well" if good else ""
+    return Verdict(
+        "app-returned-error",
+        0.96,
+        f"{listed(str(one) for one in owners)} itself answers {codes}",
+        (*owners, *(resource for verdict in storm for resource in verdict.resources)),
+        (lines_say(lines, f"{logged(lines[-1])} at the server's sidecar: the application wrote this status{share}"),),
+        remedy(f"Read the application log of {next(iter(owners))} at these times; the mesh only passed its answer on."),
+        case.together(lines),
+    )
+
+
+def _storm(case: Case, mesh: MeshIndex, served: tuple[Seen, ...], asked: tuple[Seen, ...]) -> list[Verdict]:
+    exhausted = tuple(seen for seen in asked if seen.access and "URX" in seen.access.flags)
+    if not exhausted:
+        return []
+    routes = [route for route in blame.routes_for(mesh, exhausted[-1]) if route.route and route.route.retry_policy]
+    retries = max(
+        (route.route.retry_policy.num_retries or 1 for route in routes if route.route and route.route.retry_policy),
+        default=0,
+    )
+    factor = len(served) / len(asked)
+    owners = [owner for route in routes if (owner := blame.of_route(route, "spec.http[].retries"))]
+    if retries < STORM_RETRIES or factor < STORM_FACTOR or not owners:
+        return []
+    return [
+        Verdict(
+            "retry-storm",
+            0.9,
+            f"{owners[0]} retries {retries} times: the application gets {factor:.0f} failing requests for each one asked",
+            tuple(dict.fromkeys(owners)),
+            (
+                lines_say(exhausted, logged(exhausted[-1])),
+                Evidence(
+                    f"{len(served)} failing tries at the server for {len(asked)} failing requests",
+                    served[-1].file,
+                    f"line {served[-1].line}",
+                ),
+            ),
+            remedy(f"Retry at most twice in {owners[0]}, and only what can succeed the second time."),
+            exhausted,
+        )
+    ]
+
+
+def _without_server(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
+    """No line of the server's: either it has no sidecar (then the answer is the application's), or its log is missing."""
+    addresses = {split_address(seen.access.upstream_host)[0] for seen in lines if seen.access}
+    pods = [pod for address in addresses if (pod := mesh.pod_by_ip(address))]
+    evidence = lines_say(lines, logged(lines[-1]))
+    if not pods or any(has_sidecar(pod) for pod in pods):
+        return inconclusive("the next hop answered with an error, and its own log says nothing of it", evidence)
+    owners = tuple(dict.fromkeys(blame.of_workload(mesh.workload(PodRef(pod.namespace, pod.name))) for pod in pods))
+    return culprit(
+        Verdict(
+            "app-returned-error",
+            0.8,
+            f"{listed(str(one) for one in owners)} itself answers with an error",
+            owners,
+            (
+                evidence,
+                Evidence("its pods have no sidecar, so nobody else can have answered", mesh.file("Pod"), pods[0].key),
+            ),
+            remedy(f"Read the application log of {owners[0]} at these times."),
+            lines,
+        )
+    )
+
+
+def needs(case: Case, mesh: MeshIndex) -> Iterable[Want[Any]]:
+    return [ProxyConfig(seen.pod) for seen in case.caller_lines[-1:] if _is_own(seen)]
+
+
+PROBE = Probe(
+    "application-answer",
+    "Did the application itself answer with the error?",
+    ("app-returned-error", "retry-storm"),
+    examine,
+    needs,
+)

@@ -1,0 +1,158 @@
+"""Does the application close connections with requests on them? (UC on an inbound cluster)"""
+
+from __future__ import annotations
+
+from statistics import median
+
+from meshdoctor.mesh import blame
+from meshdoctor.mesh.case import Case
+from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.index import MeshIndex, Workload
+from meshdoctor.mesh.lifecycle import Lives
+from meshdoctor.mesh.probe import Probe
+from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
+from meshdoctor.mesh.traffic import SERVER, Seen
+from meshdoctor.model.moment import clock
+
+CRASH_SECONDS = 3.0
+RACE_MS = 250.0
+"""A keep-alive race fails at once (a busy machine aside): the application closed the connection unread."""
+IDLE_SECONDS = 0.2
+"""A connection that rested this long before the request that failed on it was an idle one."""
+OWN_TIMEOUT_MS = 1000.0
+NARROW = 0.15
+
+
+def examine(case: Case, mesh: MeshIndex) -> Finding:
+    lines = tuple(
+        seen
+        for seen in case.server_lines
+        if seen.access and seen.access.primary_flag == "UC" and seen.cluster and seen.cluster.inbound
+    )
+    if not lines:
+        return not_applicable("the application reset no request")
+    owners: dict[Workload, list[Seen]] = {}
+    for seen in lines:
+        owners.setdefault(mesh.workload(seen.pod), []).append(seen)
+    findings = [_of_workload(case, mesh, owner, tuple(group)) for owner, group in owners.items()]
+    verdicts = [verdict for finding in findings for verdict in finding.verdicts]
+    return culprit(*verdicts) if verdicts else findings[0]
+
+
+def _of_workload(case: Case, mesh: MeshIndex, owner: Workload, lines: tuple[Seen, ...]) -> Finding:
+    resource = blame.of_workload(owner)
+    lives = mesh.derived(Lives)
+    crashed = tuple(seen for seen in lines if _crash_near(lives, seen))
+    if crashed:
+        ends = [exit for life in lives.of_workload(owner) for exit in life.crashes()]
+        says = listed(f"{exit.container} ended with {exit.reason} {exit.code}" for exit in ends)
+        return culprit(
+            Verdict(
+                "app-crashed", 0.97, f"The application of {resource} crashes in the middle of requests", (resource,),
+                (lines_say(lines, logged(lines[-1])), Evidence(says, mesh.file("Pod"), str(crashed[-1].pod))),
+                remedy(f"Read kubectl logs --previous of {crashed[-1].pod}: why did it end?"), case.together(lines),
+            )
+        )  # fmt: skip
+    stopping = tuple(seen for seen in lines if _is_stopping(lives, seen))
+    if stopping:
+        life = lives.by_ref[stopping[-1].pod]
+        return culprit(
+            Verdict(
+                "app-closes-on-sigterm", 0.93,
+                f"The application of {resource} exits at SIGTERM with requests in flight",
+                (Resource(resource.kind, resource.namespace, resource.name, "spec.template.spec.containers[].lifecycle"),),
+                (
+                    lines_say(stopping, logged(stopping[-1])),
+                    Evidence(f"{life.ref} was told to stop at {clock(life.stopped or 0.0)} UTC", mesh.file("Event"), str(life.ref)),
+                ),
+                remedy("Finish open requests after SIGTERM, and give callers time to leave (preStop: sleep).",
+                       "lifecycle:\n  preStop:\n    sleep:\n      seconds: 10"),
+                case.together(stopping),
+            )
+        )  # fmt: skip
+    return _steady(case, mesh, resource, lines)
+
+
+def _crash_near(lives: Lives, seen: Seen) -> bool:
+    life, moment = lives.by_ref.get(seen.pod), seen.start
+    if life is None or moment is None:
+        return False
+    ended = moment + (seen.duration or 0.0) / 1000
+    return any(exit.at is not None and abs(exit.at - ended) <= CRASH_SECONDS for exit in life.crashes())
+
+
+def _is_stopping(lives: Lives, seen: Seen) -> bool:
+    life = lives.by_ref.get(seen.pod)
+    ended = (seen.start or 0.0) + (seen.duration or 0.0) / 1000
+    # Event times are whole seconds, so the stop may look a second later than it was.
+    return life is not None and life.is_stopping(ended + 1.0)
+
+
+def _steady(case: Case, mesh: MeshIndex, resource: Resource, lines: tuple[Seen, ...]) -> Finding:
+    durations = sorted(seen.duration or 0.0 for seen in lines)
+    middle = median(durations)
+    evidence = lines_say(lines, f"{logged(lines[-1])}, {durations[0]:.0f} to {durations[-1]:.0f} ms")
+    good = [seen for seen in case.seen if seen.side == SERVER and not seen.failed]
+    if middle >= OWN_TIMEOUT_MS and durations[-1] - durations[0] <= NARROW * middle and len(lines) > 1:
+        return culprit(
+            Verdict(
+                "app-closes-at-own-timeout", 0.9,
+                f"{resource} closes the connection after {middle:.0f} ms, at a timeout of its own", (resource,), (evidence,),
+                remedy(f"Raise the server or worker timeout of {resource} above what its slowest answer takes."),
+                case.together(lines),
+            )
+        )  # fmt: skip
+    idle = _idle_before(case, lines)
+    rare = len(good) > len(lines)
+    if middle <= RACE_MS and rare and len(lines) > 1 and len(idle) >= len(lines) / 2:
+        return culprit(
+            Verdict(
+                "keepalive-race",
+                0.9,
+                f"{resource} closes idle connections just when the sidecar uses them again",
+                (resource,),
+                (
+                    evidence,
+                    Evidence(f"the connections had been idle for {min(idle):.1f} to {max(idle):.1f} s"),
+                    Evidence(f"{len(good)} other requests to it went well, and no container ended"),
+                ),
+                remedy(
+                    f"Keep idle connections open longer in {resource}, or let the sidecar close them first:",
+                    "trafficPolicy:\n  connectionPool:\n    http:\n      idleTimeout: 500ms  # below the application's",
+                ),
+                case.together(lines),
+            )
+        )
+    return inconclusive(
+        f"{resource} resets requests; neither a crash, a stop nor a pattern in time explains it", evidence
+    )
+
+
+def _idle_before(case: Case, lines: tuple[Seen, ...]) -> list[float]:
+    """Seconds for which the connection of each failing request had rested, where it had carried one before.
+
+    The sidecar's own port (`upstream_local_address`) names the connection to the application.
+    """
+    found = []
+    for seen in lines:
+        port = seen.access.upstream_local_address if seen.access else None
+        ends = [
+            (other.start or 0.0) + (other.duration or 0.0) / 1000
+            for other in case.seen
+            if other.access
+            and other.pod == seen.pod
+            and other.access.upstream_local_address == port
+            and not other.failed
+        ]
+        before = [end for end in ends if end <= (seen.start or 0.0)]
+        if port and before and (seen.start or 0.0) - max(before) >= IDLE_SECONDS:
+            found.append((seen.start or 0.0) - max(before))
+    return found
+
+
+PROBE = Probe(
+    "application-reset",
+    "Does the application reset requests?",
+    ("app-crashed", "app-closes-on-sigterm", "app-closes-at-own-timeout", "keepalive-race"),
+    examine,
+)

@@ -1,0 +1,140 @@
+"""UO: whose connection pool limit refused the request? (circuit breakers of the caller's or of the server's sidecar)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from meshdoctor.mesh import blame
+from meshdoctor.mesh.case import Case
+from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.labels import selects
+from meshdoctor.mesh.probe import Probe
+from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
+from meshdoctor.mesh.traffic import SERVER, Seen
+from meshdoctor.model import istio
+from meshdoctor.model.envoy.cluster import UNLIMITED, Cluster
+from meshdoctor.model.snapshot import Want
+from meshdoctor.model.wants import ProxyConfig
+
+
+def _overflowed(case: Case) -> tuple[Seen, ...]:
+    return tuple(seen for seen in case.failures if seen.access and "UO" in seen.access.flags)
+
+
+def examine(case: Case, mesh: MeshIndex) -> Finding:
+    lines = _overflowed(case)
+    if not lines:
+        return not_applicable("no request was refused by a connection pool")
+    served = tuple(seen for seen in lines if seen.side == SERVER)
+    return _server(case, mesh, served) if served else _client(case, mesh, lines)
+
+
+def _limits(cluster: Cluster | None) -> str:
+    if cluster is None:
+        return ""
+    limits = cluster.thresholds
+    found = {
+        "max connections": limits.max_connections,
+        "max pending requests": limits.max_pending_requests,
+        "max requests": limits.max_requests,
+    }
+    return listed((f"{name} {value}" for name, value in found.items() if value != UNLIMITED), 3)
+
+
+def _client(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
+    newest = lines[-1]
+    raw = (newest.access.upstream_cluster or "") if newest.access else ""
+    config = mesh.config(newest.pod)
+    cluster = config.cluster(raw) if config else None
+    field = "spec.trafficPolicy.connectionPool"
+    owner = blame.of_cluster(cluster, field)
+    host = (newest.cluster.host if newest.cluster else "") or case.destination.host
+    resources = (
+        (owner,) if owner else tuple(blame.resource(found, field) for found in blame.destination_rules(mesh, host))
+    )
+    if not resources:
+        return inconclusive(
+            "a connection pool overflowed, and no DestinationRule sets one", lines_say(lines, logged(newest))
+        )
+    limits = _limits(cluster)
+    return culprit(
+        Verdict(
+            "client-pool-overflow",
+            0.98 if limits else 0.85,
+            f"The caller's sidecar refuses requests: the connection pool of {resources[0]} is full",
+            resources,
+            (
+                lines_say(lines, f"{logged(newest)} on {raw}"),
+                *(
+                    (Evidence(f"limits in force: {limits}", f"envoy/{newest.pod}/config_dump.json", raw),)
+                    if limits
+                    else ()
+                ),
+            ),
+            remedy(
+                f"Raise connectionPool in {resources[0]} (connections in use = requests per second x seconds per answer), "
+                f"or make {host} answer faster."
+            ),
+            lines,
+        )
+    )
+
+
+def _server(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
+    newest = lines[-1]
+    raw = (newest.access.upstream_cluster or "") if newest.access else ""
+    config = mesh.config(newest.pod)
+    pod = mesh.pods.get(newest.pod)
+    labels = pod.metadata.labels if pod else {}
+    sidecars = [
+        Resource("Sidecar", found.namespace, found.name, "spec.inboundConnectionPool")
+        for found in mesh.objects("Sidecar", istio.Sidecar)
+        if found.namespace == newest.pod.namespace
+        and selects(found.spec.workload_selector.all_labels if found.spec.workload_selector else {}, labels)
+        and (found.spec.inbound_connection_pool or any(entry.connection_pool for entry in found.spec.ingress))
+    ]
+    # A DestinationRule's pool holds for the inbound cluster as well (istiod's buildInboundCluster).
+    rules = [
+        blame.resource(found, "spec.trafficPolicy.connectionPool")
+        for found in blame.destination_rules(mesh, case.destination.host)
+        if found.spec.traffic_policy and found.spec.traffic_policy.connection_pool
+    ]
+    resources = tuple(sidecars or rules)
+    if not resources:
+        return inconclusive(
+            "the server's connection pool overflowed, and no object sets one", lines_say(lines, logged(newest))
+        )
+    limits = _limits(config.cluster(raw) if config else None)
+    return culprit(
+        Verdict(
+            "server-pool-overflow",
+            0.98 if limits else 0.85,
+            f"The server's sidecar refuses requests: the connection pool of {resources[0]} is full",
+            resources,
+            (
+                lines_say(lines, f"{logged(newest)} on {raw} at the server"),
+                *(
+                    (Evidence(f"limits in force: {limits}", f"envoy/{newest.pod}/config_dump.json", raw),)
+                    if limits
+                    else ()
+                ),
+            ),
+            remedy(f"Raise the connection pool in {resources[0]}, or scale the workload."),
+            case.together(lines),
+        )
+    )
+
+
+def needs(case: Case, mesh: MeshIndex) -> Iterable[Want[Any]]:
+    return [ProxyConfig(pod) for pod in dict.fromkeys(seen.pod for seen in _overflowed(case)[-1:])]
+
+
+PROBE = Probe(
+    "connection-pool",
+    "Whose connection pool is full?",
+    ("client-pool-overflow", "server-pool-overflow"),
+    examine,
+    needs,
+)

@@ -1,0 +1,114 @@
+"""The application saw its call fail, and no proxy logged it: was there a proxy to log it?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from meshdoctor.mesh import blame
+from meshdoctor.mesh.case import Case
+from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.index import PROXY_CONTAINER, MeshIndex, has_sidecar
+from meshdoctor.mesh.lifecycle import Lives, PodLife
+from meshdoctor.mesh.probe import Probe
+from meshdoctor.mesh.quoting import lines_say, logged, remedy
+from meshdoctor.mesh.traffic import CLIENT, Seen
+from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.moment import clock, unix
+from meshdoctor.model.snapshot import PodRef, Want
+from meshdoctor.model.wants import LogText
+
+READY_SLACK = 3.0
+"""Seconds: the Ready condition is set up to a probe period before or after the proxy takes connections."""
+
+
+def _silent(case: Case) -> tuple[Seen, ...]:
+    """Calls that got no HTTP answer, in pods whose proxy logged no failure at that time."""
+    told = [seen for seen in case.failures if seen.side == CLIENT and seen.start is not None]
+    return tuple(
+        seen
+        for seen in case.calls
+        if seen.call
+        and seen.call.status == 0
+        and not any(abs((one.start or 0.0) - (seen.start or 0.0)) < 1.0 and one.pod == seen.pod for one in told)
+    )
+
+
+def examine(case: Case, mesh: MeshIndex) -> Finding:
+    lines = _silent(case)
+    if not lines:
+        return not_applicable("every failed call was logged by a proxy")
+    lives = mesh.derived(Lives)
+    groups: dict[PodRef, list[Seen]] = {}
+    for seen in lines:
+        groups.setdefault(seen.pod, []).append(seen)
+    findings = [_of_pod(mesh, lives.by_ref.get(pod), pod, tuple(group)) for pod, group in groups.items()]
+    verdicts = [verdict for finding in findings for verdict in finding.verdicts]
+    return culprit(*verdicts) if verdicts else findings[0]
+
+
+def _of_pod(mesh: MeshIndex, life: PodLife | None, ref: PodRef, lines: tuple[Seen, ...]) -> Finding:
+    pod = mesh.pods.get(ref)
+    said = lines_say(lines, f"{logged(lines[-1])[:120]}, and no line of a proxy")
+    if life is None or (pod is not None and not has_sidecar(pod)):
+        return inconclusive("the call failed without an HTTP answer, and the caller has no proxy that could tell", said)
+    owner = blame.of_workload(life.workload)
+    first, last = min(seen.start or 0.0 for seen in lines), max(seen.start or 0.0 for seen in lines)
+    if life.stopped is not None and first >= life.stopped - 1.0:
+        return culprit(
+            Verdict(
+                "sidecar-exits-before-app", 0.94,
+                f"The sidecar of {owner} exits while the application still works, so its last calls fail",
+                (Resource(owner.kind, owner.namespace, owner.name, "spec.template.metadata.annotations"),),
+                (said, Evidence(f"{ref} was told to stop at {clock(life.stopped)} UTC; the calls fail from {clock(first)} on",
+                                mesh.file("Event"), str(ref))),
+                remedy("Use native sidecars, or let the sidecar drain longer than the application needs to finish:",
+                       "metadata:\n  annotations:\n    proxy.istio.io/config: |\n      terminationDrainDuration: 30s"),
+                lines,
+            )
+        )  # fmt: skip
+    ready = _proxy_ready(mesh, pod, life)
+    if pod is not None and ready is not None and last <= ready + READY_SLACK and not _is_native(pod):
+        return culprit(
+            Verdict(
+                "sidecar-start-race", 0.94,
+                f"The application of {owner} calls before its sidecar listens",
+                (Resource(owner.kind, owner.namespace, owner.name, "spec.template.metadata.annotations"),),
+                (said, Evidence(f"the sidecar of {ref} was ready at {clock(ready)} UTC; the calls before that were refused",
+                                mesh.file("Pod"), str(ref))),
+                remedy("Let the application wait for its sidecar (or use native sidecars):",
+                       'metadata:\n  annotations:\n    proxy.istio.io/config: |\n      holdApplicationUntilProxyStarts: true'),
+                lines,
+            )
+        )  # fmt: skip
+    return inconclusive("calls failed without an HTTP answer while the sidecar ran", said)
+
+
+def _proxy_ready(mesh: MeshIndex, pod: k8s.Pod | None, life: PodLife) -> float | None:
+    """When the proxy could take connections: pilot-agent's own line where its log was read, else the pod's Ready time."""
+    for log in mesh.inventory.logs:
+        if log.pod != life.ref or log.container != PROXY_CONTAINER:
+            continue
+        for line in (mesh.snapshot.value(LogText(log)) or "").splitlines():
+            if "Envoy proxy is ready" in line:
+                return unix(line.partition("\t")[0])
+    return life.ready
+
+
+def _is_native(pod: k8s.Pod) -> bool:
+    """A native sidecar: an init container that restarts always, started before the application (Kubernetes 1.29)."""
+    return any(one.name == PROXY_CONTAINER and one.restart_policy == "Always" for one in pod.spec.init_containers)
+
+
+def needs(case: Case, mesh: MeshIndex) -> Iterable[Want[Any]]:
+    pods = {seen.pod for seen in _silent(case)}
+    return [LogText(log) for log in mesh.inventory.logs if log.pod in pods and log.container == PROXY_CONTAINER]
+
+
+PROBE = Probe(
+    "silent-failure",
+    "Was there a proxy to log the failure?",
+    ("sidecar-start-race", "sidecar-exits-before-app"),
+    examine,
+    needs,
+)

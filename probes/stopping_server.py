@@ -1,0 +1,82 @@
+"""UC at the caller: was the server's pod just being stopped? (killed at the end of its grace period, or a sidecar that left)"""
+
+from __future__ import annotations
+
+from meshdoctor.mesh import blame
+from meshdoctor.mesh.case import Case
+from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.lifecycle import Lives, PodLife
+from meshdoctor.mesh.probe import Probe
+from meshdoctor.mesh.quoting import lines_say, logged, remedy
+from meshdoctor.mesh.traffic import CLIENT, GATEWAY, Seen, split_address
+from meshdoctor.model.moment import clock, duration
+
+SLACK = 2.0
+"""Seconds: event times are whole seconds, and the kubelet needs a moment to kill."""
+LONG_MS = 60_000.0
+
+
+def examine(case: Case, mesh: MeshIndex) -> Finding:
+    lives = mesh.derived(Lives)
+    lines: list[tuple[Seen, PodLife]] = []
+    for seen in case.with_flag("UC", "UR"):
+        life = lives.of_address(split_address(seen.access.upstream_host if seen.access else None)[0], seen.start)
+        if seen.side in (CLIENT, GATEWAY) and life and life.stopped and life.is_stopping(_end(seen) + 1.0):
+            lines.append((seen, life))
+    if not lines:
+        return not_applicable("no request was cut by a pod that was being stopped")
+    cut = tuple(seen for seen, _ in lines)
+    newest, life = lines[-1]
+    owner = life.workload
+    said = lines_say(cut, f"{logged(newest)} after {newest.duration or 0:.0f} ms")
+    stop = Evidence(f"{life.ref} was told to stop at {clock(life.stopped or 0)} UTC, grace period {life.grace:.0f} s",
+                    mesh.file("Event"), str(life.ref))  # fmt: skip
+    at_end = tuple(seen for seen, one in lines if abs(_end(seen) - (one.stopped or 0) - one.grace) <= SLACK)
+    if len(at_end) >= len(lines) / 2:
+        resource = Resource(owner.kind, owner.namespace, owner.name, "spec.template.spec.terminationGracePeriodSeconds")
+        return culprit(
+            Verdict(
+                "grace-period-too-short", 0.93,
+                f"Pods of {resource} are killed {life.grace:.0f} s after they are told to stop, with requests still open",
+                (resource,), (said, stop),
+                remedy(f"Raise terminationGracePeriodSeconds of {resource} above preStop and the longest request."),
+                case.together(cut),
+            )
+        )  # fmt: skip
+    long = tuple(seen for seen in cut if (seen.duration or 0.0) >= LONG_MS)
+    if long:
+        resource = blame.of_workload(owner)
+        return culprit(
+            Verdict(
+                "long-stream-cut-by-rollout", 0.88, f"Stopping pods of {resource} cut streams that had run for minutes", (resource,),
+                (said, stop), remedy("Limit the age of connections at the server below its drain time, and let clients reconnect."),
+                case.together(long),
+            )
+        )  # fmt: skip
+    drain = duration(str(mesh.mesh_config.default_config.get("terminationDrainDuration", "5s"))) or 5.0
+    left = tuple(
+        seen for seen, one in lines if abs(_end(seen) - (one.stopped or 0) - drain) <= SLACK and drain < one.grace
+    )
+    if len(left) >= len(lines) / 2:
+        resource = blame.of_workload(owner)
+        return culprit(
+            Verdict(
+                "sidecar-exits-before-app", 0.86,
+                f"The sidecar of {resource} leaves {drain:.0f} s after the stop, while requests are still open", (resource,),
+                (said, stop), remedy(f"Use native sidecars, or raise terminationDrainDuration for {resource}."), case.together(left),
+            )
+        )  # fmt: skip
+    return inconclusive(f"requests were cut while {life.ref} was being stopped", said, stop)
+
+
+def _end(seen: Seen) -> float:
+    return (seen.start or 0.0) + (seen.duration or 0.0) / 1000
+
+
+PROBE = Probe(
+    "stopping-server",
+    "Was the server's pod being stopped?",
+    ("grace-period-too-short", "long-stream-cut-by-rollout", "sidecar-exits-before-app"),
+    examine,
+)

@@ -1,0 +1,130 @@
+"""Does the caller's sidecar know the host at all? (BlackHoleCluster, `block_all`, PassthroughCluster to a known Service)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from meshdoctor.mesh.case import Case
+from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.labels import selects
+from meshdoctor.mesh.probe import Probe
+from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
+from meshdoctor.mesh.traffic import CLIENT, Seen
+from meshdoctor.model import istio
+from meshdoctor.model.names import parse_cluster_name
+from meshdoctor.model.snapshot import PodRef, Want
+from meshdoctor.model.wants import ProxyConfig
+
+BLOCKED, PASSED = "BlackHoleCluster", "PassthroughCluster"
+EXPORT_TO = "networking.istio.io/exportTo"
+
+
+def _outside(case: Case) -> tuple[Seen, ...]:
+    return tuple(
+        seen
+        for seen in case.failures
+        if seen.side == CLIENT
+        and seen.access
+        and (seen.access.upstream_cluster in (BLOCKED, PASSED) or seen.access.route_name == "block_all")
+    )
+
+
+def examine(case: Case, mesh: MeshIndex) -> Finding:
+    lines = _outside(case)
+    if not lines:
+        return not_applicable("every call went to a host that the sidecar knows")
+    newest = lines[-1]
+    said = lines_say(lines, f"{logged(newest)}, sent to {newest.access.upstream_cluster if newest.access else ''}")
+    config = mesh.config(newest.pod)
+    if config is None:
+        return inconclusive("the sidecar does not know the host; its configuration was not read", said)
+    destination = case.destination
+    known = [
+        entry.name
+        for entry in config.clusters
+        if (name := parse_cluster_name(entry.name)).direction == "outbound"
+        and name.host == destination.host
+        and destination.port in (0, name.port)
+    ]
+    if known:
+        return inconclusive(f"the sidecar has a cluster for {destination}, and yet the call left it aside", said)
+    shown = Evidence(
+        f"the sidecar has no cluster for {destination}", f"envoy/{newest.pod}/config_dump.json", "ClustersConfigDump"
+    )
+    blocked = any(seen.access and seen.access.upstream_cluster != PASSED for seen in lines)
+    resources = _hiding(mesh, newest.pod, case)
+    if not resources and blocked and destination.service is None:
+        resources = [Resource("ConfigMap", mesh.mesh_config.root_namespace, "istio", "outboundTrafficPolicy")]
+    if not resources or (not blocked and destination.service is None):
+        return inconclusive(
+            f"the sidecar does not know {destination}, and no Sidecar or exportTo hides it", said, shown
+        )
+    return culprit(
+        Verdict(
+            "host-outside-sidecar-scope",
+            0.95,
+            f"{resources[0]} keeps {destination} out of the caller's configuration"
+            + (", and unknown hosts are blocked (REGISTRY_ONLY)" if blocked else ""),
+            tuple(resources),
+            (said, shown, *_shows(mesh, resources)),
+            remedy(f"Add {_entry(case)} to the egress hosts of {resources[0]} (or correct exportTo)."),
+            lines,
+        )
+    )
+
+
+def _entry(case: Case) -> str:
+    return (
+        f"{case.destination.service[0]}/{case.destination.host}" if case.destination.service else case.destination.host
+    )
+
+
+def _hiding(mesh: MeshIndex, pod: PodRef, case: Case) -> list[Resource]:
+    """What keeps the host away: the Sidecar in force for the pod, or the Service's own exportTo."""
+    found = mesh.pods.get(pod)
+    labels = found.metadata.labels if found else {}
+    sidecars = mesh.objects("Sidecar", istio.Sidecar)
+    own = [one for one in sidecars if one.namespace == pod.namespace]
+    # The one with a matching selector wins, then the namespace's, then the root namespace's (istiod's SidecarScope).
+    chosen = (
+        [one for one in own if one.spec.workload_selector and selects(one.spec.workload_selector.all_labels, labels)]
+        or [one for one in own if one.spec.workload_selector is None]
+        or [
+            one
+            for one in sidecars
+            if one.namespace == mesh.mesh_config.root_namespace and one.spec.workload_selector is None
+        ]
+    )
+    resources = [Resource("Sidecar", one.namespace, one.name, "spec.egress[].hosts") for one in chosen[:1]]
+    service = mesh.services.get(case.destination.service) if case.destination.service else None
+    exported = service.metadata.annotations.get(EXPORT_TO, "*") if service else "*"
+    if (
+        service
+        and exported != "*"
+        and pod.namespace not in exported
+        and not (exported == "." and service.namespace == pod.namespace)
+    ):
+        resources.insert(0, Resource("Service", service.namespace, service.name, f"metadata.annotations[{EXPORT_TO}]"))
+    return resources
+
+
+def _shows(mesh: MeshIndex, resources: list[Resource]) -> list[Evidence]:
+    names = {(one.namespace, one.name) for one in resources if one.kind == "Sidecar"}
+    return [
+        object_says(
+            mesh, "Sidecar", one, f"egress hosts: {listed(host for entry in one.spec.egress for host in entry.hosts)}"
+        )
+        for one in mesh.objects("Sidecar", istio.Sidecar)
+        if (one.namespace, one.name) in names
+    ]
+
+
+def needs(case: Case, mesh: MeshIndex) -> Iterable[Want[Any]]:
+    return [ProxyConfig(seen.pod) for seen in _outside(case)[-1:]]
+
+
+PROBE = Probe(
+    "unknown-host", "Does the caller's sidecar know the host?", ("host-outside-sidecar-scope",), examine, needs
+)

@@ -1,0 +1,121 @@
+"""Does a ztunnel serve the node of the caller and of the server?
+
+An ambient pod whose ztunnel is gone has no network: its traffic, and its DNS queries, are still redirected to sockets
+that nobody serves.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from meshdoctor.mesh.ambient import is_captured, serves, ztunnel_daemon_sets, ztunnels_on
+from meshdoctor.mesh.case import Case
+from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, cleared, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.lifecycle import Lives
+from meshdoctor.mesh.probe import Probe
+from meshdoctor.mesh.quoting import counted, lines_say, listed, logged, object_says, remedy
+from meshdoctor.mesh.traffic import APPLICATION, Seen
+from meshdoctor.mesh.tunnel_failures import (
+    TUNNEL_BROKEN,
+    TUNNEL_REFUSED,
+    TUNNEL_TIMEOUT,
+    explained,
+    failures,
+    silent,
+)
+from meshdoctor.mesh.tunnels import target_pod
+from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.moment import clock, unix
+from meshdoctor.model.snapshot import PodRef
+
+_ASSIGNED = re.compile(r"Successfully assigned \S+ to (?P<node>\S+)")
+
+
+class Outage(NamedTuple):
+    """A time without ztunnel on a *node*; *begin* None: unknown, *end* None: it lasts."""
+
+    node: str
+    begin: float | None
+    end: float | None
+    evidence: tuple[Evidence, ...]
+
+
+def examine(case: Case, mesh: MeshIndex) -> Finding:
+    if not mesh.known("Pod") or not mesh.known("DaemonSet"):
+        return inconclusive("pods or DaemonSets could not be read")
+    sets = mesh.derived(ztunnel_daemon_sets)
+    if not sets:
+        return not_applicable("no ztunnel DaemonSet was recorded")
+    lines = silent(case)
+    clients = _nodes(mesh, (seen.pod for seen in case.seen if seen.side == APPLICATION))
+    servers = _server_nodes(case, mesh)
+    tunnels = failures(case, TUNNEL_REFUSED, TUNNEL_TIMEOUT, TUNNEL_BROKEN)
+    for node in dict.fromkeys((*clients, *servers)):
+        for outage in _outages(mesh, node):
+            ours = (
+                _within(lines, outage)
+                if node in clients
+                else explained(case, _within(_to(mesh, tunnels, node), outage))
+            )
+            if ours and (outage.end is not None or _lasts(case, ours)):
+                return culprit(_verdict(mesh, sets[0], outage, ours))
+    if not lines and not tunnels:
+        return not_applicable("no call was left without an answer")
+    return cleared("a ztunnel serves every node of this flow")
+
+
+def _nodes(mesh: MeshIndex, refs: Iterable[PodRef]) -> set[str]:
+    """The nodes of captured pods: where no ztunnel redirects, none is missed."""
+    pods = [mesh.pods[ref] for ref in dict.fromkeys(refs) if ref in mesh.pods]
+    return {pod.spec.node_name for pod in pods if is_captured(pod) and pod.spec.node_name}
+
+
+def _server_nodes(case: Case, mesh: MeshIndex) -> set[str]:
+    service = mesh.services.get(case.destination.service) if case.destination.service else None
+    pods = mesh.selected_pods(service) if service else ()
+    return _nodes(mesh, (PodRef(pod.namespace, pod.name) for pod in pods))
+
+
+def _to(mesh: MeshIndex, lines: Iterable[Seen], node: str) -> tuple[Seen, ...]:
+    """The connections to pods on *node*."""
+    found = []
+    for seen in lines:
+        ref = target_pod(mesh, seen.tunnel) if seen.tunnel else None
+        if ref in mesh.pods and mesh.pods[ref].spec.node_name == node:
+            found.append(seen)
+    return tuple(found)
+
+
+def _outages(mesh: MeshIndex, node: str) -> list[Outage]:
+    """When *node* was without ztunnel, as pods, container states and events tell."""
+    pods = ztunnels_on(mesh, node)
+    ready = [pod for pod in pods if serves(pod)]
+    stops = [(life.stopped, life.ref) for life in _gone(mesh, node) if life.stopped is not None]
+    if not ready:
+        begin = max((moment for moment, _ in stops), default=None)
+        return [Outage(node, begin, None, (*_stopped_says(mesh, stops), _none_says(mesh, node, pods)))]
+    found = []
+    for pod in ready:
+        came = next((unix(c.last_transition_time) for c in pod.status.conditions if c.type == "Ready"), None)
+        life = mesh.derived(Lives).by_ref.get(PodRef(pod.namespace, pod.name))
+        exits = [exit.at for exit in life.exits if exit.at is not None] if life else []
+        before = [(moment, ref) for moment, ref in stops if came is not None and moment <= came]
+        begins = [*(moment for moment, _ in before[-1:]), *(moment for moment in exits if came and moment <= came)]
+        if begins and came is not None:
+            says = Evidence(f"{pod.key} became Ready at {clock(came)} UTC", mesh.file("Pod"), pod.key)
+            found.append(Outage(node, max(begins), came, (*_stopped_says(mesh, before[-1:]), says)))
+    return found
+
+
+def _gone(mesh: MeshIndex, node: str):  # type: ignore[no-untyped-def]
+    """The lives of ztunnel pods of a node that exist no more (an event tells which node was theirs)."""
+    names = {(one.namespace, one.name) for one in mesh.derived(ztunnel_daemon_sets)}
+    for ref, life in mesh.derived(Lives).by_ref.items():
+        if (ref.namespace, life.workload.name) in names or (ref.namespace, ref.name.rpartition("-")[0]) in names:
+            placed = [_ASSIGNED.search(event.message) for event in mesh.events("Pod", *ref)]
+            nodes = {match["node"] for match in placed if match}
+            if not nodes or node in nodes:
+                yield life
