@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from meshdoctor.mesh.case import Case
+from meshdoctor.mesh.case import Case, Traffic
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.probe import Probe
@@ -43,7 +43,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     service = mesh.services.get(case.destination.service) if case.destination.service else None
     port = next((one for one in service.spec.ports if one.port == case.destination.port), None) if service else None
     http = [one for one in policies(mesh, lines[-1].pod, "ALLOW") if uses_http(one)]
-    if service and port and http and not is_http(of_service_port(port)) and _carries_http(case):
+    if service and port and http and not is_http(of_service_port(port)) and _carries_http(case, mesh):
         resource = Resource("Service", service.namespace, service.name, "spec.ports[].name")
         named = port.name or port.app_protocol or "without a name"
         return culprit(
@@ -68,9 +68,12 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     return culprit(verdict)
 
 
-def _carries_http(case: Case) -> bool:
-    """Whether the caller's own log shows HTTP to this port."""
-    return any(seen.call and seen.call.url.startswith("http://") for seen in case.seen)
+def _carries_http(case: Case, mesh: MeshIndex) -> bool:
+    """Whether some caller's own log shows HTTP to this port."""
+    return any(
+        seen.call and seen.call.url.startswith("http://") and seen.destination.key == case.destination.key
+        for seen in mesh.derived(Traffic).seen
+    )
 
 
 PROBE = Probe("tcp-policy", "Did a policy end the connection?", ("http-on-tcp-port", "authorization-denied"), examine)

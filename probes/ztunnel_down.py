@@ -7,14 +7,14 @@ that nobody serves.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from meshdoctor.mesh.ambient import is_captured, serves, ztunnel_daemon_sets, ztunnels_on
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, cleared, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.lifecycle import Lives
+from meshdoctor.mesh.lifecycle import Lives, PodLife
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import counted, lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import APPLICATION, Seen
@@ -110,12 +110,85 @@ def _outages(mesh: MeshIndex, node: str) -> list[Outage]:
     return found
 
 
-def _gone(mesh: MeshIndex, node: str):  # type: ignore[no-untyped-def]
+def _gone(mesh: MeshIndex, node: str) -> Iterator[PodLife]:
     """The lives of ztunnel pods of a node that exist no more (an event tells which node was theirs)."""
     names = {(one.namespace, one.name) for one in mesh.derived(ztunnel_daemon_sets)}
     for ref, life in mesh.derived(Lives).by_ref.items():
-        if (ref.namespace, life.workload.name) in names or (ref.namespace, ref.name.rpartition("-")[0]) in names:
+        if (ref.namespace, ref.name.rpartition("-")[0]) in names:
             placed = [_ASSIGNED.search(event.message) for event in mesh.events("Pod", *ref)]
             nodes = {match["node"] for match in placed if match}
             if not nodes or node in nodes:
                 yield life
+
+
+def _stopped_says(mesh: MeshIndex, stops: list[tuple[float, PodRef]]) -> tuple[Evidence, ...]:
+    return tuple(
+        Evidence(f"{ref} was stopped at {clock(moment)} UTC", mesh.file("Event"), str(ref))
+        for moment, ref in sorted(stops)[-1:]
+    )
+
+
+def _none_says(mesh: MeshIndex, node: str, pods: tuple[k8s.Pod, ...]) -> Evidence:
+    if not pods:
+        return Evidence(f"no ztunnel pod on node {node}", mesh.file("Pod"), node)
+    waiting = [
+        status.state.waiting.reason
+        for pod in pods
+        for status in pod.status.container_statuses
+        if status.state.waiting and status.state.waiting.reason
+    ]
+    reason = f" ({listed(waiting)})" if waiting else ""
+    names = listed(pod.key for pod in pods)
+    return Evidence(f"{counted(len(pods), 'ztunnel pod')} on node {node}, none Ready{reason}", mesh.file("Pod"), names)
+
+
+def _within(lines: Iterable[Seen], outage: Outage) -> tuple[Seen, ...]:
+    return tuple(
+        seen
+        for seen in lines
+        if seen.start is not None
+        and (outage.begin is None or seen.start + (seen.duration or 0.0) / 1000 >= outage.begin)
+        and (outage.end is None or seen.start <= outage.end)
+    )
+
+
+def _lasts(case: Case, lines: tuple[Seen, ...]) -> bool:
+    """Whether nothing went well once the failures were there: what a node without ztunnel looks like."""
+    last = max(seen.start or 0.0 for seen in lines)
+    return len(lines) > 1 and not case.successes_after(last)
+
+
+def _verdict(mesh: MeshIndex, owner: k8s.Workload, outage: Outage, lines: tuple[Seen, ...]) -> Verdict:
+    resource = Resource("DaemonSet", owner.namespace, owner.name)
+    status = owner.status
+    selector = owner.spec.template.spec.node_selector
+    wants = f"{status.number_ready} of {status.desired_number_scheduled} pods are Ready"
+    labels = ",".join(f"{key}={value}" for key, value in selector.items())
+    shown = object_says(mesh, "DaemonSet", owner, f"{wants}; nodeSelector {labels or 'none'}")
+    over = outage.end is not None
+    how = "did not run" if over else "does not run"
+    missed = _unmet(mesh, outage.node, selector)
+    why = f": its nodeSelector asks for {listed(missed)}, which the node has not" if missed and not over else ""
+    return Verdict(
+        "ztunnel-down",
+        0.9 if over else 0.97,
+        f"ztunnel {how} on node {outage.node}, so the ambient pods there have no network{why}",
+        (resource,),
+        (lines_say(lines, logged(lines[-1])), *outage.evidence, shown),
+        remedy(
+            f"Bring ztunnel back on node {outage.node}: correct nodeSelector, tolerations or image of {resource}; "
+            "update it one node at a time, after draining the node."
+        ),
+        lines,
+    )
+
+
+def _unmet(mesh: MeshIndex, node: str, selector: dict[str, str]) -> list[str]:
+    """The parts of a nodeSelector that a node does not have."""
+    found = next((one for one in mesh.objects("Node", k8s.Node) if one.name == node), None)
+    if found is None:
+        return []
+    return [f"{key}={value}" for key, value in selector.items() if found.metadata.labels.get(key) != value]
+
+
+PROBE = Probe("ztunnel-down", "Does ztunnel run on the nodes of this flow?", ("ztunnel-down",), examine)

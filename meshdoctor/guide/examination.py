@@ -39,7 +39,7 @@ class Examination:
         self.mesh = MeshIndex(snapshot)
         wants += [_log(self.mesh, log) for log in inventory.logs]
         self.mesh.extend(read(wants, snapshot))
-        self.traffic = Traffic(self.mesh)
+        self.traffic = self.mesh.derived(Traffic)
         self.taken: list[Step] = []
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import cached_property
 from itertools import pairwise
@@ -14,13 +14,16 @@ from meshdoctor.mesh.ambient import serves_ambient
 from meshdoctor.mesh.index import MeshIndex, Workload
 from meshdoctor.mesh.traffic import APPLICATION, CLIENT, GATEWAY, SERVER, TUNNEL, Destination, Seen, TrafficReader
 from meshdoctor.mesh.tunnels import read_tunnels, without_unnoticed
-from meshdoctor.model.accesslog import parse_details
+from meshdoctor.model.accesslog import AccessLine, parse_details
 
 ENOUGH_SUCCESSES = 3
 """So many good answers after the last failure, and a long enough silence, before trouble is called over."""
 QUIET_SECONDS = 5.0
 QUIET_GAPS = 3.0
 """The silence must last this many times the longest pause between two failures."""
+
+CONNECTION_SECONDS = 30.0
+"""A port of the client's is used again for another connection at some time, but not this soon."""
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -181,18 +184,31 @@ class Traffic:
         ]
         return tuple(sorted(kept, key=lambda case: -len(case.failures)))
 
+    @cached_property
+    def _served_by_connection(self) -> dict[str, list[Seen]]:
+        """Server lines without a request id (no filter chain, L4 policy) by the address that the client came from."""
+        found: dict[str, list[Seen]] = {}
+        for seen in self.seen:
+            line = seen.access
+            if seen.side == SERVER and line and not line.request_id and line.downstream_remote_address:
+                found.setdefault(line.downstream_remote_address, []).append(seen)
+        return found
+
     def _case(self, seen: Sequence[Seen], path: str = "") -> Case:
         first = next((entry for entry in seen if entry.side != SERVER), seen[0])
         joined = {id(entry): entry for entry in seen}
         for entry in seen:
-            if entry.side in (CLIENT, GATEWAY) and entry.access and entry.access.request_id:
-                for served in self._served_by_request.get(entry.access.request_id, ()):
+            if entry.side in (CLIENT, GATEWAY) and entry.access:
+                for served in self._answers_to(entry.access):
                     joined.setdefault(id(served), served)
-        kept = tuple(without_unnoticed(joined.values()))
-        return Case(first.client, first.destination, kept, path, self._ambient(first.client, first.destination))
+        return Case(first.client, first.destination, tuple(joined.values()), path)
 
-    def _ambient(self, client: Workload | None, destination: Destination) -> bool:
-        return serves_ambient(self._mesh, client, destination.service)
+    def _answers_to(self, line: AccessLine) -> Iterator[Seen]:
+        """The server's lines of one request, by its id or by the two ends of its connection."""
+        yield from self._served_by_request.get(line.request_id or "", ())
+        for served in self._served_by_connection.get(line.upstream_local_address or "", ()):
+            if abs((served.start or 0.0) - (line.start or 0.0)) <= CONNECTION_SECONDS:
+                yield served
 
     def ask(self, question: Question) -> tuple[Case, ...]:
         """The cases of a question; a flow that nobody logged is a case without traffic.

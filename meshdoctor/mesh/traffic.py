@@ -183,8 +183,12 @@ class TrafficReader:
         found = self._mesh.served_ports(pod, port)
         if not found:
             return Destination(local[0] or str(pod), port)
-        wanted = _authority(line.authority, 0)[0].partition(".")[0]
-        service, service_port = next((entry for entry in found if entry[0].name == wanted), found[0])
+        # mTLS carries the client's cluster as SNI (`outbound_.80_._.host`), plain HTTP its authority.
+        asked = parse_cluster_name(line.requested_server_name) if line.requested_server_name else None
+        wanted = (asked.host if asked and asked.host else _authority(line.authority, 0)[0]).partition(".")[0]
+        named = [entry for entry in found if entry[0].name == wanted]
+        exact = [entry for entry in named if asked and entry[1] == asked.port]
+        service, service_port = (exact or named or list(found))[0]
         return self._of_service(service, service_port)
 
 
