@@ -5,7 +5,7 @@ Rules of istiod 1.32: `pilot/pkg/networking/util/util.go` (GetPortLevelTrafficPo
 
 from __future__ import annotations
 
-from meshdoctor.model.istio import PortTrafficPolicy, Subset, TrafficPolicy
+from meshdoctor.model.istio import DestinationRule, PortTrafficPolicy, Subset, TrafficPolicy
 
 
 def port_entry(policy: TrafficPolicy | None, port: int) -> PortTrafficPolicy | None:
@@ -64,3 +64,12 @@ def tls_mode(policy: TrafficPolicy | None, port: int) -> str | None:
 def is_passthrough(policy: TrafficPolicy | None) -> bool:
     """Whether `loadBalancer: simple: PASSTHROUGH` stands in it."""
     return policy is not None and (policy.load_balancer or {}).get("simple") == "PASSTHROUGH"
+
+
+def sets_tls(rule: DestinationRule) -> bool:
+    """Whether a rule says anything about TLS, for any port or subset."""
+    policies = (rule.spec.traffic_policy, *(subset.traffic_policy for subset in rule.spec.subsets))
+    return any(
+        policy is not None and (policy.tls is not None or any(e.tls is not None for e in policy.port_level_settings))
+        for policy in policies
+    )

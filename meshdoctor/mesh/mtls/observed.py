@@ -14,6 +14,7 @@ from meshdoctor.mesh.workloads import Peer
 from meshdoctor.model.accesslog import AccessLine
 from meshdoctor.model.envoy.admin import Certificates, Sample
 from meshdoctor.model.moment import unix
+from meshdoctor.model.ztunnellog import ZtunnelLine
 
 _COUNTERS = ("istio_requests_total", "istio_tcp_connections_opened_total")
 
@@ -46,11 +47,16 @@ class Seen(NamedTuple):
     """The client's handshake failed."""
     reset: int = 0
     """The client's connection was ended before a response (plaintext to STRICT looks so)."""
+    foreign: int = 0
+    """Of the refused: those that came with a server name of the application's own TLS."""
+    passed: int = 0
+    """The client's sidecar passed the bytes through, as no service of its fits, and that failed."""
     last_failure: float | None = None
 
     @property
     def failed(self) -> int:
-        return self.refused + self.garbled + self.tls_failed + self.reset
+        """Failures as the side that logged most of them saw them (both sides log the same ones)."""
+        return max(self.refused + self.garbled, self.tls_failed + self.reset + self.passed)
 
 
 class Link(NamedTuple):
@@ -84,12 +90,43 @@ def traffic(logs: Iterable[tuple[Peer, Iterable[AccessLine]]], at: Callable[[str
             if seen is None:
                 continue
             link, kind = seen
-            own = found.get(link, Seen())
-            own = own._replace(**{kind: getattr(own, kind) + 1})
-            if kind not in ("mtls", "plaintext") and line.start is not None:
-                own = own._replace(last_failure=max(line.start, own.last_failure or line.start))
+            own = _counted(found.get(link, Seen()), kind, line.start)
+            if kind == "refused" and line.requested_server_name and not _is_mesh_sni(line.requested_server_name):
+                own = own._replace(foreign=own.foreign + 1)
             found[link] = own
     return found
+
+
+def ambient_traffic(logs: Iterable[Iterable[ZtunnelLine]], at: Callable[[str], Peer | None]) -> Mapping[Link, Seen]:
+    """What ztunnels' access logs show of inbound connections: with an identity (HBONE), without, or refused as plain.
+
+    The policy that refuses plain text is istiod's own (`istio_converted_static_strict` and the like, 1.24 to 1.32).
+    """
+    found: dict[Link, Seen] = {}
+    for lines in logs:
+        for line in lines:
+            server_address, port = split_address(line.dst_hbone_addr or line.dst_addr)
+            client_address, _ = split_address(line.src_addr)
+            server, client = at(server_address), at(client_address)
+            if line.direction != "inbound" or server is None or not client_address:
+                continue
+            link = Link(client.key if client else client_address, server.key, port)
+            kind = "mtls" if line.src_identity else "plaintext"
+            if kind == "plaintext" and "istio_converted" in (line.error or ""):
+                kind = "refused"
+            found[link] = _counted(found.get(link, Seen()), kind, line.time)
+    return found
+
+
+def _counted(seen: Seen, kind: str, moment: float | None) -> Seen:
+    seen = seen._replace(**{kind: getattr(seen, kind) + 1})
+    if kind in ("mtls", "plaintext") or moment is None:
+        return seen
+    return seen._replace(last_failure=max(moment, seen.last_failure or moment))
+
+
+def _is_mesh_sni(name: str | None) -> bool:
+    return (name or "").startswith("outbound_.")
 
 
 def _inbound(peer: Peer, line: AccessLine, at: Callable[[str], Peer | None]) -> tuple[Link, str] | None:
@@ -108,7 +145,7 @@ def _inbound_kind(line: AccessLine) -> str:
         return "refused"
     if "DPE" in line.flags and (line.details or "").startswith("http1.codec_error"):
         return "garbled"
-    return "mtls" if (line.requested_server_name or "").startswith("outbound_.") else "plaintext"
+    return "mtls" if _is_mesh_sni(line.requested_server_name) else "plaintext"
 
 
 def _outbound(peer: Peer, line: AccessLine, at: Callable[[str], Peer | None]) -> tuple[Link, str] | None:
@@ -119,9 +156,12 @@ def _outbound(peer: Peer, line: AccessLine, at: Callable[[str], Peer | None]) ->
     server = at(address) if address else None
     if server is None or not line.failed:
         return None
+    link = Link(peer.key, server.key, port)
+    if cluster == "PassthroughCluster":
+        return link, "passed"
     if "TLS_error" in (line.transport_failure or ""):
-        return Link(peer.key, server.key, port), "tls_failed"
-    return (Link(peer.key, server.key, port), "reset") if "UC" in line.flags or "UR" in line.flags else None
+        return link, "tls_failed"
+    return (link, "reset") if "UC" in line.flags else None
 
 
 def split_address(text: str | None) -> tuple[str, int]:

@@ -30,6 +30,9 @@ class Pattern(Enum):
     EXPIRED = "a certificate is expired or not yet valid"
     IDENTITY = "the server's identity is not one that the client accepts"
     DRIFT = "a proxy does not hold what the objects declare"
+    PAST = "a client calls an address that is no service to its sidecar, which passes plain text through"
+    APPTLS = "an application sends TLS of its own to a port whose sidecar does not hand it on"
+    UNEXPLAINED = "a server refused connections that the objects let it take"
 
 
 class Disagreement(NamedTuple):

@@ -1,0 +1,140 @@
+"""`meshdoctor mtls RECORDING`: the mTLS mode in force between every two workloads, and whether they would agree."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from meshdoctor.mesh.mtls.matrix import Column, Matrix
+    from meshdoctor.mesh.mtls.patterns import Disagreement
+    from meshdoctor.mesh.mtls.view import MtlsView
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "recording", metavar="RECORDING", type=Path, help="a folder, .tar, .tar.gz, .tar.xz or .tar.zst"
+    )
+    parser.add_argument("only", metavar="NS[/WORKLOAD]", nargs="?", default="", help="show these clients only")
+    parser.add_argument("--to", dest="target", default="", metavar="HOST[:PORT]", help="one service, with the why")
+    parser.add_argument("--at", metavar="TIME", help="the moment of a recording with several (RFC 3339)")
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print (default: text)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from meshdoctor.mesh.index import MeshIndex
+    from meshdoctor.mesh.mtls.findings import findings
+    from meshdoctor.mesh.mtls.view import MtlsView, object_wants, proxy_wants
+    from meshdoctor.sources.recording import RecordingSource
+
+    source = RecordingSource.open(arguments.recording, arguments.at)
+    snapshot = source.read(object_wants())
+    snapshot = source.read(proxy_wants(MeshIndex(snapshot)), snapshot)
+    view = MtlsView(MeshIndex(snapshot))
+    only = _only(view, arguments.only)
+    columns = _columns(view, arguments.target, only) if arguments.target else view.columns
+    matrix = view.matrix(only, columns)
+    found = findings(view, matrix)
+    if arguments.target:
+        hosts = {column.host for column in columns}
+        found = tuple(entry for entry in found if not entry.host or entry.host in hosts)
+    if arguments.output == "json":
+        sys.stdout.buffer.write(_json(view, matrix, found))
+    else:
+        print("\n".join(_text(view, matrix, found, bool(arguments.target))))
+    return exit_status(view, found)
+
+
+def exit_status(view: MtlsView, found: Sequence[Disagreement]) -> int:
+    """1 when a disagreement was hit, 3 when one is declared and nothing was read that could show it, else 0."""
+    if any(entry.seen for entry in found):
+        return 1
+    unknown = bool(view.objects.missing) or any(entry.server and entry.seen is None for entry in found)
+    return 3 if unknown else 0
+
+
+def _only(view: MtlsView, only: str) -> str:
+    from difflib import get_close_matches
+
+    from meshdoctor.errors import NothingMatches
+
+    names = {*view.workloads, *(name.partition("/")[0] for name in view.workloads)}
+    if only and only not in names:
+        raise NothingMatches(f"no workload or namespace is called {only}", tuple(get_close_matches(only, names)))
+    return only
+
+
+def _columns(view: MtlsView, target: str, only: str) -> tuple[Column, ...]:
+    """The ports that `HOST[:PORT]` names, as a client of *only* would resolve the host; raises `NothingMatches`."""
+    from difflib import get_close_matches
+
+    from meshdoctor.errors import NothingMatches
+    from meshdoctor.mesh.mtls.matrix import all_columns
+
+    asked, _, port = target.partition("/")[0].rpartition(":") if ":" in target else (target, "", "")
+    columns = all_columns(view.declared)
+    host = view.declared.host(asked, only.partition("/")[0])
+    found = tuple(
+        c for c in columns if (c.host == host or c.host.startswith(f"{asked}.")) and port in ("", str(c.port))
+    )
+    if not found:
+        names = sorted({str(column) for column in columns})
+        raise NothingMatches(f"no service port is called {target}", tuple(get_close_matches(target, names, cutoff=0.4)))
+    return found
+
+
+def _text(view: MtlsView, matrix: Matrix, found: Sequence[Disagreement], why: bool) -> list[str]:
+    from meshdoctor.present.mtls import LEGEND, finding_lines, matrix_lines, why_lines
+
+    lines = [f"not read: {line}" for line in view.missing]
+    lines += matrix_lines(matrix)
+    if why:
+        for row in matrix.rows:
+            for column in matrix.columns:
+                lines += ["", *why_lines(view, row, column, matrix.cells[row, column])]
+    else:
+        lines += ["", *LEGEND]
+    lines += ["", *(finding_lines(found) or ["the two sides agree everywhere"])]
+    return lines
+
+
+def _json(view: MtlsView, matrix: Matrix, found: Sequence[Disagreement]) -> bytes:
+    import msgspec
+
+    cells = [
+        {
+            "client": row,
+            "host": column.host,
+            "port": column.port,
+            "outcome": cell.outcome,
+            "tls": cell.tls.tls,
+            "cluster_type": cell.tls.cluster_type,
+            "sni": cell.tls.sni,
+            "reasons": cell.tls.reasons,
+            "endpoints": [
+                {
+                    "endpoint": pair.endpoint.endpoint.name,
+                    "sends": pair.endpoint.tls,
+                    "takes": pair.server.mode if pair.server else "",
+                    "outcome": pair.outcome,
+                    "because": [pair.endpoint.reason, *([pair.server.reason] if pair.server else [])],
+                }
+                for pair in cell.pairs
+            ],
+        }
+        for row in matrix.rows
+        for column in matrix.columns
+        for cell in (matrix.cells[row, column],)
+    ]
+    report: dict[str, Any] = {
+        "schema": "meshdoctor.mtls/1",
+        "source": {"kind": view.index.snapshot.info.kind, "name": view.index.snapshot.info.name},
+        "cells": cells,
+        "disagreements": [{**entry._asdict(), "pattern": entry.pattern.name} for entry in found],
+        "not_read": view.missing,
+    }
+    return msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n"

@@ -1,0 +1,175 @@
+"""The mTLS matrix and its disagreements as lines: one word a cell, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from textwrap import wrap
+
+from rich.cells import cell_len
+
+from meshdoctor.mesh.mtls import outcome as outcomes
+from meshdoctor.mesh.mtls.client import NO_CLUSTER
+from meshdoctor.mesh.mtls.declared import Pair
+from meshdoctor.mesh.mtls.matrix import MIXED, NO_ENDPOINT, Cell, Column, Matrix
+from meshdoctor.mesh.mtls.patterns import Disagreement
+from meshdoctor.mesh.mtls.view import MtlsView
+from meshdoctor.present.table import Column as TableColumn
+from meshdoctor.present.table import Row, format_table
+
+WORDS = {
+    outcomes.OK_MTLS: "mTLS",
+    outcomes.OK_PLAINTEXT: "plain",
+    outcomes.OK_TLS: "TLS",
+    MIXED: "mixed",
+    outcomes.PLAINTEXT_TO_STRICT: "REFUSED",
+    outcomes.MTLS_TO_PLAINTEXT: "BROKEN",
+    outcomes.OTHER: "BADTLS",
+    outcomes.EXTERNAL: "outside",
+    NO_ENDPOINT: "empty",
+    NO_CLUSTER: "-",
+}
+"""One word a cell; those in capitals fail."""
+LEGEND = (
+    "mTLS: Istio's own   plain: none   TLS: the user's own   mixed: by endpoint",
+    "REFUSED: plain text to STRICT   BROKEN: mTLS to a server that takes none",
+    "BADTLS: other TLS than the server's   outside: no workload   empty: no endpoint",
+)
+
+
+def column_names(columns: Sequence[Column]) -> dict[Column, str]:
+    """The shortest name of each service port that is still its own: `cart:80`, or `cart.shop:80` where two have one."""
+    names: dict[Column, str] = {}
+    for depth in (1, 2, 3):
+        short = {column: f"{'.'.join(column.host.split('.')[:depth])}:{column.port}" for column in columns}
+        counts: dict[str, int] = {}
+        for name in short.values():
+            counts[name] = counts.get(name, 0) + 1
+        names.update({c: name for c, name in short.items() if counts[name] == 1 and c not in names})
+    return {column: names.get(column, str(column)) for column in columns}
+
+
+def matrix_lines(matrix: Matrix, width: int = 80) -> list[str]:
+    """The table in as many blocks of columns as it takes, none wider than *width* cells."""
+    if not matrix.rows or not matrix.columns:
+        return ["no client or no service to show"]
+    names = column_names(matrix.columns)
+    first = min(max(cell_len(text) for text in ("CLIENT", *matrix.rows)), width // 2)
+    lines: list[str] = []
+    for block in _blocks(matrix.columns, names, width - first):
+        table = [TableColumn("client", "CLIENT", first, priority=0, elide="middle")]
+        table += [TableColumn(str(column), names[column], _cell_width(names[column]), priority=0) for column in block]
+        rows = [Row(name, (name, *(word(matrix.cells[name, column]) for column in block))) for name in matrix.rows]
+        lines += [*([""] if lines else []), *format_table(table, rows, width)]
+    return lines
+
+
+def word(cell: Cell) -> str:
+    return WORDS.get(cell.outcome, cell.outcome)
+
+
+def _cell_width(name: str) -> int:
+    return max(cell_len(name), 7)
+
+
+def _blocks(columns: Sequence[Column], names: dict[Column, str], room: int) -> list[list[Column]]:
+    blocks: list[list[Column]] = [[]]
+    left = room
+    for column in columns:
+        need = _cell_width(names[column]) + 1
+        if need > left and blocks[-1]:
+            blocks.append([])
+            left = room
+        blocks[-1].append(column)
+        left -= need
+    return blocks
+
+
+def finding_lines(findings: Iterable[Disagreement], width: int = 80) -> list[str]:
+    """Disagreements, those with one cause together: who, what, why, and what to change."""
+    groups: dict[tuple[object, ...], list[Disagreement]] = {}
+    for found in findings:
+        key = (found.pattern, found.host, found.port, found.objects if found.server else found.says)
+        groups.setdefault(key, []).append(found)
+    lines: list[str] = []
+    for group in groups.values():
+        lines += _group_lines(group, width)
+    return lines
+
+
+def _group_lines(group: Sequence[Disagreement], width: int) -> list[str]:
+    first = max(group, key=lambda entry: entry.seen or 0)
+    clients = tuple(dict.fromkeys(entry.client for entry in group if entry.client))
+    servers = tuple(dict.fromkeys(entry.server for entry in group if entry.server))
+    where = f"{first.host}:{first.port}" if first.host and first.port else first.host or _some(servers)
+    who = f"{_some(tuple(dict.fromkeys((first.client, *clients))))} -> {where}" if clients else where
+    lines = wrap(f"{first.pattern.name}  {who}", width, subsequent_indent="    ")
+    seen = [entry.seen for entry in group if entry.seen is not None]
+    if clients:
+        lines.append(
+            "    " + (f"failures logged: {sum(seen)}" if seen else "no access log was read: not known to be hit")
+        )
+    for text in (f"{first.pattern.value}", first.says, f"change: {first.remedy}" if first.remedy else ""):
+        lines += wrap(text, width, initial_indent="    ", subsequent_indent="      ")
+    if first.objects:
+        lines += wrap(f"objects: {', '.join(first.objects)}", width, initial_indent="    ", subsequent_indent="      ")
+    return lines
+
+
+def _some(names: Sequence[str]) -> str:
+    if not names:
+        return "the mesh"
+    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+
+
+def why_lines(view: MtlsView, row: str, column: Column, cell: Cell, width: int = 80) -> list[str]:
+    """One cell in full: what the objects declare, what the proxies hold, what was seen, endpoint by endpoint."""
+    tls = cell.tls
+    lines = [f"{row} -> {column}   {word(cell)}"]
+    details = [f"client: {tls.tls}"]
+    if tls.cluster_type:
+        details.append(f"cluster {tls.cluster_type}")
+    details += [f"SNI {tls.sni}"] if tls.sni else []
+    details += [f"accepts {', '.join(tls.sans)}"] if tls.sans else []
+    lines += _indented(", ".join(details), 1, width)
+    for reason in tls.reasons:
+        lines += _indented(reason, 2, width)
+    clients = view.workloads.get(row, ())
+    for client in clients:
+        held = view.configured_client(client.key, column)
+        if held is not None:
+            rule = f", by DestinationRule {held.rule}" if held.rule else ""
+            lines += _indented(f"held by {client.key}: {held.tls}, cluster {held.cluster_type}{rule}", 1, width)
+    for pair in cell.pairs:
+        lines += _pair_lines(view, tuple(client.key for client in clients), pair, width)
+    return lines
+
+
+def _pair_lines(view: MtlsView, clients: Sequence[str], pair: Pair, width: int) -> list[str]:
+    endpoint = pair.endpoint.endpoint
+    lines = _indented(f"{endpoint.name}   {WORDS.get(pair.outcome, pair.outcome)}", 1, width)
+    lines += _indented(f"declared: sends {pair.endpoint.tls} ({pair.endpoint.reason})", 2, width)
+    server = pair.server
+    if server is None or endpoint.peer is None:
+        return lines
+    lines += _indented(f"declared: takes {server.mode} ({server.reason})", 2, width)
+    for ignored in server.ignored:
+        lines += _indented(str(ignored), 2, width)
+    held = view.configured_server(endpoint.peer.key)
+    if held is not None:
+        lines += _indented(f"configured: takes {held.at(endpoint.port) or 'an unknown shape'}", 2, width)
+    for link, seen in view.seen.items():
+        if link.server == endpoint.peer.key and link.port == endpoint.port and link.client in clients:
+            counts = ", ".join(f"{name} {value}" for name, value in seen._asdict().items() if value and name != _LAST)
+            lines += _indented(f"observed from {link.client}: {counts}", 2, width)
+    own = view.identity(endpoint.peer.key)
+    if own is not None:
+        lines += _indented(f"certificate: {own.spiffe}", 2, width)
+    return lines
+
+
+_LAST = "last_failure"
+
+
+def _indented(text: str, depth: int, width: int) -> list[str]:
+    indent = "  " * depth
+    return wrap(text, width, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False)
