@@ -24,7 +24,7 @@ COMMANDS: dict[str, Command] = {
     "proxy-status": Command("meshdoctor.commands.proxy_status", "show whether every proxy is in sync with istiod"),
     "proxy-config": Command("meshdoctor.commands.proxy_config", "show what a proxy is configured to do"),
     "ztunnel-config": Command("meshdoctor.commands.ztunnel_config", "show what a node's ztunnel knows"),
-    "mtls": Command("meshdoctor.commands.mtls", "show the mTLS in force between workloads, and where the sides disagree"),
+    "mtls": Command("meshdoctor.commands.mtls", "show the mTLS in force between workloads, and where it fails"),
     "waypoint": Command("meshdoctor.commands.waypoint", "list the waypoints, show whether they are programmed"),
     "open": Command("meshdoctor.commands.tui", "open a recording in the terminal application"),
     "demo": Command("meshdoctor.commands.demo", "practise on a recorded incident of a real mesh"),
