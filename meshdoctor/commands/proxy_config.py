@@ -40,6 +40,7 @@ _HELP = {
     "log": "the loggers and their levels",
     "rootca-compare": "whether two pods trust a common root",
 }
+_DESCRIPTION = "A group of commands used to retrieve information about proxy configuration from the Envoy config dump."
 _EPILOG = """\
 A TARGET is [type/]name[.namespace]: a pod, deployment/x, service/x and so on.
 -o istioctl prints what istioctl prints, byte for byte (as short does), errors
@@ -49,8 +50,10 @@ admin port: config_dump?include_eds, for endpoint clusters?format=json.
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = _DESCRIPTION
     parser.epilog = _EPILOG
-    tables = parser.add_subparsers(dest="table", metavar="TABLE", required=True)
+    parser.set_defaults(parser=parser)
+    tables = parser.add_subparsers(dest="table", metavar="TABLE")
     for table, aliases in _ALIASES.items():
         sub = tables.add_parser(table, aliases=aliases, help=_HELP[table], description=_HELP[table], allow_abbrev=False)
         sub.set_defaults(table=table)
@@ -98,6 +101,9 @@ def _add_flags(sub: argparse.ArgumentParser, table: str) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    if arguments.table is None:
+        arguments.parser.print_help()
+        return 0
     # Thousands of small objects are made, shown and gone with the process: collecting them is time for nothing.
     collects = gc.isenabled()
     gc.disable()

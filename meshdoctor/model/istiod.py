@@ -6,7 +6,16 @@ from typing import Any
 
 import msgspec
 
+from meshdoctor.model.text import visible_line
+
 TYPE_PREFIX = "type.googleapis.com/"
+
+
+def parse_istiod_version(body: bytes) -> str:
+    """`/version` (plain text `VERSION-COMMIT-STATUS`, pkg/version/version.go) as VERSION, control characters visible."""
+    text = visible_line(body.decode(errors="replace").strip().strip('"'))
+    head, *rest = text.rsplit("-", 2)
+    return head if len(rest) == 2 else text
 
 
 class ResourceSync(msgspec.Struct, frozen=True, rename="camel"):

@@ -89,6 +89,12 @@ class SyncStatus(Want[tuple[SyncRecord, ...]], frozen=True, tag=True):
     istiod: str
 
 
+class ControlPlaneVersion(Want[str], frozen=True, tag=True):
+    """An istiod's version without the commit and the state of its tree (`1.29.0`)."""
+
+    istiod: str
+
+
 class Registry(Want[tuple[RegistryService, ...]], frozen=True, tag=True):
     istiod: str
 
@@ -121,3 +127,9 @@ class ZtunnelAccessLog(Want[ParsedZtunnelLog], frozen=True, tag=True):
     """The connections in the log of a ztunnel pod (its container is called istio-proxy, but it is no Envoy)."""
 
     log: LogRef
+
+
+class RecordedFile(Want[bytes], frozen=True, tag=True):
+    """The answer behind a fact as it was read, by the file name of its `Origin`: what evidence points at."""
+
+    file: str

@@ -23,7 +23,7 @@ from meshdoctor.model.envoy.admin import (
 )
 from meshdoctor.model.envoy.config_dump import decode_config_dump
 from meshdoctor.model.envoy.endpoint import ClusterStatuses
-from meshdoctor.model.istiod import MeshConfig, RegistryService, SyncRecord
+from meshdoctor.model.istiod import MeshConfig, RegistryService, SyncRecord, parse_istiod_version
 from meshdoctor.model.kinds import BY_NAME, KINDS, Kind
 from meshdoctor.model.kubernetes import Object
 from meshdoctor.model.snapshot import Fact, Missing, Origin, PodRef, Snapshot, SourceInfo, Want
@@ -81,6 +81,8 @@ class RecordingSource:
             case ask.ProxyBody(pod=pod, file=file):
                 room = "ztunnel" if pod in self._inventory.ztunnels else "envoy"
                 return self._decode(f"{room}/{pod.namespace}/{pod.name}/{file}", lambda body: body)
+            case ask.RecordedFile(file=file):
+                return self._decode(file, lambda body: body)
             case ask.ProxyReady(pod=pod):
                 return self._decode(
                     _ENVOY.format(pod, "ready.txt"), lambda body: visible(body.decode(errors="replace")).strip()
@@ -94,6 +96,8 @@ class RecordingSource:
                 return self._json(
                     f"istiod/{istiod}/syncz.json", list[SyncRecord] | None, lambda found: tuple(found or ())
                 )
+            case ask.ControlPlaneVersion(istiod=istiod):
+                return self._decode(f"istiod/{istiod}/version.json", parse_istiod_version)
             case ask.Registry(istiod=istiod):
                 return self._json(
                     f"istiod/{istiod}/registryz.json", list[RegistryService] | None, lambda found: tuple(found or ())

@@ -27,6 +27,7 @@ SCORERS: tuple[Scorer, ...] = (
     Scorer("tests.acceptance.mtls", "corpus/mtls"),
     Scorer("tests.acceptance.routes", "corpus/routes"),
     Scorer("tests.acceptance.istioctl_outputs", "corpus/istioctl-outputs"),
+    Scorer("tests.acceptance.golden", "corpus/golden"),
 )  # fmt: skip
 
 

@@ -61,8 +61,12 @@ class Listener(msgspec.Struct, gc=False):
     additional_addresses: list[_Additional] = []
     filter_chains: list[Chain] = []
     default_filter_chain: Chain | None = None
-    internal_listener: msgspec.Raw | None = None
-    filter_chain_matcher: msgspec.Raw | None = None
+    internal_listener: msgspec.Raw = msgspec.Raw()
+    filter_chain_matcher: msgspec.Raw = msgspec.Raw()
+
+    @property
+    def is_internal(self) -> bool:
+        return bytes(self.internal_listener) not in (b"", b"null")
 
     @property
     def chains(self) -> list[Chain]:

@@ -69,7 +69,7 @@ def waypoint_listener_table(sections: Sections) -> TextTable:
     for listener in sort_slice(listeners(sections), _before):
         chains = listener.chains
         name = f"envoy://{listener.name}"
-        if listener.internal_listener is not None and len(chains) == 1 and chains[0].name == name:
+        if listener.is_internal and len(chains) == 1 and chains[0].name == name:
             name = "internal"
         rows += [
             (name, chain.name, match, destination(chain)) for chain in chains for match in _matches(chain, listener)
@@ -79,13 +79,13 @@ def waypoint_listener_table(sections: Sections) -> TextTable:
 
 def _before(a: Listener, b: Listener) -> bool:
     """Internal listeners have an order by name among themselves; otherwise port, address and type decide."""
-    if a.internal_listener is not None and b.internal_listener is not None:
+    if a.is_internal and b.is_internal:
         return a.name < b.name
     return place(a) < place(b)
 
 
 def _matches(chain: Chain, listener: Listener) -> list[str]:
-    if listener.filter_chain_matcher is None:
+    if not bytes(listener.filter_chain_matcher):
         return [describe_chain_match(chain.filter_chain_match)]
     try:
         matcher = msgspec.json.decode(listener.filter_chain_matcher, type=_Matcher, strict=False)

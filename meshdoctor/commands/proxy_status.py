@@ -1,0 +1,212 @@
+"""`meshdoctor proxy-status`: is every proxy in sync, does every proxy have an istiod at all."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from meshdoctor.commands.mesh_source import add_source_arguments, istioctl_error, objects, open_source
+from meshdoctor.errors import MeshDoctorError, SourceError, UsageError
+
+if TYPE_CHECKING:
+    from meshdoctor.mesh.sync import IstiodFacts, ProxySync
+    from meshdoctor.model.snapshot import Snapshot
+    from meshdoctor.sources.source import Source
+
+_EPILOG = """\
+short shows every sidecar, gateway, waypoint and ztunnel of the cluster, also those
+that no istiod knows; wide adds revision, cluster and why; istioctl prints what
+istioctl prints, json and yaml too (its answers of xDS). With a POD and two dumps
+(--file Envoy's, --istiod-file istiod's) it shows what differs between them.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = _EPILOG
+    parser.add_argument("target", nargs="?", default="", metavar="POD", help="[type/]name[.namespace]")
+    parser.add_argument(
+        "-o", "--output", default="short", metavar="FORMAT", help="short, wide, json, yaml or istioctl (default: short)"
+    )
+    parser.add_argument("-f", "--file", default="", metavar="FILE", help="what istioctl proxy-status -o json printed")
+    parser.add_argument("--istiod-file", default="", metavar="FILE", help="istiod's /debug/config_dump?proxyID=POD")
+    parser.add_argument("-r", "--revision", default="", help="the istiods of this revision only")
+    parser.add_argument("-v", "--verbosity", type=int, default=0, help="1: istioctl's columns per type")
+    parser.add_argument("--now", type=float, help="count ages from this time (Unix seconds)")
+    add_source_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    try:
+        return _show(arguments)
+    except MeshDoctorError as error:
+        if arguments.output != "istioctl":
+            raise
+        sys.stderr.write(istioctl_error(error))
+        return 1
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    if arguments.output not in ("short", "wide", "json", "yaml", "istioctl", "table"):
+        raise UsageError(f'output format "{arguments.output}" not supported', "short, wide, json, yaml or istioctl")
+    if arguments.istiod_file:
+        return _differences(arguments)
+    if arguments.file:
+        return _from_file(arguments)
+    source = open_source(arguments)
+    istiods = [facts for facts in read_istiods(source) if arguments.revision in ("", facts.revision)]
+    now = arguments.now or source.info.finished_at or time.time()
+    if arguments.output in ("json", "yaml"):
+        from meshdoctor.mesh.discovery import discovery_response
+
+        _check_istiods(istiods)
+        _write_documents([discovery_response(facts, now, arguments.namespace) for facts in istiods], arguments)
+        return 0
+    if arguments.output == "istioctl":
+        _check_istiods(istiods)
+    proxies = read_status(source, istiods, now)
+    if arguments.target:
+        return _one(source, proxies, arguments)
+    _write(_of_namespace(proxies, arguments.namespace), arguments)
+    return 0
+
+
+def _check_istiods(istiods: list[IstiodFacts]) -> None:
+    if not istiods:
+        raise SourceError('no running Istio pods in "istio-system"')
+
+
+def _of_namespace(proxies: tuple[ProxySync, ...], namespace: str) -> tuple[ProxySync, ...]:
+    return tuple(proxy for proxy in proxies if namespace in ("", proxy.pod.namespace))
+
+
+def _write(proxies: tuple[ProxySync, ...], arguments: argparse.Namespace) -> None:
+    from meshdoctor.present import sync_tables
+    from meshdoctor.present.tabwriter import render
+
+    if arguments.output in ("istioctl", "table"):
+        table = sync_tables.istioctl_verbose_table if arguments.verbosity else sync_tables.istioctl_table
+    else:
+        table = sync_tables.wide_table if arguments.output == "wide" else sync_tables.short_table
+    sys.stdout.write(render(table(proxies)))
+
+
+def _write_documents(documents: list[dict[str, object]], arguments: argparse.Namespace) -> None:
+    """A document per istiod, as istioctl prints them; YAML ones with a separator, so that they can be read."""
+    from meshdoctor.commands.proxy_tables import write_data
+
+    for number, document in enumerate(documents):
+        if number and arguments.output == "yaml":
+            sys.stdout.write("---\n")
+        write_data(document, arguments.output)
+
+
+def _from_file(arguments: argparse.Namespace) -> int:
+    """The table of what `istioctl proxy-status -o json` wrote: no pods are known, only who is connected."""
+    from meshdoctor.commands.proxy_dump import FileDump
+    from meshdoctor.mesh.discovery import in_namespace, istiod_facts, read_responses
+    from meshdoctor.mesh.revisions import Revisions
+    from meshdoctor.mesh.sync import sync_status
+    from meshdoctor.model.decode import UnreadableError
+
+    dump = FileDump(arguments.file)
+    try:
+        responses = read_responses(bytes(dump.body("proxy-status.json")).decode(errors="replace"))
+    except UnreadableError as error:
+        raise SourceError(f"{dump.name}: {error}") from None
+    responses = [in_namespace(response, arguments.namespace) for response in responses]
+    if arguments.output in ("json", "yaml"):
+        _write_documents(responses, arguments)
+        return 0
+    istiods = [istiod_facts(response) for response in responses]
+    now = arguments.now or time.time()
+    _write(sync_status(istiods, (), Revisions(pods_known=False), now), arguments)
+    return 0
+
+
+def read_istiods(source: Source) -> list[IstiodFacts]:
+    """Every istiod that the source has, with its answer or the reason why there is none."""
+    from meshdoctor.mesh.sync import IstiodFacts
+    from meshdoctor.model import wants as ask
+    from meshdoctor.model.kubernetes import Pod
+    from meshdoctor.model.snapshot import Missing
+
+    snapshot = source.read([ask.Contents(), ask.Objects("Pod")])
+    names = (snapshot.value(ask.Contents()) or ask.Inventory()).istiods
+    wants = [want for name in names for want in (ask.SyncStatus(name), ask.ControlPlaneVersion(name))]
+    snapshot = source.read(wants, snapshot)
+    labels = {pod.name: pod.metadata.labels for pod in objects(snapshot, "Pod", Pod)}
+    found = []
+    for name in names:
+        records = snapshot.get(ask.SyncStatus(name))
+        version = snapshot.value(ask.ControlPlaneVersion(name)) or ""
+        revision = labels.get(name, {}).get("istio.io/rev", "")
+        if isinstance(records, Missing):
+            found.append(IstiodFacts(name, None, revision, version, str(records)))
+        else:
+            found.append(IstiodFacts(name, records.value, revision, version))
+    return found
+
+
+def read_status(source: Source, istiods: list[IstiodFacts], now: float) -> tuple[ProxySync, ...]:
+    """The state of every proxy that the source knows of."""
+    from meshdoctor.mesh.revisions import revisions
+    from meshdoctor.mesh.sync import sync_status
+    from meshdoctor.model.kubernetes import Namespace, Pod, WebhookConfiguration
+
+    snapshot = _cluster(source)
+    pods = objects(snapshot, "Pod", Pod)
+    found = revisions(
+        objects(snapshot, "MutatingWebhookConfiguration", WebhookConfiguration),
+        objects(snapshot, "Namespace", Namespace),
+        pods_known=bool(pods),
+    )
+    return sync_status(istiods, pods, found, now)
+
+
+def _cluster(source: Source) -> Snapshot:
+    from meshdoctor.model import wants as ask
+
+    return source.read([ask.Objects(kind) for kind in ("Pod", "Namespace", "MutatingWebhookConfiguration")])
+
+
+def _one(source: Source, proxies: tuple[ProxySync, ...], arguments: argparse.Namespace) -> int:
+    """One proxy in full, with what its Envoy itself refused."""
+    from meshdoctor.commands.mesh_source import pod
+    from meshdoctor.commands.proxy_dump import SourceDump
+    from meshdoctor.errors import NothingMatches
+    from meshdoctor.mesh.proxy.rejected import rejected_resources
+    from meshdoctor.model.decode import UnreadableError
+    from meshdoctor.model.text import visible_line
+    from meshdoctor.present.sync_tables import detail_lines
+
+    ref = pod(source, arguments.target, arguments.namespace)
+    chosen = next((proxy for proxy in proxies if proxy.pod == ref), None)
+    if chosen is None:
+        raise NothingMatches(f"{ref.name}.{ref.namespace} has no proxy", ())
+    lines = detail_lines(chosen)
+    try:
+        for item in rejected_resources(SourceDump(source, ref).sections):
+            lines.append(f"  Envoy refused {item.kind} {item.name}: {item.why}")
+    except (UnreadableError, SourceError) as error:
+        lines.append(f"  what Envoy refused is not known: {error}")
+    sys.stdout.write("".join(f"{visible_line(line)}\n" for line in lines))
+    return 0
+
+
+def _differences(arguments: argparse.Namespace) -> int:
+    """What differs between two dumps, as `istioctl proxy-status POD` prints it."""
+    from meshdoctor.commands.proxy_dump import FileDump
+    from meshdoctor.mesh.proxy.difference import difference_lines
+    from meshdoctor.model.decode import UnreadableError
+    from meshdoctor.model.text import visible
+
+    if not arguments.file:
+        raise UsageError("--istiod-file needs --file", "give Envoy's config dump with --file")
+    try:
+        lines = difference_lines(FileDump(arguments.istiod_file).sections, FileDump(arguments.file).sections)
+        sys.stdout.write("".join(f"{visible(line)}\n" for line in lines))
+    except UnreadableError as error:
+        raise SourceError(str(error)) from None
+    return 0

@@ -1,0 +1,92 @@
+"""What differs between istiod's and Envoy's dump of one proxy (istioctl/pkg/writer/compare), and per resource.
+
+Compared are dynamic clusters, listeners that are not draining, and dynamic routes; versions and times are left out.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from meshdoctor.mesh.proxy.part import NoSectionError, section_value
+from meshdoctor.model.envoy.sections import Sections
+
+_CONTEXT = 7
+"""Lines around a difference, as istioctl shows them."""
+
+
+class ResourceDifference(NamedTuple):
+    """One resource that is not the same on both sides: *what* is `only istiod`, `only Envoy` or `differs`."""
+
+    kind: str
+    name: str
+    what: str
+    diff: tuple[str, ...] = ()
+
+
+def _clusters(section: dict[str, Any]) -> dict[str, Any]:
+    bodies = (entry.get("cluster", {}) for entry in section.get("dynamic_active_clusters", ()))
+    return {str(body.get("name", "")): body for body in bodies}
+
+
+def _listeners(section: dict[str, Any]) -> dict[str, Any]:
+    found = {}
+    for entry in section.get("dynamic_listeners", ()):
+        body = entry.get("active_state", {}).get("listener")
+        if body is not None:
+            found[str(body.get("name") or entry.get("name", ""))] = body
+    return found
+
+
+def _routes(section: dict[str, Any]) -> dict[str, Any]:
+    found = {}
+    for entry in section.get("dynamic_route_configs", ()):
+        body = dict(entry.get("route_config", {}))
+        hosts = sorted(body.get("virtual_hosts", ()), key=lambda host: str(host.get("name", "")))
+        found[str(body.get("name", ""))] = {**body, "virtual_hosts": hosts}
+    return found
+
+
+_KINDS: tuple[tuple[str, str, Callable[[dict[str, Any]], dict[str, Any]]], ...] = (
+    ("Clusters", "ClustersConfigDump", _clusters),
+    ("Listeners", "ListenersConfigDump", _listeners),
+    ("Routes", "RoutesConfigDump", _routes),
+)
+
+
+def resource_differences(istiod: Sections, envoy: Sections) -> Iterator[ResourceDifference]:
+    """Every resource that is not the same on both sides, kind by kind and by name; raises `UnreadableError`."""
+    for kind, section, bodies in _KINDS:
+        sent, runs = _bodies(istiod, section, bodies), _bodies(envoy, section, bodies)
+        for name in sorted(sent.keys() | runs.keys()):
+            if name not in runs:
+                yield ResourceDifference(kind, name, "only istiod")
+            elif name not in sent:
+                yield ResourceDifference(kind, name, "only Envoy")
+            elif sent[name] != runs[name]:
+                yield ResourceDifference(kind, name, "differs", tuple(_diff(sent[name], runs[name], kind)))
+
+
+def _bodies(sections: Sections, name: str, bodies: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    try:
+        return bodies(section_value(sections, name))
+    except NoSectionError:
+        return {}
+
+
+def _diff(first: Any, second: Any, kind: str) -> Iterator[str]:
+    sent, runs = (json.dumps(value, indent=3, sort_keys=True).splitlines() for value in (first, second))
+    return difflib.unified_diff(sent, runs, f"Istiod {kind}", f"Envoy {kind}", lineterm="", n=_CONTEXT)
+
+
+def difference_lines(istiod: Sections, envoy: Sections) -> Iterator[str]:
+    """`Clusters Match` or `Clusters Don't Match` with what differs, for each kind; raises `UnreadableError`."""
+    found = list(resource_differences(istiod, envoy))
+    for kind, _, _ in _KINDS:
+        mine = [entry for entry in found if entry.kind == kind]
+        yield f"{kind} Don't Match" if mine else f"{kind} Match"
+        for entry in mine:
+            yield f"  {entry.name}: {entry.what}"
+            yield from entry.diff
