@@ -91,7 +91,14 @@ class PodVisit:
         self.pod = pod
 
     async def get(
-        self, role: str, target: str, *, deadline: float, port: int | None = None, limit: int = _LIMIT
+        self,
+        role: str,
+        target: str,
+        *,
+        deadline: float,
+        port: int | None = None,
+        limit: int = _LIMIT,
+        statuses: tuple[int, ...] = (200,),
     ) -> bytes:
         """The body of `GET target`, complete; *role* is a key of PORTS and gives the port unless *port* does.
 
@@ -101,11 +108,11 @@ class PodVisit:
         what = f"GET {target} of {self.pod}"
         try:
             with anyio.fail_after(deadline):
-                return await with_retries(_OPEN_RETRY, lambda: self._get_once(role, target, port, limit))
+                return await with_retries(_OPEN_RETRY, lambda: self._get_once(role, target, port, limit, statuses))
         except TimeoutError:
             raise Unreachable(f"{what}: no complete answer in {deadline:g} s", "the proxy is slow or stuck") from None
 
-    async def _get_once(self, role: str, target: str, port: int | None, limit: int) -> bytes:
+    async def _get_once(self, role: str, target: str, port: int | None, limit: int, statuses: tuple[int, ...]) -> bytes:
         what = f"GET {target} of {self.pod}"
         number = port or PORTS[role]
         request = self._http.build_request(
@@ -129,7 +136,7 @@ class PodVisit:
             raise _reading(error, what, len(body)) from error
         finally:
             await response.aclose()
-        if response.status_code != 200:
+        if response.status_code not in statuses:
             text = visible_line(bytes(body[:200]).decode("utf-8", "replace"))
             raise PodError(
                 f"{what}: HTTP {response.status_code} ({text})", "the proxy's version may not know this path"

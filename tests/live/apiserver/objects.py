@@ -26,6 +26,8 @@ class Stored(NamedTuple):
     labels: dict[str, str]
     fields: dict[str, str]
     body: bytes
+    """As an item of a list, where a real server leaves apiVersion and kind out."""
+    alone: bytes
 
 
 class Kind(NamedTuple):
@@ -73,7 +75,7 @@ class Objects:
         new = _stored(item, self.kinds[path].kind, path)
         kept = [old for old in self.lists[path] if (old.namespace, old.name) != (new.namespace, new.name)]
         self.lists[path] = kept if type == "DELETED" else [*kept, new]
-        self.changes.append(Change(self.version, path, type, new.body, new.namespace))
+        self.changes.append(Change(self.version, path, type, new.alone, new.namespace))
 
     def forget(self) -> None:
         """Compact: everything before now is too old."""
@@ -106,14 +108,15 @@ class Objects:
 def _stored(item: dict[str, Any], kind: str, path: str) -> Stored:
     metadata = item["metadata"]
     api_version = path.removeprefix("/apis/").removeprefix("/api/").rsplit("/", 1)[0]
-    body = json.dumps({"apiVersion": api_version, "kind": kind, **item}).encode()
+    body = json.dumps(item).encode()
+    alone = json.dumps({"apiVersion": api_version, "kind": kind, **item}).encode()
     fields = {
         "metadata.name": metadata["name"],
         "metadata.namespace": metadata.get("namespace", ""),
         "spec.nodeName": item.get("spec", {}).get("nodeName", ""),
         "status.phase": item.get("status", {}).get("phase", ""),
     }
-    return Stored(metadata.get("namespace", ""), metadata["name"], metadata.get("labels") or {}, fields, body)
+    return Stored(metadata.get("namespace", ""), metadata["name"], metadata.get("labels") or {}, fields, body, alone)
 
 
 def _matches(selector: str, values: dict[str, str]) -> bool:

@@ -171,7 +171,7 @@ class ApiServer:
                 if item.name == found["name"]
             ]
             return (
-                Answer(200, match[0].body) if match else status_answer(404, "NotFound", f'"{found["name"]}" not found')
+                Answer(200, match[0].alone) if match else status_answer(404, "NotFound", f'"{found["name"]}" not found')
             )
         return self._list(request, path, found["namespace"] or "")
 

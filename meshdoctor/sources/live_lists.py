@@ -1,0 +1,126 @@
+"""Objects of a live cluster: decoded a page at a time, and what rights allow when the whole cluster is forbidden."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from meshdoctor.kube.client import KubeClient, list_path
+from meshdoctor.kube.discovery import Discovery
+from meshdoctor.kube.errors import ClusterError, Forbidden, NotFound
+from meshdoctor.kube.fanout import reason_of
+from meshdoctor.model.decode import UnreadableError, decode_json, decode_raw
+from meshdoctor.model.kinds import Kind
+from meshdoctor.model.kubernetes import Object
+from meshdoctor.model.snapshot import Fact, Missing, Origin
+
+Capture = Callable[[str, bytes], None]
+"""Is given the name in a recording and the bytes of everything that is read."""
+
+
+class _RawPage(msgspec.Struct, frozen=True):
+    items: list[msgspec.Raw] | None = None
+
+
+def missing(error: ClusterError, file: str) -> Missing:
+    """The missing fact that *error* means."""
+    reason = reason_of(error)
+    return Missing("failed" if reason in ("busy", "node") else reason, str(error), file)
+
+
+def decode_page(body: bytes, kind: Kind, problems: list[str]) -> list[Object]:
+    """The objects of one page; one that cannot be decoded goes to *problems* and leaves the others."""
+    page: Any = msgspec.defstruct("Page", [("items", list[kind.struct] | None, None)])  # type: ignore[name-defined]
+    try:
+        return list(decode_json(body, page).items or ())
+    except UnreadableError:
+        found: list[Object] = []
+        for number, raw in enumerate(decode_json(body, _RawPage).items or ()):
+            try:
+                found.append(decode_raw(raw, kind.struct))
+            except UnreadableError as error:
+                problems.append(f"item {number}: {error}")
+        return found
+
+
+class LiveLists:
+    """Reads every object of a kind; *namespaces* are read one by one where the whole cluster is forbidden."""
+
+    def __init__(
+        self, client: KubeClient, namespaces: tuple[str, ...], now: Callable[[], float], capture: Capture | None
+    ) -> None:
+        self._client = client
+        self._namespaces = namespaces
+        self._now = now
+        self._capture = capture
+        self.discovery = Discovery(client)
+
+    async def objects(self, kind: Kind) -> Fact[tuple[Object, ...]] | Missing:
+        """The objects of *kind*; a kind that the cluster does not serve has none."""
+        file = f"kube/{kind.group or 'core'}/{kind.version}/{kind.resource}.json"
+        try:
+            served = await self.discovery.serving(kind)
+            if served is None:
+                return Fact((), Origin(file, self._now()))
+            file = f"kube/{kind.group or 'core'}/{served.version}/{kind.resource}.json"
+            if kind.name == "ConfigMap":
+                return await self._config_maps(served, file)
+            return await self._everywhere(served, file)
+        except ClusterError as error:
+            return missing(error, file)
+        except UnreadableError as error:
+            return Missing("unreadable", str(error), file)
+
+    async def _everywhere(self, kind: Kind, file: str) -> Fact[tuple[Object, ...]] | Missing:
+        problems: list[str] = []
+        try:
+            found = await self._list(kind, list_path(kind), file, problems)
+        except Forbidden as error:
+            if not kind.namespaced or not self._namespaces:
+                return missing(error, file)
+            found = []
+            for namespace in self._namespaces:
+                found += await self._list(kind, list_path(kind, namespace), "", problems)
+            problems.append(f"only of namespace {', '.join(self._namespaces)}: {error.next_step}")
+        except NotFound:
+            found = []  # the CRD went away between discovery and the list
+        return Fact(tuple(found), Origin(file, self._now()), tuple(problems))
+
+    async def _list(self, kind: Kind, path: str, file: str, problems: list[str]) -> list[Object]:
+        bodies: list[bytes] = []
+        found: list[Object] = []
+        async for page in self._client.pages(path):
+            if page.first:  # also when the list had to begin again
+                bodies.clear()
+                found.clear()
+            found += decode_page(page.body, kind, problems)
+            if self._capture is not None:
+                bodies.append(page.body)
+        if self._capture is not None and file:
+            self._capture(file, _joined(bodies))
+        return found
+
+    async def _config_maps(self, kind: Kind, file: str) -> Fact[tuple[Object, ...]] | Missing:
+        """Istio's own ConfigMaps by name: others may hold anything and are never asked for."""
+        found: list[Object] = []
+        bodies: list[bytes] = []
+        for name in ("istio", "istio-sidecar-injector", "istio-ca-root-cert"):
+            try:
+                body = await self._client.get(f"/api/v1/namespaces/istio-system/configmaps/{name}")
+            except NotFound:
+                continue
+            bodies.append(body)
+            found.append(decode_json(body, kind.struct))
+        if self._capture is not None:
+            self._capture(file, b'{"kind":"ConfigMapList","apiVersion":"v1","items":[' + b",".join(bodies) + b"]}")
+        return Fact(tuple(found), Origin(file, self._now()))
+
+
+def _joined(bodies: list[bytes]) -> bytes:
+    """The pages of a list as one list."""
+    if len(bodies) == 1:
+        return bodies[0]
+    items = [bytes(raw) for body in bodies for raw in decode_json(body, _RawPage).items or ()]
+    return b'{"kind":"List","apiVersion":"v1","items":[' + b",".join(items) + b"]}"

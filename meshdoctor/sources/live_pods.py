@@ -1,0 +1,83 @@
+"""Which pods of a cluster are proxies, ztunnels and istiods, and what can be asked of each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from meshdoctor.kube.podhttp import PORTS
+from meshdoctor.kube.quantity import quantity
+from meshdoctor.model.kubernetes import Container, Pod
+from meshdoctor.model.snapshot import PodRef
+from meshdoctor.model.wants import Inventory, LogRef
+
+PROXY = "istio-proxy"
+_ISTIOD = "istiod"
+_MONITORING = "prometheus.io/port"
+
+
+class MeshPods(NamedTuple):
+    """The pods that matter, by what they are; *istiods* are those of every revision, by pod name."""
+
+    proxies: dict[PodRef, Pod]
+    ztunnels: dict[PodRef, Pod]
+    istiods: dict[str, Pod]
+    all: dict[PodRef, Pod]
+
+
+def mesh_pods(pods: Iterable[Pod]) -> MeshPods:
+    """Sort running *pods* by what they are; a pod that has ended has no admin port, but may have a log."""
+    proxies: dict[PodRef, Pod] = {}
+    ztunnels: dict[PodRef, Pod] = {}
+    istiods: dict[str, Pod] = {}
+    everything: dict[PodRef, Pod] = {}
+    for pod in pods:
+        ref = PodRef(pod.namespace, pod.name)
+        everything[ref] = pod
+        if pod.status.phase not in ("Running", ""):
+            continue
+        proxy = proxy_container(pod)
+        if proxy is not None and "ztunnel" in proxy.args:
+            ztunnels[ref] = pod
+        elif pod.metadata.labels.get("app") == _ISTIOD:
+            istiods[pod.name] = pod
+        elif proxy is not None:
+            proxies[ref] = pod
+    return MeshPods(proxies, ztunnels, istiods, everything)
+
+
+def proxy_container(pod: Pod) -> Container | None:
+    """The container that runs Envoy or ztunnel; a native sidecar is an init container that restarts always."""
+    native = (container for container in pod.spec.init_containers if container.restart_policy == "Always")
+    return next((container for container in (*pod.spec.containers, *native) if container.name == PROXY), None)
+
+
+def memory_limit(pod: Pod) -> int | None:
+    """The proxy container's memory limit in bytes, None without one."""
+    container = proxy_container(pod)
+    limits = container.resources.get("limits") if container is not None else None
+    return quantity(limits.get("memory")) if isinstance(limits, dict) and "memory" in limits else None
+
+
+def monitoring_port(istiod: Pod) -> int:
+    """istiod's HTTP port for `/debug`, as istioctl finds it (`FindIstiodMonitoringPort`)."""
+    told = istiod.metadata.annotations.get(_MONITORING, "")
+    return int(told) if told.isdigit() and 0 < int(told) < 65536 else PORTS["istiod"]
+
+
+def inventory(pods: MeshPods, kinds: tuple[str, ...]) -> Inventory:
+    """What can be asked about: every container of a pod of the mesh has a log, one that restarted two."""
+    logs: list[LogRef] = []
+    for ref, pod in pods.all.items():
+        if ref not in pods.proxies and ref not in pods.ztunnels and pod.name not in pods.istiods:
+            continue
+        restarts = {
+            status.name: status.restart_count
+            for status in (*pod.status.container_statuses, *pod.status.init_container_statuses)
+        }
+        native = [container for container in pod.spec.init_containers if container.restart_policy == "Always"]
+        for container in (*pod.spec.containers, *native):
+            logs.append(LogRef(ref, container.name))
+            if restarts.get(container.name):
+                logs.append(LogRef(ref, container.name, previous=True))
+    return Inventory(tuple(pods.proxies), tuple(pods.ztunnels), tuple(pods.istiods), tuple(logs), kinds)

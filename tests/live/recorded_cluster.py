@@ -1,0 +1,65 @@
+"""A recording served as if it were a cluster: lists, logs, and each pod's admin port with what was recorded of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tests.live.apiserver import ApiServer, Objects, running_api_server
+from tests.live.pod_servers import answering, running_pod_servers
+
+_TARGETS = {
+    "/config_dump": "config_dump.json",
+    "/clusters": "clusters.json",
+    "/listeners": "listeners.json",
+    "/certs": "certs.json",
+    "/server_info": "server_info.json",
+    "/stats/prometheus": "stats.prom",
+    "/init_dump": "init_dump.json",
+    "/ready": "ready.txt",
+}
+
+
+@contextlib.contextmanager
+def serving_recording(folder: Path) -> Iterator[ApiServer]:
+    """An API server for the unpacked recording in *folder*."""
+    places = [(15000, path) for room in ("envoy", "ztunnel") for path in sorted((folder / room).glob("*/*"))] + [
+        (15014, path) for path in sorted((folder / "istiod").glob("*"))
+    ]
+    serves = [answering(_admin(path) if port == 15000 else _istiod(path)) for port, path in places]
+    with running_api_server(Objects.of_recording(folder)) as api, running_pod_servers(*serves) as addresses:
+        for (port, path), address in zip(places, addresses, strict=True):
+            api.ports[_namespace(path), path.name, port] = address
+        for log in (folder / "logs").glob("*/*/*.log*"):
+            container, _, ending = log.name.partition(".log")
+            api.logs[log.parts[-3], log.parts[-2], container, ending == ".previous"] = log.read_bytes()
+        yield api
+
+
+def _namespace(path: Path) -> str:
+    return "istio-system" if path.parent.name == "istiod" else path.parent.name
+
+
+def _admin(folder: Path) -> Callable[[str], bytes | None]:
+    def look(target: str) -> bytes | None:
+        path = target.partition("?")[0]
+        if target.startswith("/stats?filter="):
+            dump = json.loads((folder / "config_dump.json").read_bytes())
+            count = sum(len(section.get("dynamic_active_clusters", ())) for section in dump["configs"])
+            return json.dumps({"stats": [{"name": "cluster_manager.active_clusters", "value": count}]}).encode()
+        if path == "/memory":
+            return b'{"total_physical_bytes":"60000000"}'
+        file = folder / _TARGETS.get(path, "none")
+        return file.read_bytes() if file.is_file() else None
+
+    return look
+
+
+def _istiod(folder: Path) -> Callable[[str], bytes | None]:
+    def look(target: str) -> bytes | None:
+        file = folder / f"{target.removeprefix('/debug/').removeprefix('/').partition('?')[0]}.json"
+        return file.read_bytes() if file.is_file() else None
+
+    return look

@@ -1,0 +1,147 @@
+"""A recorded incident, served as a cluster, gives the same facts and the same diagnosis as the recording itself."""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from meshdoctor.guide.examination import Examination
+from meshdoctor.kube.settings import FanOut, Retry, Settings
+from meshdoctor.kube.target import ClusterFlags, resolve_target
+from meshdoctor.mesh.case import parse_question
+from meshdoctor.model import wants as ask
+from meshdoctor.model.snapshot import Fact, Missing, PodRef, Snapshot
+from meshdoctor.sources.live import LiveSource
+from meshdoctor.sources.recording import RecordingSource
+from tests.live.apiserver import ApiServer, Fault
+from tests.live.recorded_cluster import serving_recording
+
+INCIDENTS = Path(__file__).resolve().parents[3] / "shared" / "incidents"
+CASES = sorted(path.name for path in INCIDENTS.glob("*-*"))[::20] if INCIDENTS.is_dir() else ["none"]
+QUICK = Settings(retry=Retry(attempts=2, base=0.01), fan_out=FanOut(per_node=8, deadline=5, new_per_second=10_000))
+
+
+@pytest.fixture(params=CASES)
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """An unpacked incident."""
+    packed = INCIDENTS / request.param / "recording.tar.xz"
+    if not packed.is_file():
+        pytest.skip(f"{packed} is not there")
+    with tarfile.open(packed) as archive:
+        archive.extractall(tmp_path / "case", filter="data")
+    return next(path.parent for path in sorted((tmp_path / "case").rglob("manifest.json")))
+
+
+@pytest.fixture
+def cluster(folder: Path) -> Iterator[ApiServer]:
+    """The incident as a cluster."""
+    with serving_recording(folder) as api:
+        yield api
+
+
+def live(api: ApiServer, folder: Path, **options: Any) -> LiveSource:
+    path = folder / "kubeconfig"
+    path.write_text(yaml.safe_dump(api.kubeconfig()))
+    target = resolve_target(ClusterFlags(kubeconfig=str(path)), {"HOME": str(folder)})
+    return LiveSource(target, QUICK, environment={}, **options)
+
+
+def comparable(fact: Any) -> Any:
+    if isinstance(fact, Missing):
+        return ("missing", fact.file)
+    value = fact.value
+    sections = getattr(value, "sections", None)
+    return {name: [bytes(raw) for raw in raws] for name, raws in sections.items()} if sections else value
+
+
+def test_the_same_facts(folder: Path, cluster: ApiServer, tmp_path: Path) -> None:
+    recorded = RecordingSource.open(folder)
+    contents = recorded.read([ask.Contents()]).value(ask.Contents())
+    assert contents is not None
+    wants: list[Any] = [ask.Objects(kind) for kind in contents.kinds if kind != "ConfigMap"]
+    for pod in contents.proxies:
+        wants += [ask.ProxyConfig(pod), ask.ProxyClusters(pod), ask.ProxyCertificates(pod), ask.ProxyListeners(pod)]
+        wants += [ask.ProxyServerInfo(pod), ask.ProxyInitDump(pod), ask.ProxyReady(pod), ask.ProxyMetrics(pod)]
+    wants += [ask.ZtunnelConfig(pod) for pod in contents.ztunnels]
+    wants += [want for istiod in contents.istiods for want in (ask.SyncStatus(istiod), ask.Registry(istiod))]
+    wants += [ask.Mesh(), *(ask.LogText(log) for log in contents.logs), *(ask.AccessLog(log) for log in contents.logs)]
+    expected = recorded.read(wants)
+    with live(cluster, tmp_path).open() as source:
+        found = source.read(wants)
+        running = source.read([ask.Contents()]).value(ask.Contents())
+    for want in wants:
+        before, now = expected.get(want), found.get(want)
+        if isinstance(before, Fact):
+            assert comparable(now) == comparable(before), want
+        else:
+            assert isinstance(now, Missing), want
+    assert running is not None
+    assert set(running.istiods) <= set(contents.istiods)
+    assert set(running.proxies) == set(contents.proxies)
+    assert set(running.ztunnels) == set(contents.ztunnels)
+
+
+def test_the_same_diagnosis(folder: Path, cluster: ApiServer, tmp_path: Path) -> None:
+    question = parse_question("", "")
+
+    def verdicts(source: Any) -> list[str]:
+        examination = Examination(source.read, Snapshot(source.info, {}), question)
+        for _ in examination.steps():
+            continue
+        return [verdict.cause for verdict in examination.diagnosis().verdicts]
+
+    recorded = RecordingSource.open(folder)
+    now = recorded.info.finished_at
+    assert now is not None
+    with live(cluster, tmp_path, clock=lambda: now) as source:
+        assert verdicts(source) == verdicts(recorded)
+    written = {method for method, _ in cluster.requests}
+    assert written == {"GET"}
+    assert not any("secrets" in path for _, path in cluster.requests)
+
+
+def test_partial_rights_are_told_fact_by_fact(folder: Path, cluster: ApiServer, tmp_path: Path) -> None:
+    cluster.denied = {("list", "services"), ("create", "pods/portforward"), ("get", "pods/log")}
+    with live(cluster, tmp_path) as source:
+        contents = source.read([ask.Contents()]).value(ask.Contents())
+        assert contents is not None
+        proxy: Any = ask.ZtunnelConfig(contents.ztunnels[0]) if contents.ztunnels else None
+        proxy = ask.ProxyServerInfo(contents.proxies[0]) if contents.proxies else proxy
+        wants = [ask.Objects("Service"), proxy, ask.LogText(contents.logs[0]), ask.Objects("Node")]
+        snapshot = source.read(wants)
+    reasons = [fact.reason if isinstance(fact := snapshot.get(want), Missing) else "read" for want in wants]
+    assert reasons == ["forbidden", "forbidden", "forbidden", "read"]
+    assert "resources: [services], verbs: [list]" in str(snapshot.get(wants[0]))
+    assert "resources: [pods/portforward], verbs: [get, create]" in str(snapshot.get(wants[1]))
+    assert "resources: [pods/log], verbs: [get]" in str(snapshot.get(wants[2]))
+
+
+def test_what_is_gone_or_broken_has_a_reason(folder: Path, cluster: ApiServer, tmp_path: Path) -> None:
+    with live(cluster, tmp_path) as source:
+        contents = source.read([ask.Contents()]).value(ask.Contents())
+        assert contents is not None
+        gone = ask.ProxyServerInfo(PodRef("nowhere", "gone-1"))
+        broken = ask.Objects("Namespace")
+        cluster.faults.append(Fault("/namespaces", 500))
+        snapshot = source.read([gone, broken, ask.Objects("Node")])
+    assert isinstance(missed := snapshot.get(gone), Missing) and missed.reason == "no such pod"
+    assert isinstance(failed := snapshot.get(broken), Missing) and failed.reason == "failed"
+    assert isinstance(snapshot.get(ask.Objects("Node")), Fact)
+
+
+def test_everything_read_can_be_captured(folder: Path, cluster: ApiServer, tmp_path: Path) -> None:
+    captured: dict[str, bytes] = {}
+    with live(cluster, tmp_path, capture=captured.__setitem__) as source:
+        contents = source.read([ask.Contents()]).value(ask.Contents())
+        assert contents is not None
+        wants: list[Any] = [ask.Objects("Service"), *(ask.ProxyServerInfo(pod) for pod in contents.proxies)]
+        source.read([*wants, *(ask.SyncStatus(istiod) for istiod in contents.istiods)])
+    assert {"kube/core/v1/pods.json", "kube/core/v1/services.json"} <= set(captured)
+    for file, body in captured.items():
+        if file.startswith(("envoy/", "istiod/")):
+            assert (folder / file).read_bytes() == body
