@@ -26,6 +26,10 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     )
     if not lines:
         return not_applicable("every connection to the application was accepted")
+    if not mesh.known("Pod"):
+        return inconclusive(
+            "the application refuses connections; the pods could not be read", lines_say(lines, logged(lines[-1]))
+        )
     timeouts = tuple(seen for seen in lines if "connection_timeout" in ((seen.access and seen.access.details) or ""))
     if timeouts:
         return _stalled(case, mesh, timeouts)

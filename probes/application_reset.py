@@ -31,6 +31,10 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     )
     if not lines:
         return not_applicable("the application reset no request")
+    if not mesh.known("Pod"):
+        return inconclusive(
+            "the application resets requests; the pods could not be read", lines_say(lines, logged(lines[-1]))
+        )
     owners: dict[Workload, list[Seen]] = {}
     for seen in lines:
         owners.setdefault(mesh.workload(seen.pod), []).append(seen)

@@ -39,6 +39,8 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     lines = _failed_handshakes(case)
     if not lines:
         return not_applicable("no TLS handshake failed")
+    if not mesh.known("Pod"):
+        return inconclusive("TLS handshakes fail; the pods could not be read", lines_say(lines, logged(lines[-1])))
     groups: dict[tuple[str, str], list[Seen]] = {}
     for seen in lines:
         failure = parse_transport_failure("TLS_error" + _text(seen).partition("TLS_error")[2])
@@ -170,6 +172,8 @@ def _user_settings(
         f"envoy/{lines[-1].pod}/config_dump.json",
         cluster.name if cluster else "",
     )
+    if server is None and mesh.service_by_host(cluster.name.rpartition("|")[2] if cluster else ""):
+        return inconclusive("plain TLS towards a Service whose pod was not recorded fails", said, shows)
     if server is None:
         return culprit(
             Verdict(

@@ -240,6 +240,10 @@ def _timed_out(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
             )
         )  # fmt: skip
     pods = {split_address(seen.access.upstream_host)[0] for seen in lines if seen.access}
+    if cluster is None:
+        return inconclusive(
+            "connections were not answered in time; the caller's own connect timeout was not read", said
+        )
     if is_ready(server) and len(lines) > 1:
         owner = blame.of_workload(mesh.workload(PodRef(server.namespace, server.name)))
         return culprit(

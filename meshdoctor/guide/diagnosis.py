@@ -95,13 +95,16 @@ class Diagnosis(msgspec.Struct, frozen=True):
 
 
 def conclude(
-    snapshot: Snapshot, question: Question | None, cases: Sequence[Case], steps: Sequence[Step], traffic_was_read: bool
+    snapshot: Snapshot, question: Question | None, cases: Sequence[Case], steps: Sequence[Step], unseen: Sequence[str]
 ) -> Diagnosis:
-    """The diagnosis of *cases* whose flowchart gave *steps*; *traffic_was_read*: some log with traffic was there."""
+    """The diagnosis of *cases* whose flowchart gave *steps*; *unseen* names the sources of traffic that were not there.
+
+    Without them nothing can be called healthy for sure: what nobody logged may well have failed.
+    """
     judgements = _merged([_judged(step, verdict) for step in steps for verdict in step.finding.verdicts])
-    now = _now(cases, judgements, traffic_was_read)
+    now = _now(cases, judgements, unseen)
     if not judgements and now == HEALTHY and not any(case.failures for case in cases):
-        judgements = [_healthy(cases, steps)]
+        judgements = [_healthy(cases, unseen)]
     finished = snapshot.info.finished_at
     return Diagnosis(
         schema=SCHEMA,
@@ -171,27 +174,32 @@ def _joined(one: Judgement, other: Judgement) -> Judgement:
     )
 
 
-def _now(cases: Sequence[Case], judgements: Sequence[Judgement], traffic_was_read: bool) -> str:
+def _now(cases: Sequence[Case], judgements: Sequence[Judgement], unseen: Sequence[str]) -> str:
     if any(one.state == ACTIVE and one.failures for one in judgements):
         return FAILING
     if any(case.failures and not case.is_over(case.failures) and len(case.failures) > 1 for case in cases):
         return FAILING
+    if any(case.refusals and not case.proxied for case in cases):
+        return UNKNOWN  # the callers were refused, and no proxy tells by whom
     good = any(not seen.failed for case in cases for seen in case.seen)
-    return HEALTHY if good or (traffic_was_read and not cases) else UNKNOWN
+    return HEALTHY if good or (not cases and not unseen) else UNKNOWN
 
 
-def _healthy(cases: Sequence[Case], steps: Sequence[Step]) -> Judgement:
+def _healthy(cases: Sequence[Case], unseen: Sequence[str]) -> Judgement:
     good = sum(not seen.failed for case in cases for seen in case.seen)
     says = f"{good} requests went well and none failed" if good else "no failing request in any log that was read"
+    evidence = [Shown("traffic", says)]
+    if unseen:
+        evidence.append(Shown("traffic", f"but not everything could be seen: {', '.join(unseen)}"))
     return Judgement(
         cause="healthy",
-        confidence=0.9,
+        confidence=CONFIGURATION_ONLY if unseen else 0.9,
         layer=causes()["healthy"].layer,
         state=ACTIVE,
         summary="No failing traffic, and no probe found anything that would make it fail",
         resources=(),
         affects=(),
-        evidence=(Shown("traffic", says),),
+        evidence=tuple(evidence),
         remedy=Remedy("Nothing to change."),
     )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from copy import copy
 from functools import cached_property
 from typing import Any
 
@@ -47,6 +48,13 @@ class Examination:
         """The cases of the question, or every flow that fails."""
         return self.traffic.ask(self.question) if self.question else self.traffic.cases
 
+    def of(self, cases: Iterable[Case]) -> Examination:
+        """The same facts, for these cases only; the steps of the two are apart."""
+        found = copy(self)
+        found.__dict__["cases"] = tuple(cases)  # in the place of the cached property
+        found.taken = []
+        return found
+
     def steps(self) -> Iterator[Step]:
         """Every step of every case as it is taken; they are kept for `diagnosis`."""
         self.taken = []
@@ -57,4 +65,15 @@ class Examination:
 
     def diagnosis(self) -> Diagnosis:
         """What the steps taken so far amount to."""
-        return conclude(self.mesh.snapshot, self.question, self.cases, self.taken, bool(self.traffic.seen))
+        return conclude(self.mesh.snapshot, self.question, self.cases, self.taken, self.unseen)
+
+    @cached_property
+    def unseen(self) -> tuple[str, ...]:
+        """The sources of traffic that were not there, or told nothing."""
+        seen = self.traffic.seen
+        found = [f"{kind}s" for kind in ("Pod", "Service") if not self.mesh.known(kind)]
+        if not any(entry.access for entry in seen) and not self.mesh.inventory.ztunnels:
+            found.append("access logs of the proxies")
+        if not any(entry.call for entry in seen):
+            found.append("what the applications saw of their own calls")
+        return tuple(found)

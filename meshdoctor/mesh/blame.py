@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from meshdoctor.mesh.finding import Resource
+from meshdoctor.mesh.hosts import qualified, subset_of
 from meshdoctor.mesh.index import MeshIndex, Workload
 from meshdoctor.mesh.traffic import Destination, Seen
 from meshdoctor.model import istio
@@ -53,8 +54,7 @@ def virtual_services(
 ) -> Iterator[istio.VirtualService]:
     """VirtualServices whose hosts name *destination* and that are *wanted*."""
     for found in mesh.objects("VirtualService", istio.VirtualService):
-        hosts = (_resolved(mesh, host, found.namespace) for host in found.spec.hosts)
-        if any(_names(host, destination) for host in hosts) and wanted(found):
+        if any(_names(mesh, host, found.namespace, destination) for host in found.spec.hosts) and wanted(found):
             yield found
 
 
@@ -63,29 +63,17 @@ def destination_rules(
 ) -> Iterator[istio.DestinationRule]:
     """DestinationRules for a full host name that are *wanted*."""
     for found in mesh.objects("DestinationRule", istio.DestinationRule):
-        rule_host = _resolved(mesh, found.spec.host, found.namespace)
-        if _matches(rule_host, host) and wanted(found):
+        if subset_of(host, qualified(found.spec.host, found.namespace)) and wanted(found):
             yield found
 
 
-def _resolved(mesh: MeshIndex, host: str, namespace: str) -> str:
-    """A host of an Istio object in full: short names are of the object's own namespace."""
-    if "." in host or host.startswith("*"):
-        return host
-    service = mesh.service_by_host(host, namespace)
-    return f"{service.name}.{service.namespace}.svc.cluster.local" if service else host
-
-
-def _matches(pattern: str, host: str) -> bool:
-    return pattern in ("*", host) or (pattern.startswith("*") and host.endswith(pattern[1:]))
-
-
-def _names(host: str, destination: Destination) -> bool:
+def _names(mesh: MeshIndex, host: str, namespace: str, destination: Destination) -> bool:
+    """Whether a host of an object in *namespace* stands for *destination*; a short name is of that namespace."""
     if destination.service:
-        namespace, name = destination.service
-        full = f"{name}.{namespace}.svc.cluster.local"
-        return _matches(host, full) or host in (f"{name}.{namespace}", f"{name}.{namespace}.svc")
-    return _matches(host, destination.host)
+        service = mesh.service_by_host(host, namespace)
+        if service:
+            return (service.namespace, service.name) == destination.service
+    return subset_of(destination.host, qualified(host, namespace))
 
 
 def resource(found: istio.VirtualService | istio.DestinationRule, field: str = "") -> Resource:

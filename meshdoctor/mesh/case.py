@@ -11,6 +11,7 @@ import msgspec
 
 from meshdoctor.errors import NothingMatches
 from meshdoctor.mesh.ambient import serves_ambient
+from meshdoctor.mesh.hosts import candidates
 from meshdoctor.mesh.index import MeshIndex, Workload
 from meshdoctor.mesh.traffic import APPLICATION, CLIENT, GATEWAY, SERVER, TUNNEL, Destination, Seen, TrafficReader
 from meshdoctor.mesh.tunnels import read_tunnels, without_unnoticed
@@ -81,6 +82,16 @@ class Case(msgspec.Struct, frozen=True, dict=True):
     def calls(self) -> tuple[Seen, ...]:
         """Failing calls that the application logged itself."""
         return self.failing(APPLICATION)
+
+    @cached_property
+    def refusals(self) -> tuple[Seen, ...]:
+        """Calls that were answered with 4xx: right or wrong, only whoever answered can tell."""
+        return tuple(seen for seen in self.seen if seen.call and 400 <= seen.call.status < 500)
+
+    @cached_property
+    def proxied(self) -> bool:
+        """Whether some proxy logged anything of this flow."""
+        return any(seen.access for seen in self.seen)
 
     @cached_property
     def timeline(self) -> tuple[Seen, ...]:
@@ -221,7 +232,7 @@ class Traffic:
         found = [
             self._case(seen, question.path)
             for (client, _), seen in self._flows.items()
-            if (not clients or client in clients) and (wanted is None or _same(wanted, seen[0].destination))
+            if (not clients or client in clients) and (wanted is None or _same(wanted, seen[0].destination, namespace))
         ]
         if found:
             failing = [case for case in found if case.failures]
@@ -257,10 +268,13 @@ class Traffic:
         return _nearest(host, sorted(names | {seen.destination.host for seen in self.seen} | self._mesh.declared_hosts))
 
 
-def _same(wanted: Destination, found: Destination) -> bool:
+def _same(wanted: Destination, found: Destination, namespace: str) -> bool:
     if wanted.port and found.port and wanted.port != found.port:
         return False
-    return wanted.key[0] == found.key[0] or wanted.host == found.host
+    if wanted.key[0] == found.key[0] or wanted.host == found.host:
+        return True
+    # Where the Services could not be read, only the spelling tells that two names are one.
+    return found.service is None and wanted.host in candidates(found.host, namespace)
 
 
 def _nearest(text: str, names: Iterable[str]) -> tuple[str, ...]:

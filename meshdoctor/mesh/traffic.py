@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from meshdoctor.mesh.hosts import service_host
 from meshdoctor.mesh.index import MeshIndex, Workload
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.accesslog import AccessLine
@@ -159,8 +160,7 @@ class TrafficReader:
         return self._of_service(service, port) if service else Destination(host, port)
 
     def _of_service(self, service: k8s.Service, port: int) -> Destination:
-        domain = "svc.cluster.local"
-        return Destination(f"{service.name}.{service.namespace}.{domain}", port, (service.namespace, service.name))
+        return Destination(service_host(service.name, service.namespace), port, (service.namespace, service.name))
 
     def _called(self, pod: PodRef, line: AccessLine, local: tuple[str, int]) -> Destination:
         # The address that the application dialled says what it asked for; a route may have sent it elsewhere.
