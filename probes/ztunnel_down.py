@@ -84,7 +84,8 @@ def _to(mesh: MeshIndex, lines: Iterable[Seen], node: str) -> tuple[Seen, ...]:
     found = []
     for seen in lines:
         ref = target_pod(mesh, seen.tunnel) if seen.tunnel else None
-        if ref in mesh.pods and mesh.pods[ref].spec.node_name == node:
+        pod = mesh.pods.get(ref) if ref else None
+        if pod and pod.spec.node_name == node:
             found.append(seen)
     return tuple(found)
 

@@ -212,7 +212,11 @@ class Traffic:
             if entry.side in (CLIENT, GATEWAY) and entry.access:
                 for served in self._answers_to(entry.access):
                     joined.setdefault(id(served), served)
-        return Case(first.client, first.destination, tuple(joined.values()), path)
+        kept = tuple(without_unnoticed(joined.values()))
+        return Case(first.client, first.destination, kept, path, self._ambient(first.client, first.destination))
+
+    def _ambient(self, client: Workload | None, destination: Destination) -> bool:
+        return serves_ambient(self._mesh, client, destination.service)
 
     def _answers_to(self, line: AccessLine) -> Iterator[Seen]:
         """The server's lines of one request, by its id or by the two ends of its connection."""

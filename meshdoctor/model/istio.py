@@ -232,6 +232,7 @@ class AuthorizationPolicySpec(Fact, frozen=True):
 
 class AuthorizationPolicy(Object, frozen=True):
     spec: AuthorizationPolicySpec = AuthorizationPolicySpec()
+    status: Json = {}
 
 
 class RequestAuthenticationSpec(Fact, frozen=True):

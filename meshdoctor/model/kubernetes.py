@@ -108,6 +108,7 @@ class PodSpec(Fact, frozen=True):
     containers: list[Container] = []
     init_containers: list[Container] = []
     node_name: str = ""
+    node_selector: dict[str, str] = {}
     host_network: bool = False
     service_account_name: str = ""
     termination_grace_period_seconds: int | None = None

@@ -1,0 +1,137 @@
+"""Who sent plain text to a STRICT workload of the ambient mesh: a client that left the mesh, or one not captured?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from meshdoctor.mesh import blame
+from meshdoctor.mesh.ambient import DATAPLANE_MODE, NONE, is_captured, mode, should_be_captured
+from meshdoctor.mesh.case import Case
+from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.index import MeshIndex, has_sidecar
+from meshdoctor.mesh.lifecycle import Lives
+from meshdoctor.mesh.mtls.peer_authentication import PeerAuthentications
+from meshdoctor.mesh.probe import Probe
+from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
+from meshdoctor.mesh.traffic import Seen
+from meshdoctor.mesh.tunnel_failures import PLAINTEXT, explained, failures
+from meshdoctor.mesh.tunnels import source_pod, target_pod
+from meshdoctor.model import istio
+from meshdoctor.model import kubernetes as k8s
+
+
+def examine(case: Case, mesh: MeshIndex) -> Finding:
+    lines = failures(case, PLAINTEXT)
+    if not lines:
+        return not_applicable("no plain text was rejected by ztunnel")
+    said = lines_say(lines, logged(lines[-1]))
+    strict = _strict(mesh, lines)
+    refs = dict.fromkeys(ref for seen in lines if seen.tunnel and (ref := source_pod(mesh, seen.tunnel)))
+    pods = [mesh.pods[ref] for ref in refs if ref in mesh.pods]
+    if not pods:
+        # A client whose pods are all gone, or none: nothing tells why it spoke plain text.
+        return _outsider(case, mesh, lines, said, strict) if not refs else inconclusive("the client is gone", said)
+    outside = [
+        pod for pod in pods if not is_captured(pod) and not should_be_captured(mesh, pod) and not has_sidecar(pod)
+    ]
+    missed = [pod for pod in pods if not is_captured(pod) and should_be_captured(mesh, pod)]
+    if outside:
+        return culprit(_out_of_mesh(case, mesh, outside, lines, (said, *strict)))
+    if missed:
+        return culprit(_not_captured(case, mesh, missed, lines, (said, *strict)))
+    return inconclusive(f"{listed(pod.key for pod in pods)} is in the mesh and still sent plain text", said)
+
+
+def _strict(mesh: MeshIndex, lines: Sequence[Seen]) -> tuple[Evidence, ...]:
+    """The PeerAuthentication that makes the servers STRICT."""
+    found = PeerAuthentications(
+        mesh.objects("PeerAuthentication", istio.PeerAuthentication), mesh.mesh_config.root_namespace
+    )
+    refs = dict.fromkeys(ref for seen in lines if seen.tunnel and (ref := target_pod(mesh, seen.tunnel)))
+    winners: dict[str, istio.PeerAuthentication] = {}
+    for pod in (mesh.pods[ref] for ref in refs if ref in mesh.pods):
+        merged = found.for_workload(pod.namespace, pod.metadata.labels)
+        for policy in (merged.winner, merged.port_policy):
+            if policy:
+                winners[policy.key] = policy
+    return tuple(
+        object_says(mesh, "PeerAuthentication", policy, f"PeerAuthentication {policy.key} makes the server STRICT")
+        for policy in winners.values()
+    )
+
+
+def _out_of_mesh(
+    case: Case, mesh: MeshIndex, pods: Sequence[k8s.Pod], lines: tuple[Seen, ...], evidence: tuple[Evidence, ...]
+) -> Verdict:
+    pod = pods[0]
+    owner = mesh.workload(next(ref for ref, found in mesh.pods.items() if found is pod))
+    opted_out = mode(mesh, pod) == NONE
+    where = "itself" if DATAPLANE_MODE in pod.metadata.labels else f"namespace {pod.namespace}"
+    why = (
+        f"label {DATAPLANE_MODE}: none of {where} keeps it out of the mesh"
+        if opted_out
+        else f"neither the pod nor namespace {pod.namespace} has the label {DATAPLANE_MODE}, and it has no sidecar"
+    )
+    resource = blame.of_workload(owner, "spec.template.metadata.labels")
+    fix = (
+        f"Remove {DATAPLANE_MODE}: none from {resource}"
+        if opted_out
+        else f"Label namespace {pod.namespace} with {DATAPLANE_MODE}=ambient"
+    )
+    return Verdict(
+        "out-of-mesh-client-to-strict",
+        0.97,
+        f"{resource} is not in the mesh and calls a STRICT workload in plain text: {why}",
+        (resource,),
+        (*evidence, object_says(mesh, "Pod", pod, why)),
+        remedy(f"{fix}, or let the server's PeerAuthentication be PERMISSIVE for this client."),
+        explained(case, lines),
+    )
+
+
+def _not_captured(
+    case: Case, mesh: MeshIndex, pods: Sequence[k8s.Pod], lines: tuple[Seen, ...], evidence: tuple[Evidence, ...]
+) -> Verdict:
+    pod = pods[0]
+    ref = next(ref for ref, found in mesh.pods.items() if found is pod)
+    resource = blame.of_workload(mesh.workload(ref))
+    life = mesh.derived(Lives).by_ref.get(ref)
+    stopping = life is not None and life.stopped is not None
+    return Verdict(
+        "not-captured-by-ztunnel",
+        0.6 if stopping else 0.93,
+        f"{resource} is labelled for ambient but not captured, so it calls a STRICT workload in plain text",
+        (resource,),
+        (*evidence, object_says(mesh, "Pod", pod, "the annotation ambient.istio.io/redirection: enabled is missing")),
+        remedy(f"See the log of istio-cni on node {pod.spec.node_name}: why was {pod.key} not added? Then restart it."),
+        explained(case, lines),
+    )
+
+
+def _outsider(
+    case: Case, mesh: MeshIndex, lines: tuple[Seen, ...], said: Evidence, strict: tuple[Evidence, ...]
+) -> Finding:
+    """A client that is no pod: of another cluster, a node, a virtual machine."""
+    sources = listed(sorted({(seen.tunnel.src_addr or "").rpartition(":")[0] for seen in lines if seen.tunnel}))
+    policies = [Resource("PeerAuthentication", *entry.at.split("/")) for entry in strict if entry.at.count("/") == 1]
+    if not mesh.known("Pod") or not policies:
+        return inconclusive(f"{sources} sent plain text to a STRICT workload, and is no pod that was read", said)
+    return culprit(
+        Verdict(
+            "out-of-mesh-client-to-strict",
+            0.85,
+            f"{sources} is no pod of this mesh and calls a STRICT workload in plain text",
+            tuple(policies),
+            (said, *strict, Evidence(f"no pod has the address {sources}", mesh.file("Pod"), sources)),
+            remedy("Bring the client into the mesh, or let the PeerAuthentication be PERMISSIVE for this workload."),
+            explained(case, lines),
+        )
+    )
+
+
+PROBE = Probe(
+    "plaintext-at-ztunnel",
+    "Who sends plain text to a STRICT workload?",
+    ("out-of-mesh-client-to-strict", "not-captured-by-ztunnel"),
+    examine,
+)
