@@ -25,6 +25,7 @@ COMMANDS: dict[str, Command] = {
     "proxy-config": Command("meshdoctor.commands.proxy_config", "show what a proxy is configured to do"),
     "ztunnel-config": Command("meshdoctor.commands.ztunnel_config", "show what a node's ztunnel knows"),
     "mtls": Command("meshdoctor.commands.mtls", "show the mTLS in force between workloads, and where it fails"),
+    "trace": Command("meshdoctor.commands.trace", "follow one request hop by hop, and say where it fails"),
     "waypoint": Command("meshdoctor.commands.waypoint", "list the waypoints, show whether they are programmed"),
     "open": Command("meshdoctor.commands.tui", "open a recording in the terminal application"),
     "demo": Command("meshdoctor.commands.demo", "practise on a recorded incident of a real mesh"),

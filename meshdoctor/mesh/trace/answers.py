@@ -42,6 +42,10 @@ def no_terminal(label: str) -> Outcome:
 def handshake_failed(failure: str) -> Outcome:
     if failure == "plain_text":
         why, fix = "the filter chain speaks TLS, the client plain text", "use https (or TLS) for this port"
+    elif failure.startswith("no_secret:"):
+        name = failure.partition(":")[2].removeprefix("kubernetes://")
+        why = f"the certificate {name} was never delivered to this Envoy, so it resets every TLS connection"
+        fix = f"create the Secret {name} in the gateway's namespace, or correct the Gateway's credentialName"
     else:
         why, fix = "the filter chain requires a client certificate, the client has none", "send a client certificate"
     return Outcome("none", details=f"tls_failed:{failure}", why=why, fix=fix)

@@ -22,6 +22,11 @@ class Host(NamedTuple):
     hostname: str = ""
     socket_labels: tuple[tuple[str, str], ...] = ()
     """What transport socket matches compare: `tlsMode=istio` where istiod expects a sidecar."""
+    connections: int = 0
+    """How often Envoy tried to connect, and how often that failed; 0 when it was not asked."""
+    connect_failures: int = 0
+    requests: int = 0
+    errors: int = 0
 
 
 class Endpoints(NamedTuple):
@@ -40,7 +45,8 @@ class Endpoints(NamedTuple):
 def of_cluster(cluster: Cluster, dump: ConfigDump, status: ClusterStatus | None) -> Endpoints:
     """The endpoints as delivered, with the health that Envoy counts itself when *status* (`/clusters`) is known."""
     if cluster.type == "ORIGINAL_DST":
-        return Endpoints("original")
+        # Its hosts are addresses that were dialled before: no choice, but a memory of how connecting went.
+        return Endpoints("original", tuple(_observed(host, {}) for host in status.host_statuses) if status else ())
     assignment = dump.load_assignment(cluster)
     if status is not None:
         modes = {str(entry.endpoint.address): entry for entry in assignment.all} if assignment else {}
@@ -75,7 +81,18 @@ def _observed(host: HostStatus, delivered: dict[str, LbEndpoint]) -> Host:
         refused = f"istiod says {status.eds_health_status}"
     entry = delivered.get(str(host.address))
     labels = _labels(entry) if entry is not None else ()
-    return Host(str(host.address), refused, host.priority, _locality(host.locality), host.hostname, labels)
+    return Host(
+        str(host.address),
+        refused,
+        host.priority,
+        _locality(host.locality),
+        host.hostname,
+        labels,
+        host.count("cx_total"),
+        host.count("cx_connect_fail"),
+        host.count("rq_total"),
+        host.count("rq_error"),
+    )
 
 
 def _labels(entry: LbEndpoint) -> tuple[tuple[str, str], ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from meshdoctor.mesh.trace.hop_end import end_hops, failing_hop, sources_of
 from meshdoctor.mesh.trace.hop_route import guard_hops, http_hops
+from meshdoctor.mesh.trace.limits import risk
 from meshdoctor.mesh.trace.outcome import Hop, Outcome, Trace, some
 from meshdoctor.mesh.trace.proxy import Chain, OpenListener, Proxy
 from meshdoctor.mesh.trace.request import Request
@@ -41,8 +42,12 @@ def worst_end(state: Walk) -> End:
 
 
 def _expected(state: Walk) -> Outcome | None:
-    """A refusal that must be expected though it is not certain (a rate limit that any steady caller meets)."""
-    return next((answer.refusal for answer in state.guarded if answer.refusal is not None), None)
+    """A failure that must be expected though it is not certain: a limit that any steady caller meets."""
+    refusals = [answer.refusal for answer in state.guarded if answer.refusal is not None]
+    for end in state.ends:
+        if end.upstream is not None and (met := risk(end.upstream, end.outcome.layer == "http")) is not None:
+            refusals.append(met)
+    return refusals[0] if refusals else None
 
 
 def _connection_hops(state: Walk, where: str) -> list[Hop]:

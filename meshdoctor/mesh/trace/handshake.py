@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from meshdoctor.mesh.trace.request import ClientHello
@@ -16,10 +17,16 @@ class Handshake(NamedTuple):
     failure: str = ""
 
 
-def shake(hello: ClientHello | None, server: TlsContext | None) -> Handshake:
-    """The handshake of a client (None: it sends plain text) with a chain (None: it speaks plain text)."""
+def shake(hello: ClientHello | None, server: TlsContext | None, missing: Collection[str] = ()) -> Handshake:
+    """The handshake of a client (None: it sends plain text) with a chain (None: it speaks plain text).
+
+    *missing* are the names of secrets that SDS has not delivered: without its certificate a chain resets every client.
+    """
     if server is None:
         return Handshake(False)
+    absent = next((name for name in server.certificate_names if name in missing), "")
+    if absent:
+        return Handshake(True, failure=f"no_secret:{absent}")
     if hello is None:
         return Handshake(True, failure="plain_text")
     if server.require_client_certificate and not hello.certificate:

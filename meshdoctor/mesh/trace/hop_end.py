@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from meshdoctor.mesh.trace.endpoint import Endpoints
+from meshdoctor.mesh.trace.limits import risk, words
 from meshdoctor.mesh.trace.outcome import Hop, Outcome, Source, some, source_of
 from meshdoctor.mesh.trace.walk import End, Walk
-from meshdoctor.model.envoy.cluster import Cluster
 from meshdoctor.model.envoy.endpoint import Metadata
-
-FEW = 1024
-"""Circuit-breaker limits below Envoy's own default are worth a word."""
 
 
 def end_hops(state: Walk, end: End, where: str) -> list[Hop]:
@@ -27,6 +24,10 @@ def end_hops(state: Walk, end: End, where: str) -> list[Hop]:
         return [Hop(where, "answer", said, outcome.why + part, sources=sources)]
     if end.upstream is None:
         return [Hop(where, "cluster", end.cluster, outcome.why + part, (), sources, "fails", (outcome.fix,))]
+    expected = risk(end.upstream, outcome.layer == "http") if not outcome.failing else None
+    notes = words(end.upstream)
+    if expected is not None:
+        notes = (expected.why, f"{expected.code or ''} {expected.flags}".strip(), expected.fix, *notes)
     cluster = Hop(
         where,
         "cluster",
@@ -34,7 +35,8 @@ def end_hops(state: Walk, end: End, where: str) -> list[Hop]:
         _cluster_reason(state, end) + part,
         (),
         sources_of(end.upstream.metadata),
-        notes=_limits(end.upstream),
+        "may fail" if expected is not None else "ok",
+        notes,
     )
     return [cluster, _endpoint_hop(state, end, where)]
 
@@ -81,19 +83,3 @@ def _endpoint_hop(state: Walk, end: End, where: str) -> Hop:
 def _localities(endpoints: Endpoints) -> str:
     names = sorted({host.locality or "no locality" for host in endpoints.usable})
     return "localities " + ", ".join(names[:4])
-
-
-def _limits(cluster: Cluster) -> tuple[str, ...]:
-    """The circuit-breaker limits that someone set, and the time to connect."""
-    limits = cluster.thresholds
-    words = (
-        ("connections", limits.max_connections),
-        ("waiting requests", limits.max_pending_requests),
-        ("requests at once", limits.max_requests),
-    )
-    found = [f"at most {value} {word}, then 503 UO" for word, value in words if value < FEW]
-    if cluster.connect_timeout:
-        found.append(f"connects within {cluster.connect_timeout}")
-    if cluster.lb_subset_config:
-        found.append("its subset load balancer is not judged here")
-    return tuple(found)

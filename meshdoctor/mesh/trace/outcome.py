@@ -23,7 +23,7 @@ class Outcome(msgspec.Struct, frozen=True):
     @property
     def failing(self) -> bool:
         """Whether the caller would call this a failure that the mesh makes (a redirect or a chosen answer is none)."""
-        if self.flags or self.layer == "none":
+        if self.flags or self.layer == "none" or self.details.startswith("rbac_access_denied"):
             return True
         return self.code is not None and self.code >= 400
 

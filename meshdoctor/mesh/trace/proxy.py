@@ -139,6 +139,12 @@ class Proxy:
         return frozenset(name for name in names if self.dump.cluster(name) is None)
 
     @cached_property
+    def missing_secrets(self) -> frozenset[str]:
+        """Secrets that Envoy asked for and was not given (`uninitialized` in the dump)."""
+        active = {entry.name for entry in self.dump.secrets if entry.state != "warming"}
+        return frozenset(entry.name for entry in self.dump.secrets if entry.state == "warming") - active
+
+    @cached_property
     def _routes(self) -> dict[str, RouteConfiguration]:
         return {entry.body.name or entry.name: entry.body for entry in self.dump.routes}
 

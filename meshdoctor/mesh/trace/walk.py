@@ -103,7 +103,7 @@ def walk(proxy: Proxy, request: Request, explain: bool = False) -> Walk:
     if state.chain is None:
         state.ends = [End(answers.no_chain(request, state.sniffed))]
         return state
-    state.handshake = shake(request.tls, state.chain.tls)
+    state.handshake = shake(request.tls, state.chain.tls, proxy.missing_secrets)
     if state.chain.network_guards and not state.handshake.failure and _refused(state, state.chain.network_guards, None):
         return state
     if state.chain.http is not None:

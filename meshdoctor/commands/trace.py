@@ -1,0 +1,122 @@
+"""`meshdoctor trace RECORDING NS/WORKLOAD HOST[:PORT][/PATH]`: what happens to this request, hop by hop."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from meshdoctor.errors import NothingMatches, UsageError
+
+if TYPE_CHECKING:
+    from meshdoctor.mesh.trace.outcome import Trace
+    from meshdoctor.mesh.trace.question import Question
+    from meshdoctor.model.snapshot import Snapshot
+    from meshdoctor.sources.source import Source
+
+_ROUNDS = 12
+"""Reading goes from proxy to proxy; a request passes fewer Envoys than this."""
+_EPILOG = """\
+The client may be a gateway: the request then arrives at it from outside.
+--tls says that the application itself speaks TLS (https://HOST does, too).
+Regular expressions match as Envoy matches them; what cannot be judged from the
+configuration is marked "?" and the trace goes on.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = f"{_EPILOG}\n{parser.epilog or ''}"
+    parser.add_argument("recording", metavar="RECORDING", type=Path, help="a folder or a recording file")
+    parser.add_argument("client", metavar="NS/WORKLOAD", help="who calls: a workload, a pod or a gateway")
+    parser.add_argument("target", metavar="HOST[:PORT][/PATH]", help="what is called; a scheme is allowed")
+    parser.add_argument("--at", metavar="TIME", help="the moment of a recording with several (RFC 3339)")
+    parser.add_argument("--method", default="GET", help="the HTTP method (default: GET)")
+    parser.add_argument("--header", action="append", default=[], metavar="NAME:VALUE", help="a header; may repeat")
+    parser.add_argument("--authority", default="", metavar="HOST", help="the Host header, if not the target's host")
+    parser.add_argument("--tls", action="store_true", help="the client speaks TLS itself")
+    parser.add_argument("--sni", default="", metavar="NAME", help="its server name (with --tls; default: the host)")
+    parser.add_argument("--alpn", default="", metavar="A,B", help="its protocols (with --tls)")
+    parser.add_argument(
+        "--http", choices=("1.0", "1.1", "2", "none"), default="1.1", help="the HTTP version; none: TCP"
+    )
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print (default: text)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    import msgspec
+
+    from meshdoctor.present.trace import trace_lines
+    from meshdoctor.sources.recording import RecordingSource
+
+    question = question_of(arguments)
+    source = RecordingSource.open(arguments.recording, arguments.at)
+    found = follow(source, question)
+    if arguments.output == "json":
+        answer = {"question": question, "trace": found}
+        sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(answer), indent=1) + b"\n")
+    else:
+        print("\n".join(trace_lines(found)))
+    if found.failing:
+        return 1
+    return 3 if any(hop.verdict == "may match" for hop in found.hops) else 0
+
+
+def question_of(arguments: argparse.Namespace) -> Question:
+    """The command line as a question; raises `UsageError`."""
+    from meshdoctor.mesh.trace.question import Question, parse_target
+
+    namespace, slash, client = arguments.client.partition("/")
+    if not slash or not namespace or not client:
+        raise UsageError(f"{arguments.client!r} names no client", "write NAMESPACE/WORKLOAD")
+    try:
+        target = parse_target(arguments.target)
+    except ValueError as error:
+        raise UsageError(str(error), "write HOST[:PORT][/PATH]") from None
+    return Question(
+        namespace=namespace,
+        client=client,
+        host=target.host,
+        port=target.port,
+        path=target.path,
+        method=arguments.method,
+        headers=tuple(_header(text) for text in arguments.header),
+        authority=arguments.authority,
+        tls=arguments.tls or target.tls or bool(arguments.sni or arguments.alpn),
+        sni=arguments.sni,
+        alpn=tuple(filter(None, arguments.alpn.split(","))),
+        version="" if arguments.http == "none" else arguments.http,
+    )
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise UsageError(f"{text!r} is no header", "write --header NAME:VALUE")
+    return name.strip().lower(), value.strip()
+
+
+def follow(source: Source, question: Question) -> Trace:
+    """The trace, reading what it needs as it goes; raises `NothingMatches` when nobody is the client."""
+    from meshdoctor.mesh.trace.journey import UnknownClientError, journey
+    from meshdoctor.model.snapshot import Snapshot
+
+    snapshot = Snapshot(source.info, {})
+    for _ in range(_ROUNDS):
+        try:
+            found, lacking = journey(snapshot, question)
+        except UnknownClientError as error:
+            raise NothingMatches(f"no workload or pod is {error.args[0]}", _nearest(snapshot, question)) from None
+        if not lacking:
+            break
+        snapshot = source.read(lacking, snapshot)
+    return found
+
+
+def _nearest(snapshot: Snapshot, question: Question) -> tuple[str, ...]:
+    from difflib import get_close_matches
+
+    from meshdoctor.mesh.index import MeshIndex
+
+    names = sorted({str(workload) for workload in MeshIndex(snapshot).workloads})
+    return tuple(get_close_matches(f"{question.namespace}/{question.client}", names, 3, 0.5))

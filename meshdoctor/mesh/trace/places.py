@@ -1,0 +1,151 @@
+"""Where a trace begins and where its host name leads: workloads to pods, names to addresses, gateways by port."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from meshdoctor.mesh.hosts import is_address, most_specific
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.model.istio import Gateway, ServiceEntry
+from meshdoctor.model.kubernetes import Pod, Service
+from meshdoctor.model.snapshot import PodRef
+
+
+class Destination(NamedTuple):
+    """An address to dial ("" when only DNS would know it), and *why* that one."""
+
+    ip: str
+    port: int
+    why: str
+    service: Service | None = None
+
+
+def client_pods(mesh: MeshIndex, namespace: str, name: str) -> tuple[PodRef, ...]:
+    """The pods of `namespace/name` (a workload or a pod), the best recorded ones first."""
+    recorded = set(mesh.inventory.proxies)
+    found = [
+        ref
+        for workload, refs in mesh.workloads.items()
+        for ref in refs
+        if ref.namespace == namespace and name in (workload.name, ref.name)
+    ]
+    return tuple(sorted(found, key=lambda ref: (_phase(mesh, ref), ref not in recorded, ref.name)))
+
+
+def _phase(mesh: MeshIndex, ref: PodRef) -> int:
+    pod = mesh.pods.get(ref)
+    if pod is None:
+        return 2
+    return 0 if pod.status.phase == "Running" and not pod.metadata.deletion_timestamp else 1
+
+
+def resolve(mesh: MeshIndex, namespace: str, host: str, port: int) -> Destination:
+    """Where a client in *namespace* would connect to for *host*:*port*."""
+    if is_address(host):
+        return Destination(host, port, "an address", mesh.service_by_ip(host))
+    service = mesh.service_by_host(host, namespace)
+    if service is not None:
+        return _of_service(mesh, service, port)
+    entry = _service_entry(mesh, host.rstrip(".").lower())
+    if entry is None:
+        return Destination("", port, "no Service and no ServiceEntry has this name: only DNS may know its address")
+    address = next((text.partition("/")[0] for text in entry.spec.addresses), "") or _allocated(entry)
+    return Destination(address, port, f"ServiceEntry {entry.key}")
+
+
+def _of_service(mesh: MeshIndex, service: Service, port: int) -> Destination:
+    spec = service.spec
+    if spec.type == "ExternalName":
+        return Destination("", port, f"Service {service.key} is an alias of {spec.external_name}", service)
+    if spec.cluster_ip and spec.cluster_ip != "None":
+        return Destination(spec.cluster_ip, port, f"Service {service.key}", service)
+    # A headless Service's name gives the pods' own addresses, so the dialled port is the pod's.
+    addresses = ready_addresses(mesh, service)
+    return Destination(addresses[0] if addresses else "", port, f"headless Service {service.key}", service)
+
+
+def ready_addresses(mesh: MeshIndex, service: Service) -> tuple[str, ...]:
+    """Addresses that DNS (headless) or kube-proxy uses: ready ones, in the EndpointSlices' order."""
+    return tuple(
+        address
+        for entry in mesh.slices(service)
+        for endpoint in entry.endpoints or []
+        for address in endpoint.addresses
+        if endpoint.conditions.ready is not False
+    )
+
+
+def backends(mesh: MeshIndex, service: Service, port: int) -> tuple[tuple[str, int], ...]:
+    """Address and port of every ready endpoint behind a service port, as kube-proxy picks them."""
+    named = next((entry for entry in service.spec.ports if entry.port == port), None)
+    if named is None:
+        return ()
+    found = []
+    for entry in mesh.slices(service):
+        numbers = [each.port for each in entry.ports or [] if (each.name or "") == named.name and each.port]
+        for endpoint in entry.endpoints or []:
+            if endpoint.conditions.ready is not False:
+                found += [(address, number) for address in endpoint.addresses for number in numbers]
+    return tuple(found)
+
+
+def _service_entry(mesh: MeshIndex, host: str) -> ServiceEntry | None:
+    exact: dict[str, ServiceEntry] = {}
+    wildcard: dict[str, ServiceEntry] = {}
+    for entry in mesh.objects("ServiceEntry", ServiceEntry):
+        for name in entry.spec.hosts:
+            (wildcard if name.startswith("*") else exact).setdefault(name.lower(), entry)
+    found = most_specific(host, exact, wildcard)
+    return found[1] if found else None
+
+
+def _allocated(entry: ServiceEntry) -> str:
+    """The address that istiod gave a ServiceEntry without one (status.addresses, since 1.25)."""
+    addresses = entry.status.get("addresses") if isinstance(entry.status, dict) else None
+    for allocated in addresses if isinstance(addresses, list) else []:
+        if isinstance(allocated, dict) and allocated.get("value"):
+            return str(allocated["value"])
+    return ""
+
+
+def gateway_for(mesh: MeshIndex, host: str, port: int) -> tuple[PodRef, int] | None:
+    """The gateway pod that serves *host*:*port*, and its own port behind the gateway's Service.
+
+    A Gateway object that names the host decides; without one, any gateway whose Service has that port.
+    """
+    candidates = [ref for ref in mesh.pods if mesh.is_gateway(ref)]
+    named = [
+        gateway.spec.selector
+        for gateway in mesh.objects("Gateway", Gateway)
+        if any(_serves(name, host) for server in gateway.spec.servers for name in server.hosts)
+    ]
+
+    def rank(ref: PodRef) -> tuple[bool, bool, str]:
+        labels = mesh.pods[ref].metadata.labels
+        chosen = any(selector.items() <= labels.items() for selector in named)
+        return not chosen, ref not in mesh.inventory.proxies, ref.name
+
+    for ref in sorted(candidates, key=rank):
+        target = _target_port(mesh, mesh.pods[ref], port)
+        if target:
+            return ref, target
+    return None
+
+
+def _serves(pattern: str, host: str) -> bool:
+    name = pattern.rpartition("/")[2]
+    return name == "*" or name == host or (name.startswith("*.") and host.endswith(name[1:]))
+
+
+def _target_port(mesh: MeshIndex, pod: Pod, port: int) -> int:
+    """The pod's port behind *port* of a Service that selects it; 0 when no Service has that port."""
+    named = {each.name: each.container_port for container in pod.spec.containers for each in container.ports}
+    for service in mesh.services.values():
+        selector = service.spec.selector
+        if service.namespace != pod.namespace or not selector or not selector.items() <= pod.metadata.labels.items():
+            continue
+        for each in service.spec.ports:
+            if each.port == port:
+                target = each.target_port
+                return named.get(target, 0) if isinstance(target, str) else target or port
+    return 0
