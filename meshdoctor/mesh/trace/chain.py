@@ -15,6 +15,8 @@ from meshdoctor.mesh.trace.request import Request
 from meshdoctor.mesh.trace.sniff import Sniffed
 from meshdoctor.model.envoy.listener import CidrRange, FilterChainMatch
 
+PORT_STEP = "destination port"
+
 
 class Criteria(NamedTuple):
     """A chain's match, ready to compare; *place* is its index in the listener."""
@@ -74,7 +76,7 @@ class ChainIndex:
         if lost is not None and self.by_port:
             kept = {chain.place for chain in remaining}
             every = [chain for chains in (*self.by_port.values(), self.plain) for chain in chains]
-            lost += [Lost(chain.place, "destination port") for chain in every if chain.place not in kept]
+            lost += [Lost(chain.place, PORT_STEP) for chain in every if chain.place not in kept]
         for name, step in _STEPS:
             if len(remaining) == 1 and lost is None and _trivial(remaining[0]):
                 break

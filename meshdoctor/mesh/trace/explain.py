@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meshdoctor.mesh.trace.chain import PORT_STEP
 from meshdoctor.mesh.trace.hop_end import end_hops, failing_hop, sources_of
 from meshdoctor.mesh.trace.hop_route import guard_hops, http_hops
 from meshdoctor.mesh.trace.limits import risk
@@ -110,8 +111,17 @@ def _listener_reason(listener: OpenListener, request: Request) -> str:
 
 
 def _lost(listener: OpenListener, state: Walk) -> tuple[tuple[str, str], ...]:
+    """The chains that were ruled out, those of one name and reason together; those of other ports only counted."""
     chains = listener.body.filter_chains
-    return some([(chains[loss.place].name or f"#{loss.place}", f"other {loss.step}") for loss in state.lost or []])
+    found: dict[tuple[str, str], int] = {}
+    for loss in state.lost or []:
+        name = "" if loss.step == PORT_STEP else chains[loss.place].name or f"#{loss.place}"
+        found[name, loss.step] = found.get((name, loss.step), 0) + 1
+    named = [
+        (f"{name} ({count})" if count > 1 else name, f"other {step}") for (name, step), count in found.items() if name
+    ]
+    elsewhere = sum(count for (name, _), count in found.items() if not name)
+    return some([*named, *([(f"{elsewhere} chains", f"other {PORT_STEP}")] if elsewhere else [])])
 
 
 def _chain_notes(chain: Chain, state: Walk) -> tuple[str, ...]:
