@@ -27,6 +27,7 @@ COMMANDS: dict[str, Command] = {
     "mtls": Command("meshdoctor.commands.mtls", "show the mTLS in force between workloads, and where it fails"),
     "trace": Command("meshdoctor.commands.trace", "follow one request hop by hop, and say where it fails"),
     "waypoint": Command("meshdoctor.commands.waypoint", "list the waypoints, show whether they are programmed"),
+    "check-access": Command("meshdoctor.commands.check_access", "show which rights you have, and the role for more"),
     "open": Command("meshdoctor.commands.tui", "open a recording in the terminal application"),
     "demo": Command("meshdoctor.commands.demo", "practise on a recorded incident of a real mesh"),
 }
