@@ -1,8 +1,8 @@
 """Columns as Go's text/tabwriter aligns them (padding with blanks, no flags), byte for byte.
 
 A cell is ended by a tab, the last cell of a line belongs to no column and is not padded. A column is a run of lines
-that have that cell, its width the most characters (not terminal cells: Go counts runes) plus the padding. Lines of equally
-many cells are one run; others break the columns where a line is too short.
+that have that cell, its width the most characters (not terminal cells: Go counts runes) plus the padding. Lines of
+equally many cells are one run; others break the columns where a line is too short.
 """
 
 from __future__ import annotations

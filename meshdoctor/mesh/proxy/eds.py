@@ -27,7 +27,7 @@ class _Endpoint(msgspec.Struct, gc=False):
     additional_addresses: list[_More] = []
 
 
-class _LbEndpoint(msgspec.Struct, gc=False):
+class LbEndpoint(msgspec.Struct, gc=False):
     endpoint: _Endpoint | None = None
     health_status: str = "UNKNOWN"
 
@@ -38,14 +38,14 @@ class _Locality(msgspec.Struct, gc=False):
     sub_zone: str = ""
 
 
-class _LocalityEndpoints(msgspec.Struct, gc=False):
+class LocalityEndpoints(msgspec.Struct, gc=False):
     locality: _Locality | None = None
-    lb_endpoints: list[_LbEndpoint] = []
+    lb_endpoints: list[LbEndpoint] = []
 
 
 class _Assignment(msgspec.Struct, gc=False):
     cluster_name: str = ""
-    endpoints: list[_LocalityEndpoints] = []
+    endpoints: list[LocalityEndpoints] = []
 
 
 class _Entry(msgspec.Struct, gc=False):
@@ -81,9 +81,9 @@ def eds_table(sections: Sections, chosen: EndpointFilter, *, typed: bool = False
         name = assignment.cluster_name
         rows = []
         for group in assignment.endpoints:
-            locality = _place_name(group.locality) if group.locality else ""
+            locality = place_name(group.locality) if group.locality else ""
             for endpoint in group.lb_endpoints:
-                addresses, port = _addresses(endpoint.endpoint)
+                addresses, port = addresses_of(endpoint.endpoint)
                 if everything or _keeps(chosen, addresses, port, name, endpoint.health_status):
                     rows.append((prefix + ",".join(addresses), endpoint.health_status, locality, name))
         if rows:
@@ -98,7 +98,7 @@ def _keeps(chosen: EndpointFilter, addresses: list[str], port: int, cluster: str
     )
 
 
-def _addresses(endpoint: _Endpoint | None) -> tuple[list[str], int]:
+def addresses_of(endpoint: _Endpoint | None) -> tuple[list[str], int]:
     if endpoint is None:
         return ["unknown"], 0
     socket = endpoint.address.socket_address if endpoint.address else None
@@ -119,7 +119,7 @@ def _text(address: Address | None) -> str:
     return "unknown"
 
 
-def _place_name(locality: _Locality) -> str:
+def place_name(locality: _Locality) -> str:
     """`region/zone/subzone` up to the first that is empty (pilot/pkg/networking/util, LocalityToString)."""
     parts = []
     for index, part in enumerate((locality.region, locality.zone, locality.sub_zone)):
@@ -149,19 +149,19 @@ def eds_resources(sections: Sections, chosen: EndpointFilter) -> list[dict[str, 
 
 
 def _left(
-    chosen: EndpointFilter, group: dict[str, object], shape: _LocalityEndpoints, cluster: str
+    chosen: EndpointFilter, group: dict[str, object], shape: LocalityEndpoints, cluster: str
 ) -> dict[str, object]:
     """A locality with the endpoints that the filter keeps; none of them, no list."""
     endpoints = cast("list[object]", group.get("lb_endpoints", []))
     kept = [
         raw
         for raw, endpoint in zip(endpoints, shape.lb_endpoints, strict=True)
-        if _keep_endpoint(chosen, endpoint, cluster)
+        if keep_endpoint(chosen, endpoint, cluster)
     ]
     rest = {key: value for key, value in group.items() if key != "lb_endpoints"}
     return {**rest, "lb_endpoints": kept} if kept else rest
 
 
-def _keep_endpoint(chosen: EndpointFilter, endpoint: _LbEndpoint, cluster: str) -> bool:
-    addresses, port = _addresses(endpoint.endpoint)
+def keep_endpoint(chosen: EndpointFilter, endpoint: LbEndpoint, cluster: str) -> bool:
+    addresses, port = addresses_of(endpoint.endpoint)
     return _keeps(chosen, addresses, port, cluster, endpoint.health_status)

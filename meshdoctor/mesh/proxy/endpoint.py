@@ -84,17 +84,17 @@ class ClusterHosts:
     def __init__(self, body: Body) -> None:
         self.problems: list[str] = []
         """What could not be used, one line each."""
-        self._raw = clusters_json(body, self.problems)
+        self.raw = clusters_json(body, self.problems)
 
     @cached_property
     def hosts(self) -> tuple[list[_HostRow], bool]:
         """Every host in istioctl's order, and whether that order is the only one (no two hosts compare equal)."""
-        found = decode_part(self._raw, "clusters", _Clusters, self.problems)
+        found = decode_part(self.raw, "clusters", _Clusters, self.problems)
         rows: list[_HostRow] = []
         for cluster in found.cluster_statuses:
             name = cluster.name
             for host in cluster.host_statuses:
-                address, port = _place(host)
+                address, port = place_of(host.address)
                 health = host.health_status
                 status = health.eds_health_status if health else "UNKNOWN"
                 outlier = "FAILED" if health and health.failed_outlier_check else "OK"
@@ -106,7 +106,7 @@ class ClusterHosts:
 
     @cached_property
     def raw_clusters(self) -> list[msgspec.Raw]:
-        return decode_part(self._raw, "clusters", _RawClusters, self.problems).cluster_statuses
+        return decode_part(self.raw, "clusters", _RawClusters, self.problems).cluster_statuses
 
 
 _HostRow = tuple[str, int, str, Cells]
@@ -121,8 +121,8 @@ def endpoint_table(clusters: ClusterHosts, chosen: EndpointFilter) -> TextTable:
     return TextTable(HEADER, [host[3] for host in (hosts if ordered else sort_by(hosts, _PLACE))])
 
 
-def _place(host: _Host) -> tuple[str, int]:
-    address = host.address
+def place_of(address: Address | None) -> tuple[str, int]:
+    """A host's address as istioctl writes it, and its port (0 for one without)."""
     if address is None:
         return "unix://", 0
     if address.socket_address:
@@ -140,7 +140,7 @@ def endpoint_resources(clusters: ClusterHosts, chosen: EndpointFilter) -> list[m
         cluster = msgspec.json.decode(raw, type=_ClusterStatus, strict=False)
         for host in cluster.host_statuses:
             status = host.health_status.eds_health_status if host.health_status else "UNKNOWN"
-            if chosen.keeps(*_place(host), cluster.name, status):
+            if chosen.keeps(*place_of(host.address), cluster.name, status):
                 kept.append(raw)
                 break
     return kept

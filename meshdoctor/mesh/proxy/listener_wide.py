@@ -1,0 +1,148 @@
+"""`proxy-config listener -o wide`: every state, TLS and source criteria of filter chains, weights of clusters."""
+
+from __future__ import annotations
+
+import msgspec
+
+from meshdoctor.mesh.proxy.listener import (
+    HTTP_FILTER,
+    SECTION,
+    TCP_FILTER,
+    Chain,
+    ChainMatch,
+    Listener,
+    ListenerFilter,
+    describe_chain_match,
+    destination,
+    place,
+)
+from meshdoctor.mesh.proxy.part import read_part
+from meshdoctor.mesh.proxy.tls_summary import TransportSocket
+from meshdoctor.mesh.texttable import Cells, TextTable
+from meshdoctor.model.envoy.sections import Sections
+
+HEADER = ("NAME", "STATE", "ADDRESSES", "PORT", "CHAIN", "MATCH", "TLS", "DESTINATION")
+
+
+class _Cidr(msgspec.Struct, gc=False):
+    address_prefix: str = ""
+    prefix_len: int = 0
+
+
+class _Match(ChainMatch, gc=False):
+    source_type: str = ""
+    source_ports: list[int] = []
+    source_prefix_ranges: list[_Cidr] = []
+    direct_source_prefix_ranges: list[_Cidr] = []
+
+
+class _Chain(Chain, gc=False):
+    filter_chain_match: _Match | None = None
+    transport_socket: TransportSocket | None = None
+
+
+class _Listener(Listener, gc=False):
+    filter_chains: list[_Chain] = []  # type: ignore[assignment]
+    default_filter_chain: _Chain | None = None
+
+
+class _State(msgspec.Struct, gc=False):
+    listener: _Listener | None = None
+
+
+class _Error(msgspec.Struct, gc=False):
+    details: str = ""
+
+
+class _Dynamic(msgspec.Struct, gc=False):
+    name: str = ""
+    active_state: _State | None = None
+    warming_state: _State | None = None
+    draining_state: _State | None = None
+    error_state: _Error | None = None
+
+
+class _Listeners(msgspec.Struct, gc=False):
+    dynamic_listeners: list[_Dynamic] = []
+    static_listeners: list[_State] = []
+
+
+class _Weighted(msgspec.Struct, gc=False):
+    name: str = ""
+    weight: int = 0
+
+
+class _WeightedClusters(msgspec.Struct, gc=False):
+    clusters: list[_Weighted] = []
+
+
+class _TcpProxy(msgspec.Struct, gc=False):
+    cluster: str = ""
+    weighted_clusters: _WeightedClusters | None = None
+
+
+def wide_listeners(sections: Sections, chosen: ListenerFilter) -> TextTable:
+    """A row per filter chain of each state; a listener of which Envoy took no version at all has a row too."""
+    found = read_part(sections, SECTION, _Listeners)
+    states = []
+    rows: list[Cells] = []
+    for entry in found.dynamic_listeners:
+        refused = ", UPDATE REFUSED" if entry.error_state else ""
+        named = (("active", entry.active_state), ("WARMING", entry.warming_state), ("DRAINING", entry.draining_state))
+        kept = [(state + refused, body.listener) for state, body in named if body and body.listener]
+        states += kept
+        if not kept and entry.error_state:
+            rows.append((entry.name, "REFUSED", "-", "-", "-", "-", "-", entry.error_state.details))
+    states += [("static", entry.listener) for entry in found.static_listeners if entry.listener]
+    for state, listener in sorted(states, key=lambda pair: place(pair[1])):
+        if chosen.keeps(listener):
+            rows += _rows(state, listener)
+    return TextTable(HEADER, rows, padding=2)
+
+
+def _rows(state: str, listener: _Listener) -> list[Cells]:
+    addresses = ",".join((listener.main_address, *listener.more_addresses)) or "internal"
+    head = (listener.name or "-", state, addresses, str(listener.port or "-"))
+    rows: list[Cells] = []
+    for chain in (
+        *listener.filter_chains,
+        *((listener.default_filter_chain,) if listener.default_filter_chain else ()),
+    ):
+        is_default = chain is listener.default_filter_chain
+        match = "otherwise" if is_default else describe_chain_match(chain.filter_chain_match)
+        source = _source(chain.filter_chain_match)
+        tls = chain.transport_socket.downstream if chain.transport_socket else "plaintext"
+        rows.append((*head, chain.name or "-", f"{match}; {source}" if source else match, tls, _target(chain)))
+    return rows or [(*head, "-", "-", "-", "no filter chain")]
+
+
+def _source(match: _Match | None) -> str:
+    """The criteria on the source, which istioctl leaves out."""
+    if match is None:
+        return ""
+    parts = []
+    ranges = [f"{entry.address_prefix}/{entry.prefix_len}" for entry in match.source_prefix_ranges]
+    if ranges:
+        parts.append(f"From: {','.join(ranges)}")
+    direct = [f"{entry.address_prefix}/{entry.prefix_len}" for entry in match.direct_source_prefix_ranges]
+    if direct:
+        parts.append(f"From directly: {','.join(direct)}")
+    if match.source_ports:
+        parts.append(f"From ports: {','.join(map(str, match.source_ports))}")
+    if match.source_type not in ("", "ANY"):
+        parts.append(f"From: {match.source_type}")
+    return "; ".join(parts)
+
+
+def _target(chain: Chain) -> str:
+    """As `destination`, but a TCP proxy's weighted clusters are named."""
+    for entry in chain.filters:
+        if entry.name == HTTP_FILTER:
+            break
+        if entry.name == TCP_FILTER and bytes(entry.typed_config):
+            proxy = msgspec.json.decode(entry.typed_config, type=_TcpProxy, strict=False)
+            if proxy.weighted_clusters:
+                return "Clusters: " + ", ".join(f"{c.name} {c.weight}" for c in proxy.weighted_clusters.clusters)
+            if proxy.cluster == "BlackHoleCluster":
+                return proxy.cluster
+    return destination(chain)
