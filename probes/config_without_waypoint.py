@@ -43,7 +43,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
             f"{names} has no effect on calls from {case.client}: {service.key} has no waypoint",
             (*found, Resource("Service", service.namespace, service.name, "metadata.labels")),
             (
-                Evidence(f"no label istio.io/use-waypoint on {service.key} or its namespace", mesh.file("Service"), service.key),
+                Evidence("no label istio.io/use-waypoint on it or its namespace", mesh.file("Service"), service.key),
                 Evidence("ztunnel carries connections and reads no HTTP"),
             ),
             remedy(

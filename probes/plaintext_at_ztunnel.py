@@ -31,10 +31,9 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     if not pods:
         # A client whose pods are all gone, or none: nothing tells why it spoke plain text.
         return _outsider(case, mesh, lines, said, strict) if not refs else inconclusive("the client is gone", said)
-    outside = [
-        pod for pod in pods if not is_captured(pod) and not should_be_captured(mesh, pod) and not has_sidecar(pod)
-    ]
-    missed = [pod for pod in pods if not is_captured(pod) and should_be_captured(mesh, pod)]
+    free = [pod for pod in pods if not is_captured(pod) and not has_sidecar(pod)]
+    outside = [pod for pod in free if not should_be_captured(mesh, pod)]
+    missed = [pod for pod in free if should_be_captured(mesh, pod)]
     if outside:
         return culprit(_out_of_mesh(case, mesh, outside, lines, (said, *strict)))
     if missed:
@@ -82,7 +81,7 @@ def _out_of_mesh(
         "out-of-mesh-client-to-strict",
         0.97,
         f"{resource} is not in the mesh and calls a STRICT workload in plain text: {why}",
-        (resource,),
+        (resource,) if opted_out else (resource, Resource("Namespace", "", pod.namespace, "metadata.labels")),
         (*evidence, object_says(mesh, "Pod", pod, why)),
         remedy(f"{fix}, or let the server's PeerAuthentication be PERMISSIVE for this client."),
         explained(case, lines),

@@ -88,8 +88,7 @@ def _verdict(
     owners = [
         one
         for one in mesh.objects("Deployment", k8s.Workload)
-        if one.namespace == waypoint.namespace
-        and one.spec.template.metadata.labels.get(GATEWAY_NAME) == waypoint.name
+        if one.namespace == waypoint.namespace and one.spec.template.metadata.labels.get(GATEWAY_NAME) == waypoint.name
     ]
     names = listed(pod.key for pod in pods)
     if gateway is None:

@@ -139,9 +139,7 @@ def _starting(
     )
 
 
-def _nothing_listens(
-    case: Case, mesh: MeshIndex, group: _Group, lines: tuple[Seen, ...], said: Evidence
-) -> Verdict:
+def _nothing_listens(case: Case, mesh: MeshIndex, group: _Group, lines: tuple[Seen, ...], said: Evidence) -> Verdict:
     service = blame.of_service(case.destination, "spec.ports[].targetPort")
     workload = blame.of_workload(group.owner)
     refs = [ref for seen in lines if seen.tunnel and (ref := target_pod(mesh, seen.tunnel))]

@@ -12,7 +12,17 @@ from typing import NamedTuple
 
 from meshdoctor.mesh.ambient import is_captured, serves, ztunnel_daemon_sets, ztunnels_on
 from meshdoctor.mesh.case import Case
-from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, cleared, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.finding import (
+    CONFIGURATION_ONLY,
+    Evidence,
+    Finding,
+    Resource,
+    Verdict,
+    cleared,
+    culprit,
+    inconclusive,
+    not_applicable,
+)
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Lives, PodLife
 from meshdoctor.mesh.probe import Probe
@@ -34,6 +44,10 @@ from meshdoctor.model.snapshot import PodRef
 _ASSIGNED = re.compile(r"Successfully assigned \S+ to (?P<node>\S+)")
 
 
+DEFAULT_NAME = "ztunnel"
+"""The name of the DaemonSet in Istio's chart (manifests/charts/ztunnel)."""
+
+
 class Outage(NamedTuple):
     """A time without ztunnel on a *node*; *begin* None: unknown, *end* None: it lasts."""
 
@@ -46,9 +60,6 @@ class Outage(NamedTuple):
 def examine(case: Case, mesh: MeshIndex) -> Finding:
     if not mesh.known("Pod") or not mesh.known("DaemonSet"):
         return inconclusive("pods or DaemonSets could not be read")
-    sets = mesh.derived(ztunnel_daemon_sets)
-    if not sets:
-        return not_applicable("no ztunnel DaemonSet was recorded")
     lines = silent(case)
     clients = _nodes(mesh, (seen.pod for seen in case.seen if seen.side == APPLICATION))
     servers = _server_nodes(case, mesh)
@@ -61,7 +72,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
                 else explained(case, _within(_to(mesh, tunnels, node), outage))
             )
             if ours and (outage.end is not None or _lasts(case, ours)):
-                return culprit(_verdict(mesh, sets[0], outage, ours))
+                return culprit(_verdict(case, mesh, outage, ours))
     if not lines and not tunnels:
         return not_applicable("no call was left without an answer")
     return cleared("a ztunnel serves every node of this flow")
@@ -96,7 +107,8 @@ def _outages(mesh: MeshIndex, node: str) -> list[Outage]:
     ready = [pod for pod in pods if serves(pod)]
     stops = [(life.stopped, life.ref) for life in _gone(mesh, node) if life.stopped is not None]
     if not ready:
-        begin = max((moment for moment, _ in stops), default=None)
+        stops += [(moment, PodRef(pod.namespace, pod.name)) for pod in pods if (moment := _unready_since(pod))]
+        begin = min((moment for moment, _ in stops), default=None) if pods else max((m for m, _ in stops), default=None)
         return [Outage(node, begin, None, (*_stopped_says(mesh, stops), _none_says(mesh, node, pods)))]
     found = []
     for pod in ready:
@@ -109,6 +121,12 @@ def _outages(mesh: MeshIndex, node: str) -> list[Outage]:
             says = Evidence(f"{pod.key} became Ready at {clock(came)} UTC", mesh.file("Pod"), pod.key)
             found.append(Outage(node, max(begins), came, (*_stopped_says(mesh, before[-1:]), says)))
     return found
+
+
+def _unready_since(pod: k8s.Pod) -> float | None:
+    return next(
+        (unix(c.last_transition_time) for c in pod.status.conditions if c.type == "Ready" and c.status != "True"), None
+    )
 
 
 def _gone(mesh: MeshIndex, node: str) -> Iterator[PodLife]:
@@ -159,29 +177,44 @@ def _lasts(case: Case, lines: tuple[Seen, ...]) -> bool:
     return len(lines) > 1 and not case.successes_after(last)
 
 
-def _verdict(mesh: MeshIndex, owner: k8s.Workload, outage: Outage, lines: tuple[Seen, ...]) -> Verdict:
-    resource = Resource("DaemonSet", owner.namespace, owner.name)
-    status = owner.status
-    selector = owner.spec.template.spec.node_selector
-    wants = f"{status.number_ready} of {status.desired_number_scheduled} pods are Ready"
-    labels = ",".join(f"{key}={value}" for key, value in selector.items())
-    shown = object_says(mesh, "DaemonSet", owner, f"{wants}; nodeSelector {labels or 'none'}")
+def _verdict(case: Case, mesh: MeshIndex, outage: Outage, lines: tuple[Seen, ...]) -> Verdict:
+    owner = next(iter(mesh.derived(ztunnel_daemon_sets)), None)
+    resource = (
+        Resource("DaemonSet", owner.namespace, owner.name)
+        if owner
+        else Resource("DaemonSet", mesh.mesh_config.root_namespace, DEFAULT_NAME)
+    )
     over = outage.end is not None
     how = "did not run" if over else "does not run"
-    missed = _unmet(mesh, outage.node, selector)
-    why = f": its nodeSelector asks for {listed(missed)}, which the node has not" if missed and not over else ""
+    missed = _unmet(mesh, outage.node, owner.spec.template.spec.node_selector) if owner and not over else []
+    why = f": its nodeSelector asks for {listed(missed)}, which the node has not" if missed else ""
     return Verdict(
         "ztunnel-down",
-        0.9 if over else 0.97,
+        (0.9 if _began(case, lines) else CONFIGURATION_ONLY) if over else 0.97,
         f"ztunnel {how} on node {outage.node}, so the ambient pods there have no network{why}",
         (resource,),
-        (lines_say(lines, logged(lines[-1])), *outage.evidence, shown),
+        (lines_say(lines, logged(lines[-1])), *outage.evidence, _state(mesh, owner)),
         remedy(
             f"Bring ztunnel back on node {outage.node}: correct nodeSelector, tolerations or image of {resource}; "
             "update it one node at a time, after draining the node."
         ),
         lines,
     )
+
+
+def _began(case: Case, lines: tuple[Seen, ...]) -> bool:
+    """Whether the logs hold the beginning of the failures; else what they show may be the end of something longer."""
+    first = min(seen.start or 0.0 for seen in lines)
+    return any(not seen.failed and (seen.start or first) < first for seen in case.seen)
+
+
+def _state(mesh: MeshIndex, owner: k8s.Workload | None) -> Evidence:
+    if owner is None:
+        return Evidence("no ztunnel DaemonSet is there, while pods are redirected to it", mesh.file("DaemonSet"))
+    status = owner.status
+    labels = ",".join(f"{key}={value}" for key, value in owner.spec.template.spec.node_selector.items())
+    ready = f"{status.number_ready} of {status.desired_number_scheduled} pods are Ready"
+    return object_says(mesh, "DaemonSet", owner, f"{ready}; nodeSelector {labels or 'none'}")
 
 
 def _unmet(mesh: MeshIndex, node: str, selector: dict[str, str]) -> list[str]:

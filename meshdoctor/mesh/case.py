@@ -10,12 +10,13 @@ from itertools import pairwise
 import msgspec
 
 from meshdoctor.errors import NothingMatches
-from meshdoctor.mesh.ambient import serves_ambient
+from meshdoctor.mesh.ambient import serves_ambient, waypoint_of, waypoint_pods
 from meshdoctor.mesh.hosts import candidates
 from meshdoctor.mesh.index import MeshIndex, Workload
 from meshdoctor.mesh.traffic import APPLICATION, CLIENT, GATEWAY, SERVER, TUNNEL, Destination, Seen, TrafficReader
 from meshdoctor.mesh.tunnels import read_tunnels, without_unnoticed
 from meshdoctor.model.accesslog import AccessLine, parse_details
+from meshdoctor.model.snapshot import PodRef
 
 ENOUGH_SUCCESSES = 3
 """So many good answers after the last failure, and a long enough silence, before trouble is called over."""
@@ -132,6 +133,7 @@ class Case(msgspec.Struct, frozen=True, dict=True):
                 continue
             detail = parse_details(line.details).kind if line.details else ""
             words.add(prefix + (line.primary_flag or detail or ("terminated" if line.termination else "none")))
+            words.update(prefix + flag for flag in line.flags)
         return frozenset(words)
 
     def with_flag(self, *flags: str) -> tuple[Seen, ...]:
@@ -212,8 +214,20 @@ class Traffic:
             if entry.side in (CLIENT, GATEWAY) and entry.access:
                 for served in self._answers_to(entry.access):
                     joined.setdefault(id(served), served)
+        for entry in self._behind_waypoint(first.destination):
+            joined.setdefault(id(entry), entry)
         kept = tuple(without_unnoticed(joined.values()))
         return Case(first.client, first.destination, kept, path, self._ambient(first.client, first.destination))
+
+    def _behind_waypoint(self, destination: Destination) -> Iterator[Seen]:
+        """ztunnel's lines of the second half of the way, from the Service's waypoint to its pods."""
+        service = self._mesh.services.get(destination.service) if destination.service else None
+        waypoint = waypoint_of(self._mesh, service) if service else None
+        if waypoint is None:
+            return
+        pods = waypoint_pods(self._mesh, waypoint)
+        for client in dict.fromkeys(self._mesh.workload(PodRef(pod.namespace, pod.name)) for pod in pods):
+            yield from (seen for seen in self._flows.get((client, destination.key), ()) if seen.tunnel)
 
     def _ambient(self, client: Workload | None, destination: Destination) -> bool:
         return serves_ambient(self._mesh, client, destination.service)

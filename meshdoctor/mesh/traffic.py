@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from meshdoctor.mesh.ambient import is_waypoint
 from meshdoctor.mesh.hosts import service_host
 from meshdoctor.mesh.index import MeshIndex, Workload
 from meshdoctor.model import kubernetes as k8s
@@ -124,12 +125,16 @@ class TrafficReader:
 
     def _access(self, pod: PodRef, own: frozenset[str]) -> Iterator[Seen]:
         gateway = self._mesh.is_gateway(pod)
+        waypoint = pod in self._mesh.pods and is_waypoint(self._mesh.pods[pod])
         workload = self._mesh.workload(pod)
         for log, fact in self._mesh.access_logs(pod):
             for line in fact.value.lines:
                 name = line.upstream_cluster or ""
                 local = split_address(line.downstream_local_address)
-                if gateway:
+                if waypoint:
+                    yield Seen(pod, GATEWAY, self._peer(line) or workload, self._asked_of_waypoint(line, local),
+                               fact.origin.file, line, log=log)  # fmt: skip
+                elif gateway:
                     yield Seen(pod, GATEWAY, self._peer(line) or workload, self._asked_of_gateway(line, local),
                                fact.origin.file, line, log=log)  # fmt: skip
                 elif name.startswith(("inbound|", "inbound-vip|", "InboundPassthrough")) or (
@@ -172,6 +177,13 @@ class TrafficReader:
             return self.destination(cluster.host or "", cluster.port or 0, pod.namespace)
         host, port = _authority(line.authority, local[1])
         return self.destination(host, port, pod.namespace) if host else Destination(local[0], local[1])
+
+    def _asked_of_waypoint(self, line: AccessLine, local: tuple[str, int]) -> Destination:
+        # A waypoint's clusters are `inbound-vip|PORT|http|HOST`, and the address that was dialled is the Service's own.
+        cluster = parse_cluster_name(line.upstream_cluster) if line.upstream_cluster else None
+        if cluster and cluster.direction == "inbound-vip":
+            return self.destination(cluster.host, cluster.port or 0, "")
+        return self.destination(*local, "")
 
     def _asked_of_gateway(self, line: AccessLine, local: tuple[str, int]) -> Destination:
         host, port = _authority(line.authority or line.requested_server_name, 0)

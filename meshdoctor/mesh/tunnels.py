@@ -34,6 +34,7 @@ class _Tunnels:
     def __init__(self, mesh: MeshIndex, reader: TrafficReader) -> None:
         self._mesh = mesh
         self._reader = reader
+        self._clients: dict[tuple[str | None, str | None, str], Workload | None] = {}
         self._destinations: dict[tuple[str | None, str | None, str | None, str], Destination] = {}
 
     def of_log(self, want: ZtunnelAccessLog) -> Iterator[Seen]:
@@ -53,8 +54,13 @@ class _Tunnels:
                 )
 
     def _client(self, line: ZtunnelLine) -> Workload | None:
-        ref = source_pod(self._mesh, line)
-        return self._mesh.workload(ref) if ref else None
+        named = bool(line.src_workload and line.src_namespace)
+        # An address alone may be another pod's a moment later: only names are remembered.
+        key = (line.src_namespace, line.src_workload, "" if named else f"{line.src_addr} {line.time}")
+        if key not in self._clients:
+            ref = source_pod(self._mesh, line)
+            self._clients[key] = self._mesh.workload(ref) if ref else None
+        return self._clients[key]
 
     def _destination(self, line: ZtunnelLine) -> Destination:
         key = (line.dst_service, line.dst_hbone_addr, line.dst_addr, line.src_namespace or "")
