@@ -30,6 +30,8 @@ def scrub(body: bytes) -> bytes:
     """
     if b"\\u" in body:
         body = _ESCAPED.sub(lambda match: match[1] + _symbol(int(match[2], 16)), body)
+    if body.isascii() and b"\x7f" not in body:
+        return body  # most dumps, and a search of 70 MB for what is not there takes a while
     return _RAW.sub(lambda match: _symbol(ord(match[0].decode())), body)
 
 

@@ -42,12 +42,26 @@ def section_value(sections: Sections, name: str) -> Any:
 def read_part(sections: Sections, name: str, kind: type[S]) -> S:
     """A section as *kind*, a struct of lists; entries that cannot be decoded are left out and named in the problems.
 
-    What was decoded once is kept. Raises `NoSectionError`, and `UnreadableError` when nothing can be read.
+    A section that repeats (a dump that was read in parts) counts as one. What was decoded once is kept. Raises
+    `NoSectionError`, and `UnreadableError` when nothing can be read.
     """
     known = sections.decoded.get((name, kind))
     if known is None:
-        known = sections.decoded[name, kind] = decode_part(part(sections, name), name, kind, sections.problems)
+        raws = sections.parts.get(name)
+        if not raws:
+            raise NoSectionError(name)
+        found = [decode_part(snake(raw), name, kind, sections.problems) for raw in raws]
+        known = sections.decoded[name, kind] = _merged(found)
     return cast(S, known)
+
+
+def _merged(parts: list[S]) -> S:
+    """Several parts of one section: their lists one after the other; of other fields, the last part's count."""
+    if len(parts) == 1:
+        return parts[0]
+    lists = _lists(type(parts[0]))
+    values = {field: [entry for part in parts for entry in getattr(part, field)] for field in lists}
+    return cast(S, msgspec.structs.replace(cast(Any, parts[-1]), **values))
 
 
 def decode_part(raw: Part, name: str, kind: type[S], problems: list[str]) -> S:

@@ -11,11 +11,6 @@ _HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
 _DATA_MAPS = frozenset({"filterMetadata", "filter_metadata", "labels", "metadata_exchange"})
 
 
-def is_camel(body: bytes) -> bool:
-    """Whether a dump spells its fields in camelCase; every non-empty section has one of these two."""
-    return b'"lastUpdated"' in body and b'"last_updated"' not in body
-
-
 def to_snake(value: Any) -> Any:
     """*value* with its field names in snake_case; keys of data maps stay as they are."""
     if isinstance(value, list):

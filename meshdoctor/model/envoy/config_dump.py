@@ -6,18 +6,19 @@ Envoy 1.30 to 1.40; snake_case as the admin endpoint prints it, or camelCase as 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from meshdoctor.model.decode import UnreadableError, decode_json, decode_raw
-from meshdoctor.model.envoy.any import EnvoyFact, type_name
-from meshdoctor.model.envoy.camel import is_camel, to_snake
+from meshdoctor.model.decode import UnreadableError, decode_raw, scrub
+from meshdoctor.model.envoy.any import EnvoyFact
 from meshdoctor.model.envoy.cluster import Cluster
 from meshdoctor.model.envoy.endpoint import ClusterLoadAssignment
 from meshdoctor.model.envoy.listener import Listener
 from meshdoctor.model.envoy.route import RouteConfiguration
+from meshdoctor.model.envoy.sections import find_sections, snake
 
 T = TypeVar("T")
 
@@ -109,28 +110,31 @@ class _DynamicListener(EnvoyFact, frozen=True):
     client_status: str = ""
 
 
-class _Dump(EnvoyFact, frozen=True):
-    configs: list[msgspec.Raw]
-
-
 def decode_config_dump(body: bytes) -> ConfigDump:
-    """A dump from its bytes; raises `UnreadableError` when it is not JSON with a `configs` list."""
-    if is_camel(body):
-        body = msgspec.json.encode(to_snake(decode_json(body, object)))
-    repeated: dict[str, list[msgspec.Raw]] = {}
-    for raw in decode_json(body, _Dump).configs:
-        name = type_name(raw).rpartition(".")[2]
-        repeated.setdefault(name, []).append(raw)
-    return ConfigDump({name: tuple(raws) for name, raws in repeated.items()})
+    """A dump from its bytes; raises `UnreadableError` when nothing in it is a section of a config dump.
+
+    Text around the JSON, a cut end or a broken section are problems, and the rest is used.
+    """
+    found = find_sections(scrub(body))
+    if not found.parts and b'"configs"' not in body:
+        raise UnreadableError("not a config dump: it has no configs")
+    problems = list(found.problems)
+    sections: dict[str, tuple[msgspec.Raw, ...]] = {}
+    for name, parts in found.parts.items():
+        try:
+            sections[name] = tuple(msgspec.Raw(snake(part)) for part in parts)
+        except UnreadableError as error:
+            problems.append(f"{name}: {error}")
+    return ConfigDump(sections, problems)
 
 
 class ConfigDump:
     """The sections of one proxy's dump; a section is decoded the first time that it is asked for and then kept."""
 
-    def __init__(self, sections: dict[str, tuple[msgspec.Raw, ...]]) -> None:
+    def __init__(self, sections: dict[str, tuple[msgspec.Raw, ...]], problems: Sequence[str] = ()) -> None:
         self.sections = sections
         """Raw JSON by message name (`ClustersConfigDump`); a name may repeat in a dump that was read in parts."""
-        self.problems: list[str] = []
+        self.problems: list[str] = list(problems)
         """What could not be decoded so far, one line each."""
 
     @cached_property
