@@ -1,0 +1,137 @@
+"""`meshdoctor mtls` on recordings made here: real formats, tiny meshes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meshdoctor.cli import main
+from tests.mesh.mtls_world import CLIENT, HOST, SERVER, Json, endpoints, pod, policy, rule, service
+
+PLACES = {
+    "Pod": "core/v1/pods",
+    "Service": "core/v1/services",
+    "EndpointSlice": "discovery.k8s.io/v1/endpointslices",
+    "DestinationRule": "networking.istio.io/v1/destinationrules",
+    "PeerAuthentication": "security.istio.io/v1/peerauthentications",
+    "ServiceEntry": "networking.istio.io/v1/serviceentries",
+    "WorkloadEntry": "networking.istio.io/v1/workloadentries",
+    "Sidecar": "networking.istio.io/v1/sidecars",
+    "VirtualService": "networking.istio.io/v1/virtualservices",
+}
+REFUSED = (
+    '[2026-01-01T00:00:09.000Z] "- - -" 0 NR filter_chain_not_found - "-" 0 0 0 - "-" "-" "-" "-" "-" - - '
+    "10.1.0.1:8080 {client}:4711 - -\n"
+)
+
+
+def record(folder: Path, *found: Json, logs: dict[str, str] | None = None) -> Path:
+    """A recording folder with those objects and access logs (by `namespace/pod`)."""
+    items: dict[str, list[Json]] = {kind: [] for kind in PLACES}
+    for item in found:
+        items[item["kind"]].append(item)
+    for kind, place in PLACES.items():
+        file = folder / "kube" / f"{place}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"items": items[kind]}), encoding="utf-8")
+    mesh = folder / "istiod" / "istiod-1" / "mesh.json"
+    mesh.parent.mkdir(parents=True)
+    mesh.write_text("{}", encoding="utf-8")
+    for key, text in (logs or {}).items():
+        log = folder / "logs" / key / "istio-proxy.log"
+        log.parent.mkdir(parents=True)
+        log.write_text(text, encoding="utf-8")
+    manifest = {"format": "meshdoctor-raw/1", "started_at": 1767225600.0, "finished_at": 1767225610.0}
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return folder
+
+
+BASE = (service(), endpoints([SERVER]), SERVER, CLIENT)
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    status = main(["mtls", *arguments])
+    return status, capsys.readouterr().out
+
+
+def test_a_mesh_in_order_is_quiet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out = run(capsys, str(record(tmp_path, *BASE, policy("STRICT"), logs={"srv/s-1": ""})))
+    assert status == 0
+    assert out.splitlines()[:3] == ["CLIENT  s:80", "cli/c-1 mTLS", "srv/s-1 mTLS"]
+    assert out.endswith("the two sides agree everywhere\n")
+
+
+def test_refusals_make_a_disagreement_active(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = REFUSED.format(client="10.2.0.1") * 3
+    made = record(tmp_path, *BASE, policy("STRICT"), rule(tls="DISABLE"), logs={"srv/s-1": log})
+    status, out = run(capsys, str(made))
+    assert status == 1
+    assert "cli/c-1 REFUSED" in out
+    assert f"M1  cli/c-1 and 1 more -> {HOST}:80" in out
+    assert "failures logged: 3" in out
+    assert "objects: DestinationRule srv/r, PeerAuthentication srv/p" in out
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_a_declared_failure_that_nothing_shows_is_not_conclusive(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status, out = run(capsys, str(record(tmp_path, *BASE, policy("STRICT"), rule(tls="DISABLE"))))
+    assert status == 3
+    assert "no access log was read" in out
+
+
+def test_a_caller_without_a_sidecar_is_a_row_only_when_it_was_seen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = pod("b-1", "cli", "10.2.0.7", proxy="")
+    quiet = record(tmp_path / "quiet", *BASE, bare, policy("STRICT"), logs={"srv/s-1": ""})
+    status, out = run(capsys, str(quiet))
+    assert (status, "cli/b-1" in out) == (0, False)
+    log = {"srv/s-1": REFUSED.format(client="10.2.0.7")}
+    status, out = run(capsys, str(record(tmp_path / "seen", *BASE, bare, policy("STRICT"), logs=log)))
+    assert status == 1
+    assert "cli/b-1 REFUSED" in out
+    assert "M7  cli/b-1 -> " in out
+
+
+def test_to_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = record(tmp_path, *BASE, policy("STRICT"), rule(tls="DISABLE"), logs={"srv/s-1": ""})
+    status, out = run(capsys, str(made), "cli/c-1", "--to", "s.srv:80")
+    assert status == 0
+    assert f"cli/c-1 -> {HOST}:80   REFUSED" in out
+    assert "declared: sends plaintext (DestinationRule srv/r sets tls mode DISABLE)" in out
+    assert "declared: takes STRICT (PeerAuthentication srv/p wins" in out
+    assert "srv/s-1 ->" not in out
+
+
+def test_json_has_every_cell_and_every_reason(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    made = record(tmp_path, *BASE, policy("STRICT"), rule(tls="DISABLE"))
+    assert main(["mtls", str(made), "-o", "json"]) == 3
+    report: dict[str, Any] = json.loads(capsysbinary.readouterr().out)
+    assert report["schema"] == "meshdoctor.mtls/1"
+    cell = next(cell for cell in report["cells"] if cell["client"] == "cli/c-1")
+    assert (cell["outcome"], cell["tls"]) == ("fail-plaintext-to-strict", "plaintext")
+    assert cell["endpoints"][0]["takes"] == "STRICT"
+    assert {entry["pattern"] for entry in report["disagreements"]} == {"M1"}
+
+
+@pytest.mark.parametrize("arguments", [["nobody"], ["--to", "nowhere:80"]])
+def test_names_that_match_nothing_are_errors(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["mtls", str(record(tmp_path, *BASE)), *arguments]) == 2
+    assert capsys.readouterr().err.startswith("meshdoctor: no ")
+
+
+def test_many_services_are_shown_in_blocks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = [service(f"service-{number}") for number in range(9)]
+    made += [endpoints([SERVER], f"service-{number}") for number in range(9)]
+    _, out = run(capsys, str(record(tmp_path, *made, SERVER, CLIENT)))
+    table = out.split("mTLS: Istio's own")[0]
+    assert table.count("CLIENT") > 1
+    assert all(f"service-{number}:80" in table for number in range(9))
+    assert max(map(len, out.splitlines())) <= 80
