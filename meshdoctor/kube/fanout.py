@@ -86,10 +86,13 @@ class _Pace:
     def deadline(self, total: int) -> float:
         """How long a pod may take as of now: the setting; less once enough others have answered quickly."""
         limits = self.limits
-        if len(self.answered) < 20 or len(self.answered) < total // 4:
+        answered = len(self.answered)
+        if answered < 3 or answered < total // 4:
             return limits.deadline
-        usual = sorted(self.answered)[int(len(self.answered) * 0.9)]
-        return min(limits.deadline, max(limits.straggler_floor, 10 * usual))
+        usual = sorted(self.answered)[int(answered * 0.9)]
+        # A few answers say less about what is usual.
+        floor = limits.straggler_floor if answered >= 20 else 2 * limits.straggler_floor
+        return min(limits.deadline, max(floor, 10 * usual))
 
 
 async def fan_out(

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from urllib.parse import unquote
 
 from tests.live.apiserver import spdy
-from tests.live.apiserver.websocket import ServerSocket
+from tests.live.apiserver.websocket import ServerSocket, frame
 
 TUNNEL = "SPDY/3.1+portforward.k8s.io"
 Dial = Callable[[int], "tuple[str, int]"]
@@ -51,6 +51,18 @@ async def forward_v4(socket: ServerSocket, port: int, dial: Dial, cut_after: int
 
     await _first_of(from_pod(), from_client())
     writer.close()
+
+
+async def forward_canned(socket: ServerSocket, port: int, answer: bytes) -> None:
+    """As `forward_v4` to a pod that gives *answer* to whatever it is asked, framed beforehand: as fast as a server in
+    Go.
+    """
+    announced = struct.pack("<H", port)
+    frames = frame(b"\x00" + announced) + frame(b"\x01" + announced)
+    await socket.send_frames(frames)
+    frames = b"".join(frame(b"\x00" + answer[start : start + 32768]) for start in range(0, len(answer), 32768))
+    while await socket.receive() is not None:
+        await socket.send_frames(frames)
 
 
 async def _first_of(*work: object) -> None:
@@ -169,7 +181,9 @@ async def _http_body(dial: Dial, target: str) -> AsyncIterator[bytes]:
         writer.write(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         if b"transfer-encoding: chunked" not in head:
-            while data := await reader.read(32000):
+            left = int(head.partition(b"content-length:")[2].split()[0])
+            while left and (data := await reader.read(min(left, 32000))):
+                left -= len(data)
                 yield data
             return
         while size := int(await reader.readline(), 16):

@@ -52,6 +52,8 @@ class ApiServer:
         """(namespace, pod, container, previous) to the log."""
         self.ports: dict[tuple[str, str, int], Address] = {}
         """(namespace, pod, port) to the loopback address that stands for it; `*` is any pod."""
+        self.canned: dict[tuple[str, str], bytes] = {}
+        """(namespace, pod) to the HTTP answer that its ports give, as fast as it can be sent."""
         self.requests: list[tuple[str, str]] = []
         self.bodies: list[bytes] = []
         self.open_sockets = 0
@@ -271,6 +273,8 @@ class ApiServer:
             await pods.run_command(socket, command, dial, cut)
         elif protocol == pods.TUNNEL:
             await pods.forward_spdy(socket, dial)
+        elif canned := self.canned.get((found["namespace"] or "", found["name"])):
+            await pods.forward_canned(socket, int(request.one("ports")), canned)
         else:
             await pods.forward_v4(socket, int(request.one("ports")), dial, cut)
 

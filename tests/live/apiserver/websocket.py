@@ -50,13 +50,22 @@ class ServerSocket:
         """The close frame 1000."""
         await self._frame(8, struct.pack(">H", 1000))
 
-    async def _frame(self, opcode: int, data: bytes) -> None:
-        size = len(data)
-        if size < 126:
-            head = bytes((0x80 | opcode, size))
-        elif size < 1 << 16:
-            head = struct.pack(">BBH", 0x80 | opcode, 126, size)
-        else:
-            head = struct.pack(">BBQ", 0x80 | opcode, 127, size)
-        self._writer.write(head + data)
+    async def send_frames(self, frames: bytes) -> None:
+        """Frames made by `frame`."""
+        self._writer.write(frames)
         await self._writer.drain()
+
+    async def _frame(self, opcode: int, data: bytes) -> None:
+        await self.send_frames(frame(data, opcode))
+
+
+def frame(data: bytes, opcode: int = 2) -> bytes:
+    """One unmasked frame."""
+    size = len(data)
+    if size < 126:
+        head = bytes((0x80 | opcode, size))
+    elif size < 1 << 16:
+        head = struct.pack(">BBH", 0x80 | opcode, 126, size)
+    else:
+        head = struct.pack(">BBQ", 0x80 | opcode, 127, size)
+    return head + data
