@@ -32,13 +32,22 @@ def write_data(value: Any, output: str) -> None:
 
 
 def write_resources(raws: Sequence[Any], output: str) -> None:
-    """Envoy's resources (raw JSON or values in Envoy's spelling) as istioctl prints them."""
+    """Envoy's resources (raw JSON or values in Envoy's spelling) as istioctl prints them, one at a time as JSON."""
     import msgspec
 
     from meshdoctor.mesh.proxy.protojson import to_protojson
 
-    values = (msgspec.json.decode(raw) if isinstance(raw, msgspec.Raw) else raw for raw in raws)
-    write_data([to_protojson(value) for value in values], output)
+    values = (to_protojson(msgspec.json.decode(raw) if isinstance(raw, msgspec.Raw) else raw) for raw in raws)
+    if output == "yaml" or not raws or sys.stdout.isatty():
+        write_data(list(values), output)
+        return
+    from meshdoctor.present.datatext import json_text
+
+    separator = "[\n    "
+    for value in values:
+        sys.stdout.write(separator + json_text(value).rstrip("\n").replace("\n", "\n    "))
+        separator = ",\n    "
+    sys.stdout.write("\n]\n")
 
 
 def _is_data(arguments: argparse.Namespace) -> bool:

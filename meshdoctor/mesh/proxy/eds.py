@@ -11,7 +11,7 @@ from meshdoctor.mesh.gosort import sort_by
 from meshdoctor.mesh.proxy.endpoint import Address, EndpointFilter
 from meshdoctor.mesh.proxy.naming import subset_key
 from meshdoctor.mesh.proxy.part import read_part
-from meshdoctor.mesh.texttable import TextTable
+from meshdoctor.mesh.texttable import Cells, TextTable
 from meshdoctor.model.envoy.sections import Sections
 
 SECTION = "EndpointsConfigDump"
@@ -70,25 +70,40 @@ def eds_table(sections: Sections, chosen: EndpointFilter, *, typed: bool = False
     """A row per endpoint, in the order of cluster names; a dump without endpoints (no `include_eds`) has none."""
     if sections.last(SECTION) is None:
         return TextTable(HEADER, [])
+    if any(chosen):
+        return TextTable(HEADER, _rows(sections, chosen, typed))
+    known = sections.decoded.get((HEADER, typed))
+    if known is None:
+        known = sections.decoded[HEADER, typed] = _rows(sections, chosen, typed)
+    return TextTable(HEADER, cast("list[Cells]", known))
+
+
+def _rows(sections: Sections, chosen: EndpointFilter, typed: bool) -> list[Cells]:
     found = read_part(sections, SECTION, _Endpoints)
-    everything = not any(chosen)
     prefix = "endpoint/" if typed else ""
+    cluster = chosen.cluster.lower()
     blocks = []
     for entry in (*found.dynamic_endpoint_configs, *found.static_endpoint_configs):
         assignment = entry.endpoint_config
-        if assignment is None:
+        if assignment is None or (cluster and assignment.cluster_name.lower() != cluster):
             continue
-        name = assignment.cluster_name
-        rows = []
-        for group in assignment.endpoints:
-            locality = place_name(group.locality) if group.locality else ""
-            for endpoint in group.lb_endpoints:
-                addresses, port = addresses_of(endpoint.endpoint)
-                if everything or _keeps(chosen, addresses, port, name, endpoint.health_status):
-                    rows.append((prefix + ",".join(addresses), endpoint.health_status, locality, name))
+        rows = _assignment_rows(assignment, chosen, prefix)
         if rows:
-            blocks.append((subset_key(name), rows))
-    return TextTable(HEADER, [row for _, rows in sort_by(blocks, itemgetter(0)) for row in rows])
+            blocks.append((subset_key(assignment.cluster_name), rows))
+    return [row for _, rows in sort_by(blocks, itemgetter(0)) for row in rows]
+
+
+def _assignment_rows(assignment: _Assignment, chosen: EndpointFilter, prefix: str) -> list[Cells]:
+    name = assignment.cluster_name
+    everything = not any(chosen)
+    rows: list[Cells] = []
+    for group in assignment.endpoints:
+        locality = place_name(group.locality) if group.locality else ""
+        for endpoint in group.lb_endpoints:
+            addresses, port = addresses_of(endpoint.endpoint)
+            if everything or _keeps(chosen, addresses, port, name, endpoint.health_status):
+                rows.append((prefix + ",".join(addresses), endpoint.health_status, locality, name))
+    return rows
 
 
 def _keeps(chosen: EndpointFilter, addresses: list[str], port: int, cluster: str, status: str) -> bool:

@@ -15,6 +15,8 @@ from meshdoctor.mesh.texttable import Cells, TextTable
 from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.envoy.sections import Body
 
+_HEAD = 4096
+"""Where `cluster_statuses`, the only field of the answer, must be; bytes from the start."""
 HEADER = ("ENDPOINT", "STATUS", "OUTLIER CHECK", "CLUSTER")
 
 
@@ -85,6 +87,8 @@ class ClusterHosts:
         self.problems: list[str] = []
         """What could not be used, one line each."""
         self.raw = clusters_json(body, self.problems)
+        if bytes(self.raw[:64]).count(b'"') and b'"cluster_statuses"' not in bytes(self.raw[:_HEAD]):
+            self.problems.append("no cluster_statuses in it: save /clusters?format=json (`eds` reads a config dump)")
 
     @cached_property
     def hosts(self) -> tuple[list[_HostRow], bool]:

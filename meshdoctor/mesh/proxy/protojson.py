@@ -13,10 +13,33 @@ from typing import Any
 
 _HUMP = re.compile(r"_([a-z0-9])")
 # google.protobuf.Struct and map<string, scalar>: everything below is data.
-_DATA = frozenset({"filter_metadata", "labels", "json_format", "static_layer", "dynamic_parameters"})
+_DATA = frozenset(
+    {
+        "filter_metadata",
+        "labels",
+        "json_format",
+        "static_layer",
+        "dynamic_parameters",
+        "context_extensions",
+        "key_values",
+        "default_subset",
+        "fallback_subset",
+        "filter_context",
+    }
+)
 # map<string, message>: the keys are data, the values are messages.
 _MAPS = frozenset(
-    {"typed_filter_metadata", "typed_per_filter_config", "typed_extension_protocol_options", "named_endpoints", "map"}
+    {
+        "typed_filter_metadata",
+        "typed_per_filter_config",
+        "typed_extension_protocol_options",
+        "named_endpoints",
+        "map",
+        "policies",
+        "providers",
+        "requirement_map",
+        "args",
+    }
 )
 # Envoy prints an Any of these with their JSON as the data in `value`.
 _VALUE_TYPES = ("google.protobuf.Struct", "google.protobuf.Value", ".v3.TypedStruct", ".v1.TypedStruct")

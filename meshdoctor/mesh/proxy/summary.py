@@ -17,6 +17,13 @@ from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.envoy.sections import Sections
 
 
+# Every section of envoy.admin.v3 (Envoy 1.40).
+_KNOWN = {
+    f"{name}ConfigDump"
+    for name in ("Bootstrap", "Clusters", "Endpoints", "Listeners", "Routes", "ScopedRoutes", "Secrets", "Ecds")
+}
+
+
 class SummaryFilter(NamedTuple):
     cluster: ClusterFilter = ClusterFilter()
     listener: ListenerFilter = ListenerFilter()
@@ -49,3 +56,6 @@ def summary(sections: Sections, chosen: SummaryFilter, now: float) -> Iterator[B
             yield Block(banner, table())
         except UnreadableError as error:
             yield Block(banner, None, str(error))
+    unknown = sections.parts.keys() - _KNOWN
+    if unknown:
+        sections.problems.append(f"not shown, as this program does not know them: {', '.join(sorted(unknown))}")

@@ -117,7 +117,9 @@ def _around(body: Body, first: int, end: int, dumps: int) -> tuple[str, ...]:
         problems.append(f"the file holds {dumps} dumps; the last one is shown")
     after = bytes(body[end : end + _EDGE]).split()
     if b"".join(after[:2]) != b"]}":
-        problems.append("the JSON is cut short after the last section that could be read")
+        ends = bytes(body[-64:]).rstrip().endswith(b"]\n}")
+        what = "something after the last section is none and was left out" if ends else "the JSON is cut short"
+        problems.append(what)
     elif len(after) > 2 or len(body) > end + _EDGE:
         problems.append("text after the JSON was skipped")
     return tuple(problems)
@@ -156,10 +158,16 @@ def _by_search(body: bytes, why: str) -> Sections:
     before = body[: found[0].start()]
     if before.count(b"{") and before[: before.find(b"{")].strip():
         problems.append("text before the JSON was skipped")
+    dumps = 1
     for match, after in zip(found, [*found[1:], None], strict=True):
         raw = body[match.start() : after.start() if after else len(body)]
-        name = match[1].decode()
-        parts[name] = (*parts.get(name, ()), _object(raw))
+        name, section = match[1].decode(), _object(raw)
+        parts[name] = (*parts.get(name, ()), section)
+        if after and b'"configs"' in raw[len(section) :]:
+            dumps += 1
+            parts.clear()
+    if dumps > 1:
+        problems.append(f"the file holds {dumps} dumps; the last one is shown")
     return Sections(parts, tuple(problems))
 
 

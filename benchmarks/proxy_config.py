@@ -1,0 +1,141 @@
+"""`python -m benchmarks.proxy_config [RECORDING]`: proxy-config on a large proxy, against the real istioctl's times.
+
+RECORDING is the unpacked or packed recording of one sidecar among 4,000 services (config dump 70 MB, clusters 31 MB);
+by default the one that lies beside the checkout. Every command is a whole process, start-up included, best of three;
+memory is its peak. istioctl's times (1.32-dev, best of three on the machine that made the recording) are multiplied by
+this machine's factor: how long Python's json.load takes on the dump here, over the 1.15 s that it took there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from meshdoctor.mesh.proxy.cluster import ClusterFilter, cluster_table
+from meshdoctor.mesh.proxy.eds import eds_table
+from meshdoctor.mesh.proxy.endpoint import ClusterHosts, EndpointFilter, endpoint_table
+from meshdoctor.mesh.proxy.listener import ListenerFilter, listener_table
+from meshdoctor.mesh.proxy.route import route_table
+from meshdoctor.mesh.revisions import Revisions
+from meshdoctor.mesh.sync import IstiodFacts, sync_status
+from meshdoctor.model.envoy.sections import find_sections
+from meshdoctor.model.istiod import ResourceSync, SyncRecord
+from meshdoctor.model.kubernetes import Container, Meta, Pod, PodSpec
+from meshdoctor.present.sync_tables import short_table
+from meshdoctor.present.tabwriter import render
+
+DEFAULT = Path(__file__).resolve().parents[2] / "shared/corpus/large/recording.tar.xz"
+ISTIOCTL_JSON_LOAD = 1.15
+ISTIOCTL: tuple[tuple[str, float], ...] = (
+    ("listener", 1.85),
+    ("route", 1.96),
+    ("cluster", 1.99),
+    ("endpoint", 3.00),
+    ("secret", 1.77),
+    ("bootstrap -o short", 1.79),
+    ("all", 3.22),
+    ("cluster --fqdn mail-image-0040.team-040.svc.cluster.local", 2.29),
+    ("route --name 80", 1.76),
+)
+RUNS = 3
+PROXIES = 1_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("recording", nargs="?", type=Path, default=DEFAULT)
+    recording: Path = parser.parse_args().recording
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = recording if recording.is_dir() else _unpacked(recording, Path(scratch))
+        dump = next(folder.rglob("config_dump.json"))
+        clusters = next(folder.rglob("clusters.json"))
+        factor = _json_load(dump) / ISTIOCTL_JSON_LOAD
+        print(f"this machine's factor: {factor:.2f}")
+        print(f"{'proxy-config':<60} {'istioctl':>9} {'here':>8} {'times':>6} {'MB':>5} {'of file':>7}")
+        for command, theirs in ISTIOCTL:
+            file = clusters if command.startswith("endpoint") else dump
+            seconds, peak = min(_process(command, file) for _ in range(RUNS))
+            share = peak / file.stat().st_size
+            ratio = theirs * factor / seconds
+            print(
+                f"{command:<60} {theirs * factor:>7.2f} s {seconds:>6.2f} s {ratio:>5.1f}x {peak / 1e6:>5.0f} {share:>6.1f}x"
+            )
+        _one_process(dump, clusters)
+    _sync()
+
+
+def _unpacked(recording: Path, folder: Path) -> Path:
+    with tarfile.open(recording) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
+
+
+def _json_load(dump: Path) -> float:
+    """Seconds of json.load in a process of its own: Linux counts a parent's peak memory as its children's."""
+    code = "import json,sys,time; t=time.perf_counter(); json.load(open(sys.argv[1])); print(time.perf_counter()-t)"
+    command = [sys.executable, "-c", code, str(dump)]
+    return min(float(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(RUNS))
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def _process(command: str, file: Path) -> tuple[float, int]:
+    """Wall time in seconds and peak memory in bytes of one run."""
+    arguments = [sys.executable, "-m", "meshdoctor", "proxy-config", *command.split(), "--file", str(file)]
+    start = time.perf_counter()
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(arguments)} failed")
+    return time.perf_counter() - start, usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def _one_process(dump: Path, clusters: Path) -> None:
+    """Each table once more in a process that has read and shown it before, filtered and not."""
+    sections, hosts = find_sections(dump.read_bytes()), ClusterHosts(clusters.read_bytes())
+    tables: dict[str, Callable[[], str]] = {
+        "listener": lambda: render(listener_table(sections, ListenerFilter())),
+        "route": lambda: render(route_table(sections, "")),
+        "cluster": lambda: render(cluster_table(sections, ClusterFilter())),
+        "cluster --fqdn": lambda: render(cluster_table(sections, ClusterFilter(fqdn="team-040"))),
+        "eds": lambda: render(eds_table(sections, EndpointFilter())),
+        "endpoint": lambda: render(endpoint_table(hosts, EndpointFilter())),
+        "endpoint --status": lambda: render(endpoint_table(hosts, EndpointFilter(status="healthy"))),
+    }
+    for name, table in tables.items():
+        first = _seconds(table)
+        later = min(_seconds(table) for _ in range(RUNS))
+        print(f"in one process: {name:<18} first {first * 1000:>5.0f} ms, then {later * 1000:>5.1f} ms")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(f"peak of that process: {peak / (1024 * 1024 if sys.platform == 'darwin' else 1024):.0f} MB")
+
+
+def _sync() -> None:
+    """Sync status of many proxies, from facts to the printed table."""
+    main_types = ("cluster.v3.Cluster", "listener.v3.Listener", "endpoint.v3.ClusterLoadAssignment")
+    sent = ResourceSync("n1", "n1", "2026-11-23T09:49:18.287273037Z")
+    resources = {f"type.googleapis.com/envoy.config.{name}": sent for name in main_types}
+    proxy = Container(name="istio-proxy", args=["proxy", "sidecar"])
+    names = [(f"app-{number}", f"team-{number % 50}") for number in range(PROXIES)]
+    pods = [Pod(metadata=Meta(name=n, namespace=s), spec=PodSpec(containers=[proxy])) for n, s in names]
+    records = [SyncRecord(f"{n}.{s}", "Kubernetes", "sidecar", "1.29.0", resources=resources) for n, s in names]
+    istiod = IstiodFacts("istiod-a", records, "default", "1.29.0")
+    seconds = _seconds(lambda: render(short_table(sync_status([istiod], pods, Revisions(), 1_795_430_000.0))))
+    print(f"sync status of {PROXIES} proxies: {seconds * 1000:.0f} ms")
+
+
+if __name__ == "__main__":
+    main()
