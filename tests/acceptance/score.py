@@ -25,6 +25,7 @@ class Scorer(NamedTuple):
 SCORERS: tuple[Scorer, ...] = (
     Scorer("tests.acceptance.envoy503", "corpus/envoy503"),
     Scorer("tests.acceptance.mtls", "corpus/mtls"),
+    Scorer("tests.acceptance.incidents", "incidents"),
     Scorer("tests.acceptance.mtls_incidents", "incidents"),
     Scorer("tests.acceptance.routes", "corpus/routes"),
     Scorer("tests.acceptance.istioctl_outputs", "corpus/istioctl-outputs"),
