@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from meshdoctor.mesh.mtls.matrix import Column, Matrix
     from meshdoctor.mesh.mtls.patterns import Disagreement
@@ -38,14 +38,12 @@ def run(arguments: argparse.Namespace) -> int:
     only = _only(view, arguments.only)
     columns = _columns(view, arguments.target, only) if arguments.target else view.columns
     matrix = view.matrix(only, columns)
-    found = findings(view, matrix)
-    if arguments.target:
-        hosts = {column.host for column in columns}
-        found = tuple(entry for entry in found if not entry.host or entry.host in hosts)
+    concerns = _concerns(view, matrix, only, bool(arguments.target))
+    found = tuple(entry for entry in findings(view, view.whole(only, columns)) if concerns(entry))
     if arguments.output == "json":
         sys.stdout.buffer.write(_json(view, matrix, found))
     else:
-        print("\n".join(_text(view, matrix, found, bool(arguments.target))))
+        print("\n".join(_text(view, matrix, found, only, bool(arguments.target))))
     return exit_status(view, found)
 
 
@@ -55,6 +53,24 @@ def exit_status(view: MtlsView, found: Sequence[Disagreement]) -> int:
         return 1
     unknown = bool(view.objects.missing) or any(entry.server and entry.seen is None for entry in found)
     return 3 if unknown else 0
+
+
+def _concerns(view: MtlsView, matrix: Matrix, only: str, one_service: bool) -> Callable[[Disagreement], bool]:
+    """Which disagreements belong to what was asked for: to its clients (or the server itself) and its service."""
+    spaces = {name.partition("/")[0] for name in matrix.rows}
+    hosts = {column.host for column in matrix.columns}
+    ends = {pair.endpoint.endpoint.name for cell in matrix.cells.values() for pair in cell.pairs}
+
+    def concerns(found: Disagreement) -> bool:
+        server = found.server if found.server in view.objects.peers else found.server.rpartition(":")[0]
+        mine = server in view.objects.peers and view.workload(server) in matrix.rows
+        if only and found.client not in matrix.rows and not mine:
+            return not found.client and any(
+                text.partition(" ")[2].partition("/")[0] in spaces for text in found.objects
+            )
+        return not one_service or found.host in hosts or found.server in ends
+
+    return concerns
 
 
 def _only(view: MtlsView, only: str) -> str:
@@ -87,8 +103,8 @@ def _columns(view: MtlsView, target: str, only: str) -> tuple[Column, ...]:
     return found
 
 
-def _text(view: MtlsView, matrix: Matrix, found: Sequence[Disagreement], why: bool) -> list[str]:
-    from meshdoctor.present.mtls import LEGEND, finding_lines, matrix_lines, why_lines
+def _text(view: MtlsView, matrix: Matrix, found: Sequence[Disagreement], only: str, why: bool) -> list[str]:
+    from meshdoctor.present.mtls import LEGEND, finding_lines, matrix_lines, server_lines, why_lines
 
     lines = [f"not read: {line}" for line in view.missing]
     lines += matrix_lines(matrix)
@@ -98,6 +114,8 @@ def _text(view: MtlsView, matrix: Matrix, found: Sequence[Disagreement], why: bo
                 lines += ["", *why_lines(view, row, column, matrix.cells[row, column])]
     else:
         lines += ["", *LEGEND]
+        if only:
+            lines += ["", *server_lines(view, matrix.rows)]
     lines += ["", *(finding_lines(found) or ["the two sides agree everywhere"])]
     return lines
 
@@ -133,8 +151,31 @@ def _json(view: MtlsView, matrix: Matrix, found: Sequence[Disagreement]) -> byte
     report: dict[str, Any] = {
         "schema": "meshdoctor.mtls/1",
         "source": {"kind": view.index.snapshot.info.kind, "name": view.index.snapshot.info.name},
+        "servers": _servers(view),
         "cells": cells,
         "disagreements": [{**entry._asdict(), "pattern": entry.pattern.name} for entry in found],
         "not_read": view.missing,
     }
     return msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n"
+
+
+def _servers(view: MtlsView) -> list[dict[str, Any]]:
+    found = []
+    for name, peers in view.workloads.items():
+        for peer in peers:
+            ports = view.declared.servers.of(peer)
+            held = view.configured_server(peer.key)
+            for port in sorted({*ports.ports, *(number for _, number, _ in peer.ports)}):
+                mode = ports.at(port)
+                found.append(
+                    {
+                        "workload": name,
+                        "pod": peer.key,
+                        "port": port,
+                        "declared": mode.mode,
+                        "configured": held.at(port) if held else None,
+                        "reason": mode.reason,
+                        "ignored": [str(entry) for entry in mode.ignored],
+                    }
+                )
+    return found

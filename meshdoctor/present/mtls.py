@@ -141,7 +141,40 @@ def why_lines(view: MtlsView, row: str, column: Column, cell: Cell, width: int =
             lines += _indented(f"held by {client.key}: {held.tls}, cluster {held.cluster_type}{rule}", 1, width)
     for pair in cell.pairs:
         lines += _pair_lines(view, tuple(client.key for client in clients), pair, width)
+    return [*lines, *subset_lines(view, row, column, cell, width)]
+
+
+def subset_lines(view: MtlsView, row: str, column: Column, cell: Cell, width: int = 80) -> list[str]:
+    """The subsets that the rule in force defines, each with its TLS and what becomes of its endpoints."""
+    lines: list[str] = []
+    for subset in cell.tls.rule.subsets if cell.tls.rule else ():
+        client = view.workloads[row][0]
+        tls, pairs = view.declared.against(client, column.host, column.port, subset.name)
+        words = ", ".join(dict.fromkeys(WORDS.get(pair.outcome, pair.outcome) for pair in pairs)) or "no endpoint"
+        lines += _indented(f"subset {subset.name}: {tls.tls}, {words} ({tls.reasons[0]})", 1, width)
     return lines
+
+
+def server_lines(view: MtlsView, names: Iterable[str], width: int = 80) -> list[str]:
+    """What workloads accept, port by port: by the objects, and by their proxies where a dump was read."""
+    rows = []
+    for name in names:
+        for peer in view.workloads.get(name, ())[:1]:
+            found = view.declared.servers.of(peer)
+            held = view.configured_server(peer.key)
+            own = {number for _, number, _ in peer.ports}
+            for port in sorted({*found.ports, *own}):
+                mode = found.at(port)
+                rows.append((name, str(port), mode.mode, (held.at(port) or "?") if held else "-", mode.reason))
+            rows.append((name, "other", found.other.mode, (held.other or "?") if held else "-", found.other.reason))
+    columns = [
+        TableColumn("server", "SERVER", 12, flex=1, widest=width // 3, priority=0, elide="middle"),
+        TableColumn("port", "PORT", 5, priority=0),
+        TableColumn("declared", "DECLARED", 8, priority=0),
+        TableColumn("configured", "CONFIGURED", 10, priority=0),
+        TableColumn("why", "WHY", 20, flex=3, priority=0),
+    ]
+    return format_table(columns, [Row(f"{row[0]}:{row[1]}", row) for row in rows], width) if rows else []
 
 
 def _pair_lines(view: MtlsView, clients: Sequence[str], pair: Pair, width: int) -> list[str]:
@@ -157,10 +190,10 @@ def _pair_lines(view: MtlsView, clients: Sequence[str], pair: Pair, width: int) 
     held = view.configured_server(endpoint.peer.key)
     if held is not None:
         lines += _indented(f"configured: takes {held.at(endpoint.port) or 'an unknown shape'}", 2, width)
-    for link, seen in view.seen.items():
-        if link.server == endpoint.peer.key and link.port == endpoint.port and link.client in clients:
+    for caller, seen in view.callers.get((endpoint.peer.key, endpoint.port), {}).items():
+        if caller in clients:
             counts = ", ".join(f"{name} {value}" for name, value in seen._asdict().items() if value and name != _LAST)
-            lines += _indented(f"observed from {link.client}: {counts}", 2, width)
+            lines += _indented(f"observed from {caller}: {counts}", 2, width)
     own = view.identity(endpoint.peer.key)
     if own is not None:
         lines += _indented(f"certificate: {own.spiffe}", 2, width)

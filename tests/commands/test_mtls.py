@@ -135,3 +135,23 @@ def test_many_services_are_shown_in_blocks(tmp_path: Path, capsys: pytest.Captur
     assert table.count("CLIENT") > 1
     assert all(f"service-{number}:80" in table for number in range(9))
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_what_is_shown_for_one_client_leaves_the_others_disagreements_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = pod("d-1", "other", "10.4.0.1")
+    log = {"srv/s-1": REFUSED.format(client="10.2.0.1")}
+    made = record(tmp_path, *BASE, other, policy("STRICT"), rule(namespace="cli", tls="DISABLE"), logs=log)
+    status, out = run(capsys, str(made), "cli")
+    assert (status, "M1  cli/c-1" in out) == (1, True)
+    assert "cli/c-1 other PERMISSIVE" in " ".join(out.split())
+    status, out = run(capsys, str(made), "other/d-1")
+    assert (status, out.endswith("the two sides agree everywhere\n")) == (0, True)
+
+
+def test_subsets_of_the_rule_in_force_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    subsets = [{"name": "v1", "labels": {"app": "s"}, "trafficPolicy": {"tls": {"mode": "DISABLE"}}}]
+    made = record(tmp_path, *BASE, policy("STRICT"), rule(tls="ISTIO_MUTUAL", subsets=subsets))
+    _, out = run(capsys, str(made), "cli/c-1", "--to", "s.srv")
+    assert "subset v1: plaintext, REFUSED (DestinationRule srv/r sets tls mode DISABLE)" in " ".join(out.split())

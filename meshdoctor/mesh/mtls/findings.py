@@ -33,38 +33,39 @@ def _cells(view: MtlsView, matrix: Matrix) -> Iterator[Disagreement]:
                 caller = view.workload_label(view.workloads[row][0].key)
                 found = found._replace(objects=(*found.objects, caller))
             yield found
-    for row in matrix.rows:
-        for column in matrix.columns:
-            for pair in matrix.cells[row, column].pairs:
-                yield from _wrong_identity(view, row, pair)
+    strangers: dict[int, list[Pair]] = {}
+    for (row, _), cell in matrix.cells.items():
+        if id(cell) not in strangers:
+            strangers[id(cell)] = [pair for pair in cell.pairs if _is_stranger(pair)]
+        for pair in strangers[id(cell)]:
+            yield _wrong_identity(view, row, pair)
 
 
 def _seen(view: MtlsView, clients: Iterable[Peer], pair: Pair) -> int | None:
     """Failures that were logged between the clients and a pair's endpoint; None when neither side's log was read."""
     server = pair.endpoint.endpoint.peer
-    clients = tuple(clients)
-    if server is None or not view.logged.intersection({server.key, *(client.key for client in clients)}):
+    keys = [client.key for client in clients]
+    if server is None or (server.key not in view.logged and view.logged.isdisjoint(keys)):
         return None
-    port = pair.endpoint.endpoint.port
-    return sum(
-        seen.failed
-        for link, seen in view.seen.items()
-        if link.server == server.key and link.port == port and any(link.client == client.key for client in clients)
-    )
+    callers = view.callers.get((server.key, pair.endpoint.endpoint.port), {})
+    return sum(callers[key].failed for key in keys if key in callers)
 
 
-def _wrong_identity(view: MtlsView, row: str, pair: Pair) -> Iterator[Disagreement]:
-    """The SPIFFE id of an endpoint against those that the client's TLS context accepts."""
+def _is_stranger(pair: Pair) -> bool:
+    """Whether an endpoint's SPIFFE id is none of those that the client's TLS context accepts."""
     endpoint = pair.endpoint.endpoint
     if pair.endpoint.tls != MTLS or pair.fails or not pair.tls.sans or not endpoint.identity:
-        return
-    if endpoint.identity in pair.tls.sans:
-        return
+        return False
+    return endpoint.identity not in pair.tls.sans
+
+
+def _wrong_identity(view: MtlsView, row: str, pair: Pair) -> Disagreement:
+    endpoint = pair.endpoint.endpoint
     rule = pair.tls.rule
     objects = (f"DestinationRule {rule.name}",) if rule else ()
     says = f"{endpoint.name} is {endpoint.identity}, the client accepts {', '.join(pair.tls.sans)}"
     remedy = "name the server's identity in subjectAltNames, or leave subjectAltNames out"
-    yield Disagreement(
+    return Disagreement(
         Pattern.IDENTITY,
         row,
         pair.tls.host,
@@ -79,7 +80,7 @@ def _wrong_identity(view: MtlsView, row: str, pair: Pair) -> Iterator[Disagreeme
 
 def _certificates(view: MtlsView, matrix: Matrix) -> Iterator[Disagreement]:
     """Certificates out of their time, and pairs of proxies whose roots have nothing in common."""
-    known = {key: own for key in view.objects.pods if (own := view.identity(key)) is not None}
+    known = {key: own for key in view.objects.pods if (own := view.identity(key)) is not None and own.roots}
     moment = view.index.snapshot.info.finished_at
     for key, own in known.items():
         if moment is not None and not own.holds_at(moment):
@@ -131,12 +132,13 @@ def _drift(view: MtlsView, matrix: Matrix) -> Iterator[Disagreement]:
                     yield _drifted(view, key, mode.objects, says)
     for row in matrix.rows:
         for peer in view.workloads[row]:
-            for column in matrix.columns:
-                yield from _client_drift(view, peer, column)
+            if view.has_dump(peer.key):
+                for column in matrix.columns:
+                    yield from _client_drift(view, peer, column)
 
 
 def _client_drift(view: MtlsView, peer: Peer, column: Column) -> Iterator[Disagreement]:
-    own = view.configured_client(peer.key, column) if peer.key in view.objects.pods else None
+    own = view.configured_client(peer.key, column)
     if own is None:
         return
     declared = view.declared.clients.of(peer, column.host, column.port)

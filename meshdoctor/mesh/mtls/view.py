@@ -74,6 +74,14 @@ class MtlsView:
         return {**observed.traffic(logs, at), **observed.ambient_traffic(self._ambient_logs, at)}
 
     @cached_property
+    def callers(self) -> Mapping[tuple[str, int], Mapping[str, Seen]]:
+        """`seen` by server and port, then by client."""
+        found: dict[tuple[str, int], dict[str, Seen]] = {}
+        for link, seen in self.seen.items():
+            found.setdefault((link.server, link.port), {})[link.client] = seen
+        return found
+
+    @cached_property
     def _ambient_logs(self) -> tuple[tuple[ZtunnelLine, ...], ...]:
         snapshot = self.index.snapshot
         facts = (snapshot.value(ask.ZtunnelAccessLog(log)) for log in _ztunnel_logs(self.index))
@@ -108,6 +116,10 @@ class MtlsView:
     @cached_property
     def _configured(self) -> dict[str, ConfiguredServer | None]:
         return {}
+
+    def has_dump(self, key: str) -> bool:
+        """Whether a proxy's dump was read."""
+        return self.index.config(_ref(key)) is not None
 
     def configured_client(self, key: str, column: Column, subset: str = "") -> ConfiguredClient | None:
         """What a pod's proxy holds for a service port; None without a dump or without such a cluster."""
@@ -173,6 +185,10 @@ class MtlsView:
     def matrix(self, only: str = "", columns: Iterable[Column] | None = None) -> Matrix:
         """The table of the clients of `rows` against *columns* (all of `columns` by default)."""
         return matrix(self.declared, self.rows(only), self.columns if columns is None else columns)
+
+    def whole(self, only: str = "", columns: Iterable[Column] = ()) -> Matrix:
+        """The table of everybody, and of what was asked for by name: disagreements are looked for in all of it."""
+        return matrix(self.declared, {**self.rows(), **self.rows(only)}, dict.fromkeys((*self.columns, *columns)))
 
     @property
     def missing(self) -> tuple[str, ...]:
