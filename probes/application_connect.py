@@ -73,30 +73,54 @@ def _verdict(case: Case, mesh: MeshIndex, owner: Workload, kind: str, lines: tup
     if kind == "crashed" and life:
         ends = listed(f"{exit.container} ended with {exit.reason} {exit.code}" for exit in life.crashes())
         return Verdict(
-            "app-crashed", 0.96, f"The application of {resource} crashes and refuses connections until it is back",
-            (resource,), (said, Evidence(ends, mesh.file("Pod"), str(newest.pod))),
-            remedy(f"Read kubectl logs --previous of {newest.pod}: why did it end?"), together,
-        )  # fmt: skip
+            "app-crashed",
+            0.96,
+            f"The application of {resource} crashes and refuses connections until it is back",
+            (resource,),
+            (said, Evidence(ends, mesh.file("Pod"), str(newest.pod))),
+            remedy(f"Read kubectl logs --previous of {newest.pod}: why did it end?"),
+            together,
+        )
     if kind == "stopping" and life and life.stopped:
         return Verdict(
-            "app-closes-on-sigterm", 0.9,
+            "app-closes-on-sigterm",
+            0.9,
             f"The application of {resource} closes its port as soon as it is told to stop, while callers still send",
             (Resource(resource.kind, resource.namespace, resource.name, "spec.template.spec.containers[].lifecycle"),),
-            (said, Evidence(f"{newest.pod} was told to stop at {clock(life.stopped)} UTC", mesh.file("Event"), str(newest.pod))),
-            remedy("Let the application finish for some seconds after SIGTERM (preStop: sleep), longer than callers need.",
-                   "lifecycle:\n  preStop:\n    sleep:\n      seconds: 10"),
+            (
+                said,
+                Evidence(
+                    f"{newest.pod} was told to stop at {clock(life.stopped)} UTC", mesh.file("Event"), str(newest.pod)
+                ),
+            ),
+            remedy(
+                "Let the application finish for some seconds after SIGTERM (preStop: sleep), longer than callers need.",
+                "lifecycle:\n  preStop:\n    sleep:\n      seconds: 10",
+            ),
             together,
-        )  # fmt: skip
+        )
     if kind == "starting" and life and life.ready is not None:
         pods = listed(str(pod) for pod in dict.fromkeys(seen.pod for seen in lines))
         return Verdict(
-            "ready-before-listening", 0.95,
+            "ready-before-listening",
+            0.95,
             f"Pods of {resource} are Ready before the application listens on port {port}",
-            (Resource(resource.kind, resource.namespace, resource.name, "spec.template.spec.containers[].readinessProbe"),),
-            (said, Evidence(f"{newest.pod} was Ready at {clock(life.ready)} UTC and answered later; refusals: {pods}",
-                            mesh.file("Pod"), str(newest.pod))),
-            remedy(f"Give {resource} a readinessProbe (or startupProbe) that asks the application itself."), together,
-        )  # fmt: skip
+            (
+                Resource(
+                    resource.kind, resource.namespace, resource.name, "spec.template.spec.containers[].readinessProbe"
+                ),
+            ),
+            (
+                said,
+                Evidence(
+                    f"{newest.pod} was Ready at {clock(life.ready)} UTC and answered later; refusals: {pods}",
+                    mesh.file("Pod"),
+                    str(newest.pod),
+                ),
+            ),
+            remedy(f"Give {resource} a readinessProbe (or startupProbe) that asks the application itself."),
+            together,
+        )
     return _nothing_listens(case, mesh, resource, port or 0, lines, said)
 
 

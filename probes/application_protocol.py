@@ -43,12 +43,20 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
                 0.93,
                 f"{service} declares HTTP/2, and the application does not speak it",
                 (service, *((owner,) if owner else ())),
-                (evidence, Evidence("the sidecar sends HTTP/2 because of the port's name or appProtocol",
-                                    mesh.file("Service"), f"{service.namespace}/{service.name}")),
-                remedy(f"Name the port http (or set appProtocol: http) in {service}, or make the application speak HTTP/2."),
+                (
+                    evidence,
+                    Evidence(
+                        "the sidecar sends HTTP/2 because of the port's name or appProtocol",
+                        mesh.file("Service"),
+                        f"{service.namespace}/{service.name}",
+                    ),
+                ),
+                remedy(
+                    f"Name the port http (or set appProtocol: http) in {service}, or make the application speak HTTP/2."
+                ),
                 case.together(lines),
             )
-        )  # fmt: skip
+        )
     blamed = tuple(one for one in (owner, service) if one)
     if not blamed:
         return not_applicable("the peer that broke the protocol is not of this mesh")
@@ -77,8 +85,10 @@ def _declared_http2(case: Case, mesh: MeshIndex) -> bool:
 def _sends_http2(cluster: Cluster | None) -> bool:
     if cluster is None:
         return False
-    return any(b'"http2_protocol_options"' in bytes(raw) and b'"explicit_http_config"' in bytes(raw)
-               for raw in cluster.typed_extension_protocol_options.values())  # fmt: skip
+    return any(
+        b'"http2_protocol_options"' in bytes(raw) and b'"explicit_http_config"' in bytes(raw)
+        for raw in cluster.typed_extension_protocol_options.values()
+    )
 
 
 def needs(case: Case, mesh: MeshIndex) -> Iterable[Want[Any]]:

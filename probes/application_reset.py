@@ -52,28 +52,43 @@ def _of_workload(case: Case, mesh: MeshIndex, owner: Workload, lines: tuple[Seen
         says = listed(f"{exit.container} ended with {exit.reason} {exit.code}" for exit in ends)
         return culprit(
             Verdict(
-                "app-crashed", 0.97, f"The application of {resource} crashes in the middle of requests", (resource,),
+                "app-crashed",
+                0.97,
+                f"The application of {resource} crashes in the middle of requests",
+                (resource,),
                 (lines_say(lines, logged(lines[-1])), Evidence(says, mesh.file("Pod"), str(crashed[-1].pod))),
-                remedy(f"Read kubectl logs --previous of {crashed[-1].pod}: why did it end?"), case.together(lines),
+                remedy(f"Read kubectl logs --previous of {crashed[-1].pod}: why did it end?"),
+                case.together(lines),
             )
-        )  # fmt: skip
+        )
     stopping = tuple(seen for seen in lines if _is_stopping(lives, seen))
     if stopping:
         life = lives.by_ref[stopping[-1].pod]
         return culprit(
             Verdict(
-                "app-closes-on-sigterm", 0.93,
+                "app-closes-on-sigterm",
+                0.93,
                 f"The application of {resource} exits at SIGTERM with requests in flight",
-                (Resource(resource.kind, resource.namespace, resource.name, "spec.template.spec.containers[].lifecycle"),),
+                (
+                    Resource(
+                        resource.kind, resource.namespace, resource.name, "spec.template.spec.containers[].lifecycle"
+                    ),
+                ),
                 (
                     lines_say(stopping, logged(stopping[-1])),
-                    Evidence(f"{life.ref} was told to stop at {clock(life.stopped or 0.0)} UTC", mesh.file("Event"), str(life.ref)),
+                    Evidence(
+                        f"{life.ref} was told to stop at {clock(life.stopped or 0.0)} UTC",
+                        mesh.file("Event"),
+                        str(life.ref),
+                    ),
                 ),
-                remedy("Finish open requests after SIGTERM, and give callers time to leave (preStop: sleep).",
-                       "lifecycle:\n  preStop:\n    sleep:\n      seconds: 10"),
+                remedy(
+                    "Finish open requests after SIGTERM, and give callers time to leave (preStop: sleep).",
+                    "lifecycle:\n  preStop:\n    sleep:\n      seconds: 10",
+                ),
                 case.together(stopping),
             )
-        )  # fmt: skip
+        )
     return _steady(case, mesh, resource, lines)
 
 
@@ -100,12 +115,15 @@ def _steady(case: Case, mesh: MeshIndex, resource: Resource, lines: tuple[Seen, 
     if middle >= OWN_TIMEOUT_MS and durations[-1] - durations[0] <= NARROW * middle and len(lines) > 1:
         return culprit(
             Verdict(
-                "app-closes-at-own-timeout", 0.9,
-                f"{resource} closes the connection after {middle:.0f} ms, at a timeout of its own", (resource,), (evidence,),
+                "app-closes-at-own-timeout",
+                0.9,
+                f"{resource} closes the connection after {middle:.0f} ms, at a timeout of its own",
+                (resource,),
+                (evidence,),
                 remedy(f"Raise the server or worker timeout of {resource} above what its slowest answer takes."),
                 case.together(lines),
             )
-        )  # fmt: skip
+        )
     idle = _idle_before(case, lines)
     rare = len(good) > len(lines)
     if middle <= RACE_MS and rare and len(lines) > 1 and len(idle) >= len(lines) / 2:

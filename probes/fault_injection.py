@@ -1,4 +1,4 @@
-"""FI: does a VirtualService inject the fault? (Envoy's fault filter; details `fault_filter_abort`.)"""
+"""FI, DI: does a VirtualService inject the fault? (Envoy's fault filter; details `fault_filter_abort`.)"""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from meshdoctor.mesh.finding import Finding, Resource, Verdict, culprit, not_app
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
+from meshdoctor.mesh.traffic import Seen
 from meshdoctor.model import istio
 from meshdoctor.model.wants import ProxyConfig
 
@@ -16,10 +17,14 @@ def _injects(found: istio.VirtualService) -> bool:
     return any(route.fault for route in found.spec.http)
 
 
+def _does(seen: Seen) -> str:
+    return "aborts" if seen.access and "FI" in seen.access.flags else "delays"
+
+
 def examine(case: Case, mesh: MeshIndex) -> Finding:
-    lines = tuple(seen for seen in case.failures if seen.access and "FI" in seen.access.flags)
+    lines = tuple(seen for seen in case.failures if seen.access and {"FI", "DI"} & set(seen.access.flags))
     if not lines:
-        return not_applicable("no line has the flag FI")
+        return not_applicable("no line has the flag FI or DI")
     services = list(blame.virtual_services(mesh, case.destination, _injects))
     resources = [blame.resource(found, "spec.http[].fault") for found in services]
     if not resources:
@@ -35,14 +40,14 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         Verdict(
             "fault-injected",
             0.99 if resources else 0.9,
-            f"{named} injects the fault: Envoy aborts the request itself",
+            f"{named} injects the fault: Envoy {_does(lines[-1])} the request itself",
             tuple(resources) or (Resource("Pod", *lines[0].pod),),
             (
                 lines_say(lines, logged(lines[0])),
                 *(object_says(mesh, "VirtualService", found, f"{found.key} has a fault rule") for found in services),
             ),
             remedy(f"Remove the fault rule from {named}."),
-            lines,
+            case.together(lines),
         )
     )
 

@@ -70,13 +70,19 @@ def _missing(missing: dict[str, Resource], lines: tuple[Seen, ...], evidence: Ev
             owners,
             (
                 evidence,
-                *(Evidence(f"a route names cluster {name}, and the proxy has no such cluster",
-                           f"envoy/{lines[-1].pod}/config_dump.json", name) for name in missing),
+                *(
+                    Evidence(
+                        f"a route names cluster {name}, and the proxy has no such cluster",
+                        f"envoy/{lines[-1].pod}/config_dump.json",
+                        name,
+                    )
+                    for name in missing
+                ),
             ),
             remedy(fix),
             lines,
         )
-    )  # fmt: skip
+    )
 
 
 def _late(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...], evidence: Evidence) -> Finding:
@@ -89,9 +95,10 @@ def _late(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...], evidence: Eviden
         for host in {case.destination.host, *hosts}
         for found in blame.destination_rules(mesh, host, lambda rule: bool(rule.spec.subsets))
     ]
+    objects: tuple[istio.VirtualService | istio.DestinationRule, ...] = (*services, *rules)
     changed = [
         found
-        for found in (*services, *rules)
+        for found in objects
         if (made := unix(found.metadata.creation_timestamp)) is not None
         and began - PROPAGATION_SECONDS <= made <= ended + PROPAGATION_SECONDS
     ]

@@ -49,13 +49,19 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
             resources,
             (
                 lines_say(lines, f"{logged(newest)} for {line.authority}{newest.path}"),
-                *(Evidence(f"virtual host {host.name} has {len(host.routes)} routes, none for it",
-                           f"envoy/{newest.pod}/config_dump.json", host.name) for host in hosts[:1]),
+                *(
+                    Evidence(
+                        f"virtual host {host.name} has {len(host.routes)} routes, none for it",
+                        f"envoy/{newest.pod}/config_dump.json",
+                        host.name,
+                    )
+                    for host in hosts[:1]
+                ),
             ),
             remedy(f"Add a route for {newest.path} to {named}, or a last route without match."),
             lines,
         )
-    )  # fmt: skip
+    )
 
 
 def _same_host(sni: str, authority: str | None) -> bool:

@@ -74,13 +74,20 @@ def _foreign_tls(
     resource = Resource("Service", service.namespace, service.name, "spec.ports[].name")
     return culprit(
         Verdict(
-            "wrong-protocol-on-http-port", 0.94,
+            "wrong-protocol-on-http-port",
+            0.94,
             f"Port {port.port} ({port.name or port.app_protocol}) of {resource} is declared HTTP, and callers send TLS on it",
             (resource,),
-            (said, lines_say(passed, f"{logged(passed[-1])} through {PASSTHROUGH}: the caller's sidecar saw TLS, not HTTP")),
-            remedy(f"Name the port https or tls-… (or set appProtocol: https) in {resource}."), lines,
+            (
+                said,
+                lines_say(
+                    passed, f"{logged(passed[-1])} through {PASSTHROUGH}: the caller's sidecar saw TLS, not HTTP"
+                ),
+            ),
+            remedy(f"Name the port https or tls-… (or set appProtocol: https) in {resource}."),
+            lines,
         )
-    )  # fmt: skip
+    )
 
 
 def _around_the_mesh(
@@ -99,12 +106,15 @@ def _around_the_mesh(
         resources = (owner, *((peer,) if peer else ()))
         return culprit(
             Verdict(
-                "headless-or-pod-ip-call", 0.95,
-                f"{owner} calls a pod by its address, so its sidecar sends plain text to a STRICT workload", resources,
-                (shown, *why), remedy(f"Call the Service's name in {owner}; only then does the sidecar know the workload."),
+                "headless-or-pod-ip-call",
+                0.95,
+                f"{owner} calls a pod by its address, so its sidecar sends plain text to a STRICT workload",
+                resources,
+                (shown, *why),
+                remedy(f"Call the Service's name in {owner}; only then does the sidecar know the workload."),
                 lines,
             )
-        )  # fmt: skip
+        )
     return inconclusive(f"the caller's sidecar passes {dialled} through without mutual TLS", shown, *why)
 
 
@@ -131,23 +141,31 @@ def _turned_off(
         resources = tuple(one for one in (service, peer) if one)
         return culprit(
             Verdict(
-                "headless-or-pod-ip-call", 0.9,
-                f"Calls to the headless {service or raw} leave without mutual TLS, and the servers are STRICT", resources,
+                "headless-or-pod-ip-call",
+                0.9,
+                f"Calls to the headless {service or raw} leave without mutual TLS, and the servers are STRICT",
+                resources,
                 (lines_say(sent, f"{logged(newest)} on {raw}"), shown, *why),
-                remedy("Set tls.mode ISTIO_MUTUAL in a DestinationRule for this headless Service."), lines,
+                remedy("Set tls.mode ISTIO_MUTUAL in a DestinationRule for this headless Service."),
+                lines,
             )
-        )  # fmt: skip
+        )
     if owner is None:
         return inconclusive("plain text reaches a STRICT workload, and no DestinationRule turns TLS off", shown, *why)
     return culprit(
         Verdict(
-            "mtls-plaintext-to-strict", 0.97,
-            f"{owner} turns mutual TLS off, and {case.destination.host} only accepts it", (owner, *((peer,) if peer else ())),
+            "mtls-plaintext-to-strict",
+            0.97,
+            f"{owner} turns mutual TLS off, and {case.destination.host} only accepts it",
+            (owner, *((peer,) if peer else ())),
             (lines_say(sent, f"{logged(newest)} on {raw}"), shown, *why),
-            remedy(f"Set tls.mode ISTIO_MUTUAL in {owner}, or remove its tls block.", "trafficPolicy:\n  tls:\n    mode: ISTIO_MUTUAL"),
+            remedy(
+                f"Set tls.mode ISTIO_MUTUAL in {owner}, or remove its tls block.",
+                "trafficPolicy:\n  tls:\n    mode: ISTIO_MUTUAL",
+            ),
             lines,
         )
-    )  # fmt: skip
+    )
 
 
 def _without_sidecar(
@@ -171,37 +189,57 @@ def _without_sidecar(
             return inconclusive(f"plain text from {pod.key} reaches a STRICT workload, though it has a sidecar", *why)
         return culprit(
             Verdict(
-                "init-container-needs-network", 0.95,
-                f"An init container of {owner} calls {case.destination.host} before the pod's sidecar runs", (owner,),
-                (*why, Evidence(f"init containers of {pod.key} run before istio-proxy: {', '.join(sorted(init))}",
-                                mesh.file("Pod"), pod.key)),
-                remedy("Use native sidecars (Kubernetes 1.33 or newer), do this work in the application container, or let "
-                       f"port {case.destination.port} accept plain text."),
+                "init-container-needs-network",
+                0.95,
+                f"An init container of {owner} calls {case.destination.host} before the pod's sidecar runs",
+                (owner,),
+                (
+                    *why,
+                    Evidence(
+                        f"init containers of {pod.key} run before istio-proxy: {', '.join(sorted(init))}",
+                        mesh.file("Pod"),
+                        pod.key,
+                    ),
+                ),
+                remedy(
+                    "Use native sidecars (Kubernetes 1.33 or newer), do this work in the application container, or let "
+                    f"port {case.destination.port} accept plain text."
+                ),
                 everything,
             )
-        )  # fmt: skip
+        )
     shown = Evidence(f"{pod.key} has no container istio-proxy", mesh.file("Pod"), pod.key)
     if wants_sidecar(mesh, pod):
         return culprit(
             Verdict(
-                "injection-missing", 0.95,
+                "injection-missing",
+                0.95,
                 f"{owner} has no sidecar, though its namespace is injected, and {case.destination.host} only accepts mutual TLS",
-                (Resource(owner.kind, owner.namespace, owner.name, "spec.template.metadata"), *((peer,) if peer else ())),
-                (*why, shown), remedy(f"Remove sidecar.istio.io/inject: false from {owner} (or restart it if it is older than "
-                                      "the label of its namespace)."),
+                (
+                    Resource(owner.kind, owner.namespace, owner.name, "spec.template.metadata"),
+                    *((peer,) if peer else ()),
+                ),
+                (*why, shown),
+                remedy(
+                    f"Remove sidecar.istio.io/inject: false from {owner} (or restart it if it is older than "
+                    "the label of its namespace)."
+                ),
                 everything,
             )
-        )  # fmt: skip
+        )
     if is_enrolled(mesh, pod):
         return inconclusive("an ambient workload reaches a STRICT workload with plain text", *why)
     return culprit(
         Verdict(
-            "out-of-mesh-client-to-strict", 0.95,
+            "out-of-mesh-client-to-strict",
+            0.95,
             f"{owner} has no sidecar, and {case.destination.host} only accepts mutual TLS",
-            (*((peer,) if peer else ()), owner), (*why, shown),
-            remedy(f"Put {owner} into the mesh, or accept plain text on this port (portLevelMtls PERMISSIVE)."), everything,
+            (*((peer,) if peer else ()), owner),
+            (*why, shown),
+            remedy(f"Put {owner} into the mesh, or accept plain text on this port (portLevelMtls PERMISSIVE)."),
+            everything,
         )
-    )  # fmt: skip
+    )
 
 
 def _proxy_started(pod: k8s.Pod) -> bool:

@@ -155,6 +155,18 @@ def _subset(mesh: MeshIndex, name: ClusterName, lines: tuple[Seen, ...], evidenc
     )
 
 
+def _subset_labels(mesh: MeshIndex, name: ClusterName) -> dict[str, str]:
+    return next(
+        (
+            subset.labels
+            for found in blame.destination_rules(mesh, name.host or "")
+            for subset in found.spec.subsets
+            if subset.name == name.subset
+        ),
+        {},
+    )
+
+
 def _routes_to(lines: tuple[Seen, ...], mesh: MeshIndex) -> Iterable[Resource]:
     routes = blame.routes_for(mesh, lines[-1])
     return dict.fromkeys(owner for route in routes if (owner := blame.of_route(route, "spec.http[].route")))
@@ -166,7 +178,8 @@ def _of_service(case: Case, mesh: MeshIndex, name: ClusterName, lines: tuple[See
         return inconclusive(f"{name.host} has no healthy endpoint, and it is no Service that was read", evidence)
     if not mesh.known("Pod") or not mesh.known("EndpointSlice"):
         return inconclusive(f"{service.key} has no healthy endpoint; pods or endpoints could not be read", evidence)
-    why = why_no_pods(mesh, Backend(service, name.port or 0), lines, case.is_over(lines))
+    labels = tuple(_subset_labels(mesh, name).items())
+    why = why_no_pods(mesh, Backend(service, name.port or 0, labels), lines, case.is_over(lines))
     if isinstance(why, NoPods):
         return culprit(
             Verdict(
@@ -193,6 +206,7 @@ PROBE = Probe(
         "no-ready-pod-in-rollout",
         "sidecar-never-ready",
         "app-crashed",
+        "control-plane-down",
     ),
     examine,
     needs,

@@ -57,30 +57,63 @@ def _of_pod(mesh: MeshIndex, life: PodLife | None, ref: PodRef, lines: tuple[See
     if life.stopped is not None and first >= life.stopped - 1.0:
         return culprit(
             Verdict(
-                "sidecar-exits-before-app", 0.94,
+                "sidecar-exits-before-app",
+                0.94,
                 f"The sidecar of {owner} exits while the application still works, so its last calls fail",
                 (Resource(owner.kind, owner.namespace, owner.name, "spec.template.metadata.annotations"),),
-                (said, Evidence(f"{ref} was told to stop at {clock(life.stopped)} UTC; the calls fail from {clock(first)} on",
-                                mesh.file("Event"), str(ref))),
-                remedy("Use native sidecars, or let the sidecar drain longer than the application needs to finish:",
-                       "metadata:\n  annotations:\n    proxy.istio.io/config: |\n      terminationDrainDuration: 30s"),
+                (
+                    said,
+                    Evidence(
+                        f"{ref} was told to stop at {clock(life.stopped)} UTC; the calls fail from {clock(first)} on",
+                        mesh.file("Event"),
+                        str(ref),
+                    ),
+                ),
+                remedy(
+                    "Use native sidecars, or let the sidecar drain longer than the application needs to finish:",
+                    "metadata:\n  annotations:\n    proxy.istio.io/config: |\n      terminationDrainDuration: 30s",
+                ),
                 lines,
             )
-        )  # fmt: skip
+        )
+    if pod is not None and _proxy_unready(pod) and not _is_native(pod):
+        return culprit(
+            Verdict(
+                "sidecar-never-ready",
+                0.93,
+                f"The sidecar of {owner} never became ready, so its application has no network",
+                (owner,),
+                (said, Evidence(f"container {PROXY_CONTAINER} of {ref} is not ready", mesh.file("Pod"), str(ref))),
+                remedy(
+                    f"Read the log of {PROXY_CONTAINER} in {ref}: it says why no configuration or certificate arrives "
+                    "(address of istiod, token, network policy for port 15012)."
+                ),
+                lines,
+            )
+        )
     ready = _proxy_ready(mesh, pod, life)
     if pod is not None and ready is not None and last <= ready + READY_SLACK and not _is_native(pod):
         return culprit(
             Verdict(
-                "sidecar-start-race", 0.94,
+                "sidecar-start-race",
+                0.94,
                 f"The application of {owner} calls before its sidecar listens",
                 (Resource(owner.kind, owner.namespace, owner.name, "spec.template.metadata.annotations"),),
-                (said, Evidence(f"the sidecar of {ref} was ready at {clock(ready)} UTC; the calls before that were refused",
-                                mesh.file("Pod"), str(ref))),
-                remedy("Let the application wait for its sidecar (or use native sidecars):",
-                       'metadata:\n  annotations:\n    proxy.istio.io/config: |\n      holdApplicationUntilProxyStarts: true'),
+                (
+                    said,
+                    Evidence(
+                        f"the sidecar of {ref} was ready at {clock(ready)} UTC; the calls before that were refused",
+                        mesh.file("Pod"),
+                        str(ref),
+                    ),
+                ),
+                remedy(
+                    "Let the application wait for its sidecar (or use native sidecars):",
+                    "metadata:\n  annotations:\n    proxy.istio.io/config: |\n      holdApplicationUntilProxyStarts: true",
+                ),
                 lines,
             )
-        )  # fmt: skip
+        )
     return inconclusive("calls failed without an HTTP answer while the sidecar ran", said)
 
 
@@ -93,6 +126,14 @@ def _proxy_ready(mesh: MeshIndex, pod: k8s.Pod | None, life: PodLife) -> float |
             if "Envoy proxy is ready" in line:
                 return unix(line.partition("\t")[0])
     return life.ready
+
+
+def _proxy_unready(pod: k8s.Pod) -> bool:
+    """Whether the sidecar runs without being ready; one that has not been started yet is no sidecar to blame."""
+    return any(
+        status.name == PROXY_CONTAINER and not status.ready and status.state.running is not None
+        for status in pod.status.container_statuses
+    )
 
 
 def _is_native(pod: k8s.Pod) -> bool:
@@ -108,7 +149,7 @@ def needs(case: Case, mesh: MeshIndex) -> Iterable[Want[Any]]:
 PROBE = Probe(
     "silent-failure",
     "Was there a proxy to log the failure?",
-    ("sidecar-start-race", "sidecar-exits-before-app"),
+    ("sidecar-start-race", "sidecar-exits-before-app", "sidecar-never-ready"),
     examine,
     needs,
 )

@@ -30,30 +30,39 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     newest, life = lines[-1]
     owner = life.workload
     said = lines_say(cut, f"{logged(newest)} after {newest.duration or 0:.0f} ms")
-    stop = Evidence(f"{life.ref} was told to stop at {clock(life.stopped or 0)} UTC, grace period {life.grace:.0f} s",
-                    mesh.file("Event"), str(life.ref))  # fmt: skip
+    stop = Evidence(
+        f"{life.ref} was told to stop at {clock(life.stopped or 0)} UTC, grace period {life.grace:.0f} s",
+        mesh.file("Event"),
+        str(life.ref),
+    )
     at_end = tuple(seen for seen, one in lines if abs(_end(seen) - (one.stopped or 0) - one.grace) <= SLACK)
     if len(at_end) >= len(lines) / 2:
         resource = Resource(owner.kind, owner.namespace, owner.name, "spec.template.spec.terminationGracePeriodSeconds")
         return culprit(
             Verdict(
-                "grace-period-too-short", 0.93,
+                "grace-period-too-short",
+                0.93,
                 f"Pods of {resource} are killed {life.grace:.0f} s after they are told to stop, with requests still open",
-                (resource,), (said, stop),
+                (resource,),
+                (said, stop),
                 remedy(f"Raise terminationGracePeriodSeconds of {resource} above preStop and the longest request."),
                 case.together(cut),
             )
-        )  # fmt: skip
+        )
     long = tuple(seen for seen in cut if (seen.duration or 0.0) >= LONG_MS)
     if long:
         resource = blame.of_workload(owner)
         return culprit(
             Verdict(
-                "long-stream-cut-by-rollout", 0.88, f"Stopping pods of {resource} cut streams that had run for minutes", (resource,),
-                (said, stop), remedy("Limit the age of connections at the server below its drain time, and let clients reconnect."),
+                "long-stream-cut-by-rollout",
+                0.88,
+                f"Stopping pods of {resource} cut streams that had run for minutes",
+                (resource,),
+                (said, stop),
+                remedy("Limit the age of connections at the server below its drain time, and let clients reconnect."),
                 case.together(long),
             )
-        )  # fmt: skip
+        )
     drain = duration(str(mesh.mesh_config.default_config.get("terminationDrainDuration", "5s"))) or 5.0
     left = tuple(
         seen for seen, one in lines if abs(_end(seen) - (one.stopped or 0) - drain) <= SLACK and drain < one.grace
@@ -62,11 +71,15 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         resource = blame.of_workload(owner)
         return culprit(
             Verdict(
-                "sidecar-exits-before-app", 0.86,
-                f"The sidecar of {resource} leaves {drain:.0f} s after the stop, while requests are still open", (resource,),
-                (said, stop), remedy(f"Use native sidecars, or raise terminationDrainDuration for {resource}."), case.together(left),
+                "sidecar-exits-before-app",
+                0.86,
+                f"The sidecar of {resource} leaves {drain:.0f} s after the stop, while requests are still open",
+                (resource,),
+                (said, stop),
+                remedy(f"Use native sidecars, or raise terminationDrainDuration for {resource}."),
+                case.together(left),
             )
-        )  # fmt: skip
+        )
     return inconclusive(f"requests were cut while {life.ref} was being stopped", said, stop)
 
 

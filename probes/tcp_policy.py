@@ -48,18 +48,23 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         named = port.name or port.app_protocol or "without a name"
         return culprit(
             Verdict(
-                "http-on-tcp-port", 0.94,
+                "http-on-tcp-port",
+                0.94,
                 f"Port {port.port} ({named}) of {resource} is declared TCP but carries HTTP, so {http[0].key} cannot see "
                 "methods and paths and denies every connection",
                 (resource, *(Resource("AuthorizationPolicy", one.namespace, one.name, "spec.rules") for one in http)),
                 (
                     lines_say(lines, f"connection ended: {lines[-1].access.termination if lines[-1].access else ''}"),
                     object_says(mesh, "Service", service, f"port {port.port} is named {named}"),
-                    *(object_says(mesh, "AuthorizationPolicy", one, "its rules ask for HTTP methods, paths or hosts") for one in http),
+                    *(
+                        object_says(mesh, "AuthorizationPolicy", one, "its rules ask for HTTP methods, paths or hosts")
+                        for one in http
+                    ),
                 ),
-                remedy(f"Name the port http-… (or set appProtocol: http) in {resource}."), everything,
+                remedy(f"Name the port http-… (or set appProtocol: http) in {resource}."),
+                everything,
             )
-        )  # fmt: skip
+        )
     verdict = denied(case, mesh, lines)
     if verdict is None:
         return inconclusive(

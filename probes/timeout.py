@@ -9,6 +9,7 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
 from meshdoctor.model import istio
+from meshdoctor.model.envoy.route import RouteAction
 from meshdoctor.model.wants import ProxyConfig
 
 
@@ -16,21 +17,25 @@ def _has_timeout(found: istio.VirtualService) -> bool:
     return any(route.timeout or (route.retries or {}).get("perTryTimeout") for route in found.spec.http)
 
 
+def _limit(action: RouteAction) -> str:
+    """The timeout that a route sets, of the whole or of one try; "" for none (`0s` is no limit)."""
+    one_try = action.retry_policy.per_try_timeout if action.retry_policy else None
+    return next((value for value in (action.timeout, one_try) if value not in (None, "0s")), None) or ""
+
+
 def examine(case: Case, mesh: MeshIndex) -> Finding:
     lines = case.with_flag("UT")
     if not lines:
         return not_applicable("no request ran into a timeout of a route")
     newest = lines[-1]
-    routes = [
-        route for route in blame.routes_for(mesh, newest) if route.route and route.route.timeout not in (None, "0s")
-    ]
+    routes = [route for route in blame.routes_for(mesh, newest) if route.route and _limit(route.route)]
     owners = [owner for route in routes if (owner := blame.of_route(route, "spec.http[].timeout"))]
     services = list(blame.virtual_services(mesh, case.destination, _has_timeout))
     resources = tuple(dict.fromkeys(owners or [blame.resource(found, "spec.http[].timeout") for found in services]))
     evidence = lines_say(lines, f"{logged(newest)} after {newest.duration or 0:.0f} ms")
     if not resources:
         return inconclusive("a route timeout ended the requests, and no VirtualService sets one", evidence)
-    values = listed(dict.fromkeys(route.route.timeout or "" for route in routes if route.route))
+    values = listed(dict.fromkeys(_limit(route.route) for route in routes if route.route))
     limit = f"timeout {values}" if values else "its timeout"
     return culprit(
         Verdict(
@@ -41,13 +46,19 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
             (
                 evidence,
                 *(object_says(mesh, "VirtualService", found, f"{found.key} sets a timeout") for found in services),
-                *(Evidence("the server saw the connection end: 0 DC downstream_remote_disconnect", seen.file, f"line {seen.line}")
-                  for seen in case.server_lines[:1]),
+                *(
+                    Evidence(
+                        "the server saw the connection end: 0 DC downstream_remote_disconnect",
+                        seen.file,
+                        f"line {seen.line}",
+                    )
+                    for seen in case.server_lines[:1]
+                ),
             ),
             remedy(f"Raise the timeout in {resources[0]} above what the answer takes, or make the answer faster."),
             case.together(lines),
         )
-    )  # fmt: skip
+    )
 
 
 PROBE = Probe(

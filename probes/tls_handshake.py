@@ -68,6 +68,11 @@ def _of_reason(case: Case, mesh: MeshIndex, reason: str, detail: str, lines: tup
         return _user_settings(mesh, cluster, server, reason, lines, said)
     if reason == "WRONG_VERSION_NUMBER":
         return _plaintext_server(mesh, cluster, server, lines, said)
+    if reason == "Connection_reset_by_peer" and server is not None:
+        ref = PodRef(server.namespace, server.name)
+        held = mesh.config(ref)
+        if held is not None and not any(one.name == "default" and one.state == "active" for one in held.secrets):
+            return _no_certificate(mesh, ref, lines, said)
     if "CERTIFICATE_VERIFY_FAILED" in reason or "UNKNOWN_CA" in reason:
         return _roots(mesh, server, lines, said)
     return inconclusive(f"the TLS handshake failed ({reason}), and nothing that was read explains it", said)
@@ -92,10 +97,15 @@ def _no_certificate(mesh: MeshIndex, pod: PodRef, lines: tuple[Seen, ...], said:
     owner = blame.of_workload(mesh.workload(pod))
     return culprit(
         Verdict(
-            "certificate-not-delivered", 0.95, f"The sidecar of {owner} has no certificate: SDS never delivered it", (owner,),
-            (said,), remedy(f"Read the log of istio-proxy in {pod}: it says why its certificate request fails."), lines,
+            "certificate-not-delivered",
+            0.95,
+            f"The sidecar of {owner} has no certificate: SDS never delivered it",
+            (owner,),
+            (said,),
+            remedy(f"Read the log of istio-proxy in {pod}: it says why its certificate request fails."),
+            lines,
         )
-    )  # fmt: skip
+    )
 
 
 def _expired(
@@ -114,19 +124,30 @@ def _expired(
     down = istiod_down(mesh)
     verdicts = [
         Verdict(
-            "certificate-expired", 0.97,
+            "certificate-expired",
+            0.97,
             f"The certificate of {owner} is {'not yet valid' if 'not_yet' in detail else 'expired'}",
-            (owner, *(down.resources if down else ())), (said, *shown, *(down.evidence if down else ())),
-            remedy(f"{down.fix if down else 'See why istiod does not renew it (its log, citadel_server_csr_count).'} "
-                   f"Then restart {owner}, and compare the clocks of the nodes."),
+            (owner, *(down.resources if down else ())),
+            (said, *shown, *(down.evidence if down else ())),
+            remedy(
+                f"{down.fix if down else 'See why istiod does not renew it (its log, citadel_server_csr_count).'} "
+                f"Then restart {owner}, and compare the clocks of the nodes."
+            ),
             lines,
         )
-    ]  # fmt: skip
+    ]
     if down:
         verdicts.append(
-            Verdict("control-plane-down", 0.9, f"{down.summary}: certificates are not renewed", down.resources, down.evidence,
-                    remedy(down.fix), lines)
-        )  # fmt: skip
+            Verdict(
+                "control-plane-down",
+                0.9,
+                f"{down.summary}: certificates are not renewed",
+                down.resources,
+                down.evidence,
+                remedy(down.fix),
+                lines,
+            )
+        )
     return culprit(*verdicts)
 
 
@@ -147,13 +168,22 @@ def _other_identity(
         return inconclusive(f"the server presents {presented}, which is not expected", said)
     return culprit(
         Verdict(
-            "san-mismatch", 0.97,
-            f"{resources[0]} expects {wanted or 'another identity'}, and the server is {presented}", resources,
-            (said, Evidence(f"the client accepts {wanted}", f"envoy/{lines[-1].pod}/config_dump.json",
-                            cluster.name if cluster else "")),
-            remedy(f"Correct subjectAltNames in {resources[0]}, or the service account of the server."), lines,
+            "san-mismatch",
+            0.97,
+            f"{resources[0]} expects {wanted or 'another identity'}, and the server is {presented}",
+            resources,
+            (
+                said,
+                Evidence(
+                    f"the client accepts {wanted}",
+                    f"envoy/{lines[-1].pod}/config_dump.json",
+                    cluster.name if cluster else "",
+                ),
+            ),
+            remedy(f"Correct subjectAltNames in {resources[0]}, or the service account of the server."),
+            lines,
         )
-    )  # fmt: skip
+    )
 
 
 def _user_settings(
@@ -177,27 +207,41 @@ def _user_settings(
     if server is None:
         return culprit(
             Verdict(
-                "tls-origination-wrong", 0.85, f"TLS origination of {owner} fails: {reason}", (owner,), (said, shows),
-                remedy(f"Correct mode, sni and caCertificates in {owner} for what the outside server speaks."), lines,
+                "tls-origination-wrong",
+                0.85,
+                f"TLS origination of {owner} fails: {reason}",
+                (owner,),
+                (said, shows),
+                remedy(f"Correct mode, sni and caCertificates in {owner} for what the outside server speaks."),
+                lines,
             )
-        )  # fmt: skip
+        )
     if not has_sidecar(server):
         return culprit(
             Verdict(
-                "mtls-to-plaintext-server" if reason == "WRONG_VERSION_NUMBER" else "tls-origination-wrong", 0.85,
-                f"{owner} makes callers speak TLS to {server.key}, which has no sidecar: {reason}", (owner,), (said, shows),
-                remedy(f"Set tls.mode DISABLE in {owner} for this host, or serve TLS there."), lines,
+                "mtls-to-plaintext-server" if reason == "WRONG_VERSION_NUMBER" else "tls-origination-wrong",
+                0.85,
+                f"{owner} makes callers speak TLS to {server.key}, which has no sidecar: {reason}",
+                (owner,),
+                (said, shows),
+                remedy(f"Set tls.mode DISABLE in {owner} for this host, or serve TLS there."),
+                lines,
             )
-        )  # fmt: skip
+        )
     return culprit(
         Verdict(
-            "double-tls", 0.96,
-            f"{owner} makes callers speak plain TLS to a sidecar that expects Istio's mutual TLS", (owner,), (said, shows),
-            remedy(f"Set tls.mode ISTIO_MUTUAL in {owner}, or remove its tls block.",
-                   "trafficPolicy:\n  tls:\n    mode: ISTIO_MUTUAL"),
+            "double-tls",
+            0.96,
+            f"{owner} makes callers speak plain TLS to a sidecar that expects Istio's mutual TLS",
+            (owner,),
+            (said, shows),
+            remedy(
+                f"Set tls.mode ISTIO_MUTUAL in {owner}, or remove its tls block.",
+                "trafficPolicy:\n  tls:\n    mode: ISTIO_MUTUAL",
+            ),
             lines,
         )
-    )  # fmt: skip
+    )
 
 
 def _plaintext_server(
@@ -222,11 +266,15 @@ def _plaintext_server(
         return inconclusive("the server answers in plain text, and no object forces TLS on the caller", said)
     return culprit(
         Verdict(
-            "mtls-to-plaintext-server", 0.96,
-            f"{resources[0]} forces mutual TLS towards {ref}, which only speaks plain text", resources, (said, shown),
-            remedy(f"Remove the tls block of {resources[0]} (auto mTLS then chooses), or make the server accept mTLS."), lines,
+            "mtls-to-plaintext-server",
+            0.96,
+            f"{resources[0]} forces mutual TLS towards {ref}, which only speaks plain text",
+            resources,
+            (said, shown),
+            remedy(f"Remove the tls block of {resources[0]} (auto mTLS then chooses), or make the server accept mTLS."),
+            lines,
         )
-    )  # fmt: skip
+    )
 
 
 def _roots(mesh: MeshIndex, server: k8s.Pod | None, lines: tuple[Seen, ...], said: Evidence) -> Finding:
@@ -242,23 +290,28 @@ def _roots(mesh: MeshIndex, server: k8s.Pod | None, lines: tuple[Seen, ...], sai
     owners = (blame.of_workload(mesh.workload(client)), blame.of_workload(mesh.workload(ref)))
     return culprit(
         Verdict(
-            "ca-mismatch", 0.96, f"{owners[0]} and {owners[1]} trust different root certificates", owners,
+            "ca-mismatch",
+            0.96,
+            f"{owners[0]} and {owners[1]} trust different root certificates",
+            owners,
             (
                 said,
                 Evidence(f"the client trusts root {listed(ours.roots)}", ours.file, str(client)),
                 Evidence(f"the server trusts root {listed(theirs.roots)}", theirs.file, str(ref)),
             ),
-            remedy("Restart the workloads that still hold the old root; when rotating, keep both roots in the bundle meanwhile."),
+            remedy(
+                "Restart the workloads that still hold the old root; when rotating, keep both roots in the bundle meanwhile."
+            ),
             lines,
         )
-    )  # fmt: skip
+    )
 
 
 def needs(case: Case, mesh: MeshIndex) -> Iterable[Want[Any]]:
     lines = _failed_handshakes(case)
     clients = dict.fromkeys(seen.pod for seen in lines)
     servers = [PodRef(pod.namespace, pod.name) for seen in lines if (pod := _server(mesh, seen))]
-    wants: list[Want[Any]] = [ProxyConfig(pod) for pod in clients]
+    wants: list[Want[Any]] = [ProxyConfig(pod) for pod in dict.fromkeys((*clients, *servers))]
     return [*wants, *(ProxyCertificates(pod) for pod in dict.fromkeys((*clients, *servers)))]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
-from meshdoctor.mesh.control_plane import absent_proxies, istiod_down, stale_endpoints
+from meshdoctor.mesh.control_plane import absent_proxies, istiod_down, stale_endpoints, stale_records
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex, has_sidecar, is_ready
 from meshdoctor.mesh.lifecycle import Lives, PodLife
@@ -106,24 +106,34 @@ def _gone(case: Case, mesh: MeshIndex, lives: Lives, lines: tuple[Seen, ...]) ->
     if down and not case.is_over(lines):
         return culprit(
             Verdict(
-                "control-plane-down", 0.93, f"{down.summary}, so the proxies still send to pods that are gone",
-                down.resources, (said, owner, *down.evidence), remedy(down.fix), lines,
-            )
-        )  # fmt: skip
-    stale = stale_endpoints(mesh, newest.pod)
-    absent = absent_proxies(mesh)
-    client = blame.of_workload(mesh.workload(newest.pod))
-    if newest.pod in absent and (stale or not case.is_over(lines)):
-        return culprit(
-            Verdict(
-                "proxy-stale", 0.95,
-                f"The sidecar of {client} is cut off from istiod and works on old endpoints", (client,),
-                (said, owner, *absent[newest.pod], *stale[:2]),
-                remedy(f"See why {newest.pod} cannot reach istiod (log of istio-proxy, network policy for port 15012); "
-                       "restart the pod when it can."),
+                "control-plane-down",
+                0.93,
+                f"{down.summary}, so the proxies still send to pods that are gone",
+                down.resources,
+                (said, owner, *down.evidence),
+                remedy(down.fix),
                 lines,
             )
-        )  # fmt: skip
+        )
+    stale = stale_endpoints(mesh, newest.pod)
+    absent = absent_proxies(mesh)
+    unacked = stale_records(mesh, newest.pod, mesh.snapshot.info.finished_at)
+    client = blame.of_workload(mesh.workload(newest.pod))
+    if (newest.pod in absent or (stale and unacked)) and (stale or not case.is_over(lines)):
+        return culprit(
+            Verdict(
+                "proxy-stale",
+                0.95,
+                f"The sidecar of {client} is cut off from istiod and works on old endpoints",
+                (client,),
+                (said, owner, *absent.get(newest.pod, ()), *unacked[:1], *stale[:2]),
+                remedy(
+                    f"See why {newest.pod} cannot reach istiod (log of istio-proxy, network policy for port 15012); "
+                    "restart the pod when it can."
+                ),
+                lines,
+            )
+        )
     service = mesh.services.get(case.destination.service) if case.destination.service else None
     workloads = {life.workload for life in dead} or {
         mesh.workload(PodRef(pod.namespace, pod.name)) for pod in (mesh.selected_pods(service) if service else ())
@@ -133,13 +143,18 @@ def _gone(case: Case, mesh: MeshIndex, lives: Lives, lines: tuple[Seen, ...]) ->
         return inconclusive(f"no pod with address {listed(addresses)} was recorded")
     return culprit(
         Verdict(
-            "stale-endpoint-after-delete", 0.93,
-            f"Callers still sent to pods of {owners[0]} that had been deleted", owners, (said, owner),
-            remedy("Let a pod go on answering while the news of its end travels:",
-                   "lifecycle:\n  preStop:\n    sleep:\n      seconds: 10"),
+            "stale-endpoint-after-delete",
+            0.93,
+            f"Callers still sent to pods of {owners[0]} that had been deleted",
+            owners,
+            (said, owner),
+            remedy(
+                "Let a pod go on answering while the news of its end travels:",
+                "lifecycle:\n  preStop:\n    sleep:\n      seconds: 10",
+            ),
             lines,
         )
-    )  # fmt: skip
+    )
 
 
 def _in_slices(mesh: MeshIndex, addresses: Iterable[str]) -> bool:
@@ -212,15 +227,22 @@ def _timed_out(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
         if resources:
             return culprit(
                 Verdict(
-                    "connect-timeout-too-small", 0.95 if good else 0.7,
+                    "connect-timeout-too-small",
+                    0.95 if good else 0.7,
                     f"{resources[0]} gives a connection only {limit * 1000:.0f} ms, less than a handshake may take",
                     resources,
-                    (said, Evidence(f"connect_timeout is {cluster.connect_timeout if cluster else ''}; {good} other requests went well",
-                                    f"envoy/{newest.pod}/config_dump.json", raw)),
+                    (
+                        said,
+                        Evidence(
+                            f"connect_timeout is {cluster.connect_timeout if cluster else ''}; {good} other requests went well",
+                            f"envoy/{newest.pod}/config_dump.json",
+                            raw,
+                        ),
+                    ),
                     remedy(f"Set connectTimeout in {resources[0]} to a second or more (Istio's default is 10s)."),
                     lines,
                 )
-            )  # fmt: skip
+            )
     address, port = split_address(newest.access.upstream_host if newest.access else None)
     server = mesh.pod_by_ip(address)
     if server is None:
@@ -231,14 +253,23 @@ def _timed_out(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
         resources = tuple(Resource("NetworkPolicy", one.namespace, one.name, "spec.ingress") for one in policies)
         return culprit(
             Verdict(
-                "packets-dropped", 0.96,
+                "packets-dropped",
+                0.96,
                 f"{resources[0]} does not admit {newest.client} to port {port} of {server.key}: the packets are dropped",
                 resources,
-                (said, *(object_says(mesh, "NetworkPolicy", one, f"selects {server.key}; no ingress rule admits the caller") for one in policies)),
+                (
+                    said,
+                    *(
+                        object_says(
+                            mesh, "NetworkPolicy", one, f"selects {server.key}; no ingress rule admits the caller"
+                        )
+                        for one in policies
+                    ),
+                ),
                 remedy(f"Admit {newest.client} to port {port} in {resources[0]}."),
                 lines,
             )
-        )  # fmt: skip
+        )
     pods = {split_address(seen.access.upstream_host)[0] for seen in lines if seen.access}
     if cluster is None:
         return inconclusive(
@@ -248,13 +279,24 @@ def _timed_out(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
         owner = blame.of_workload(mesh.workload(PodRef(server.namespace, server.name)))
         return culprit(
             Verdict(
-                "packets-dropped", 0.8,
+                "packets-dropped",
+                0.8,
                 f"Packets to {counted(len(pods), 'pod')} of {owner} are dropped: the pod is Ready, and no connection is answered",
-                (owner,), (said, Evidence(f"{server.key} is Ready; no NetworkPolicy that was read explains it", mesh.file("Pod"), server.key)),
-                remedy("Look below Kubernetes: the CNI's own policies, security groups, the node's state and its firewall."),
+                (owner,),
+                (
+                    said,
+                    Evidence(
+                        f"{server.key} is Ready; no NetworkPolicy that was read explains it",
+                        mesh.file("Pod"),
+                        server.key,
+                    ),
+                ),
+                remedy(
+                    "Look below Kubernetes: the CNI's own policies, security groups, the node's state and its firewall."
+                ),
                 lines,
             )
-        )  # fmt: skip
+        )
     return inconclusive(f"connections to {server.key} were never answered")
 
 

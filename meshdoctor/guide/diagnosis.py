@@ -17,6 +17,8 @@ from meshdoctor.model.snapshot import Snapshot
 
 ACTIVE, OVER = "active", "over"
 FAILING, HEALTHY, UNKNOWN = "failing", "healthy", "unknown"
+UNLOGGED = 0.8
+"""The most that a verdict may claim which rests on counters or on the text of an answer, not on an access log."""
 SCHEMA = "meshdoctor.diagnosis/1"
 
 
@@ -128,6 +130,8 @@ def _judged(step: Step, verdict: Verdict) -> Judgement:
     lines = verdict.lines
     times = sorted(seen.start for seen in lines if seen.start is not None)
     confidence = verdict.confidence if lines else min(verdict.confidence, CONFIGURATION_ONLY)
+    if lines and not any(seen.logged for seen in lines):
+        confidence = min(confidence, UNLOGGED)
     affected = dict.fromkeys((_name(seen), str(seen.destination)) for seen in lines)
     return Judgement(
         cause=verdict.cause,

@@ -40,6 +40,12 @@ class Examination:
         self.mesh = MeshIndex(snapshot)
         wants += [_log(self.mesh, log) for log in inventory.logs]
         self.mesh.extend(read(wants, snapshot))
+        # Counters are asked for only where no log speaks: a proxy's admin endpoint is not to be kept busy.
+        quiet = [
+            pod for pod in inventory.proxies if not any(fact.value.lines for _, fact in self.mesh.access_logs(pod))
+        ]
+        counters: list[Want[Any]] = [want for pod in quiet for want in (ask.ProxyClusters(pod), ask.ProxyMetrics(pod))]
+        self.mesh.extend(read(counters, self.mesh.snapshot))
         self.traffic = self.mesh.derived(Traffic)
         self.taken: list[Step] = []
 
@@ -72,7 +78,7 @@ class Examination:
         """The sources of traffic that were not there, or told nothing."""
         seen = self.traffic.seen
         found = [f"{kind}s" for kind in ("Pod", "Service") if not self.mesh.known(kind)]
-        if not any(entry.access for entry in seen) and not self.mesh.inventory.ztunnels:
+        if not any(entry.access or entry.tunnel for entry in seen) and not self.mesh.inventory.ztunnels:
             found.append("access logs of the proxies")
         if not any(entry.call for entry in seen):
             found.append("what the applications saw of their own calls")

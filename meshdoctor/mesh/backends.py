@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from meshdoctor.mesh import blame
+from meshdoctor.mesh.control_plane import istiod_down
 from meshdoctor.mesh.finding import Evidence, Resource
 from meshdoctor.mesh.index import PROXY_CONTAINER, MeshIndex, Workload, is_ready
 from meshdoctor.mesh.lifecycle import Lives, PodLife
@@ -15,16 +16,16 @@ from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.moment import clock
 from meshdoctor.model.snapshot import PodRef
 
-
 GENERATION_SECONDS = 60.0
 """Pods that were stopped longer than this before the first failure belong to an earlier rollout."""
 
 
 class Backend(NamedTuple):
-    """A Service and one of its ports (0: any)."""
+    """A Service, one of its ports (0: any), and the *labels* of the subset that is meant."""
 
     service: k8s.Service
     port: int
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 class NoPods(NamedTuple):
@@ -44,7 +45,8 @@ def why_no_pods(mesh: MeshIndex, backend: Backend, lines: Sequence[Seen], over: 
     *over*: the failures have ended, so that the pods' state at the end of the recording says nothing of them.
     """
     service = backend.service
-    pods = mesh.selected_pods(service)
+    wanted = set(backend.labels)
+    pods = tuple(pod for pod in mesh.selected_pods(service) if wanted <= set(pod.metadata.labels.items()))
     unnamed = _unnamed_target(backend, pods) if pods and not over else None
     if unnamed:
         return unnamed
@@ -90,6 +92,17 @@ def _nothing_selected(mesh: MeshIndex, service: k8s.Service) -> NoPods | str:
             f"kubectl -n {owner.namespace} scale {kind.lower()}/{owner.name} --replicas=1 (or more).",
         )
     refused = _creation_failures(mesh, owner)
+    down = istiod_down(mesh)
+    if down and refused and "webhook" in refused[-1].message:
+        # Without istiod its injection webhook answers nobody, and with failurePolicy Fail no pod is created.
+        return NoPods(
+            "control-plane-down",
+            0.93,
+            f"{down.summary}, so its injection webhook fails and {resource} gets no new pods",
+            (*down.resources, resource),
+            (nothing, object_says(mesh, "Event", refused[-1], refused[-1].message[:200]), *down.evidence),
+            down.fix,
+        )
     return NoPods(
         "no-endpoints",
         0.9 if refused else 0.7,

@@ -15,6 +15,7 @@ from meshdoctor.mesh.hosts import candidates
 from meshdoctor.mesh.index import MeshIndex, Workload
 from meshdoctor.mesh.traffic import APPLICATION, CLIENT, GATEWAY, SERVER, TUNNEL, Destination, Seen, TrafficReader
 from meshdoctor.mesh.tunnels import read_tunnels, without_unnoticed
+from meshdoctor.mesh.unlogged import unlogged
 from meshdoctor.model.accesslog import AccessLine, parse_details
 from meshdoctor.model.snapshot import PodRef
 
@@ -163,7 +164,8 @@ class Traffic:
     def __init__(self, mesh: MeshIndex) -> None:
         self._mesh = mesh
         self._reader = TrafficReader(mesh)
-        self.seen = (*self._reader.read(), *read_tunnels(mesh, self._reader))
+        logged = (*self._reader.read(), *read_tunnels(mesh, self._reader))
+        self.seen = (*logged, *unlogged(mesh, logged))
 
     @cached_property
     def _flows(self) -> dict[tuple[Workload | None, tuple[str, int]], list[Seen]]:

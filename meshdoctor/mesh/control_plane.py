@@ -10,12 +10,16 @@ from meshdoctor.mesh.index import PROXY_CONTAINER, MeshIndex, has_sidecar, is_re
 from meshdoctor.mesh.quoting import listed, object_says
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.envoy.config_dump import ConfigDump
+from meshdoctor.model.moment import unix
 from meshdoctor.model.names import parse_cluster_name
 from meshdoctor.model.snapshot import Missing, PodRef
 from meshdoctor.model.wants import SyncStatus
 
 ISTIOD_LABELS = {"app": "istiod"}
 """What every Istio installation puts on istiod's pods and Deployment (manifests/charts/istio-control)."""
+
+STALE_SECONDS = 30.0
+"""An acknowledgement normally takes well under five seconds."""
 
 
 class Trouble(NamedTuple):
@@ -74,6 +78,24 @@ def absent_proxies(mesh: MeshIndex) -> Mapping[PodRef, tuple[Evidence, ...]]:
         for ref, pod in mesh.pods.items()
         if has_sidecar(pod) and ref not in mesh.sync_records and _proxy_runs(pod)
     }
+
+
+def stale_records(mesh: MeshIndex, pod: PodRef, now: float | None) -> list[Evidence]:
+    """Types that istiod sent and the proxy has not acknowledged for longer than a push takes, without an error."""
+    found = []
+    for record in mesh.sync_records.get(pod, ()):
+        for kind, sync in record.resources.items():
+            sent = unix(sync.sent_time)
+            if sync.sent == sync.acked or sync.last_error or sync.error or sent is None or now is None:
+                continue
+            if now - sent > STALE_SECONDS:
+                name = kind.rpartition(".")[2]
+                found.append(
+                    Evidence(
+                        f"{name} was sent {now - sent:.0f} s ago and never acknowledged", "istiod/syncz.json", str(pod)
+                    )
+                )
+    return found
 
 
 def _proxy_runs(pod: k8s.Pod) -> bool:

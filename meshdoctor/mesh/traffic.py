@@ -68,6 +68,11 @@ class Seen(msgspec.Struct, frozen=True):
         return self.access.failed if self.access else bool(self.call and self.call.failed)
 
     @property
+    def logged(self) -> bool:
+        """Whether a log told this, and not a counter or the text of an answer."""
+        return self.call is not None or (self.log is not None and self.line > 0)
+
+    @property
     def line(self) -> int:
         found = self.access or self.call or self.tunnel
         return found.line if found else 0
@@ -132,11 +137,25 @@ class TrafficReader:
                 name = line.upstream_cluster or ""
                 local = split_address(line.downstream_local_address)
                 if waypoint:
-                    yield Seen(pod, GATEWAY, self._peer(line) or workload, self._asked_of_waypoint(line, local),
-                               fact.origin.file, line, log=log)  # fmt: skip
+                    yield Seen(
+                        pod,
+                        GATEWAY,
+                        self._peer(line) or workload,
+                        self._asked_of_waypoint(line, local),
+                        fact.origin.file,
+                        line,
+                        log=log,
+                    )
                 elif gateway:
-                    yield Seen(pod, GATEWAY, self._peer(line) or workload, self._asked_of_gateway(line, local),
-                               fact.origin.file, line, log=log)  # fmt: skip
+                    yield Seen(
+                        pod,
+                        GATEWAY,
+                        self._peer(line) or workload,
+                        self._asked_of_gateway(line, local),
+                        fact.origin.file,
+                        line,
+                        log=log,
+                    )
                 elif name.startswith(("inbound|", "inbound-vip|", "InboundPassthrough")) or (
                     not name.startswith(("outbound|", *_NO_SERVICE_CLUSTERS)) and local[0] in own
                 ):

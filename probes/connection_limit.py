@@ -1,0 +1,84 @@
+"""Connections reset at accept: does the server's proxy limit how many it takes? (no access-log line tells of it)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from meshdoctor.mesh.case import Case
+from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, not_applicable
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.labels import selects
+from meshdoctor.mesh.probe import Probe
+from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
+from meshdoctor.mesh.traffic import CLIENT, GATEWAY, SERVER, Seen, split_address
+from meshdoctor.model.istio import GenericObject
+from meshdoctor.model.snapshot import PodRef, Want
+from meshdoctor.model.wants import ProxyConfig
+
+FILTER = "envoy.filters.network.connection_limit"
+
+
+def _reset(case: Case) -> tuple[Seen, ...]:
+    """Connections that ended before the server's proxy logged anything of them."""
+    told = {seen.access.request_id for seen in case.seen if seen.side == SERVER and seen.access}
+    return tuple(
+        seen
+        for seen in case.with_flag("UC", "UF")
+        if seen.side in (CLIENT, GATEWAY) and seen.access and seen.access.request_id not in told
+    )
+
+
+def _servers(mesh: MeshIndex, lines: Iterable[Seen]) -> list[PodRef]:
+    pods = [mesh.pod_by_ip(split_address(seen.access.upstream_host if seen.access else None)[0]) for seen in lines]
+    return list(dict.fromkeys(PodRef(pod.namespace, pod.name) for pod in pods if pod))
+
+
+def examine(case: Case, mesh: MeshIndex) -> Finding:
+    lines = _reset(case)
+    limited = [pod for pod in _servers(mesh, lines) if _limits(mesh, pod)]
+    if not limited:
+        return not_applicable("no server's proxy limits its connections")
+    pod = mesh.pods.get(limited[0])
+    labels = pod.metadata.labels if pod else {}
+    filters = tuple(
+        Resource("EnvoyFilter", one.namespace, one.name, "spec.configPatches")
+        for one in mesh.objects("EnvoyFilter", GenericObject)
+        if one.namespace in (limited[0].namespace, mesh.mesh_config.root_namespace)
+        and selects((one.spec.get("workloadSelector") or {}).get("labels") or {}, labels)
+        and "connection_limit" in repr(one.spec)
+    )
+    resources = filters or (Resource("Pod", *limited[0]),)
+    return culprit(
+        Verdict(
+            "connection-limit",
+            0.88,
+            f"{listed(str(one) for one in resources)} limits the connections of the server's proxy; more are closed at once",
+            resources,
+            (
+                lines_say(lines, f"{logged(lines[-1])}, of which the server's proxy logged nothing"),
+                Evidence(f"its listener has {FILTER}", f"envoy/{limited[0]}/config_dump.json", FILTER),
+            ),
+            remedy(f"Raise max_connections in {resources[0]}, or make callers reuse connections."),
+            lines,
+        )
+    )
+
+
+def _limits(mesh: MeshIndex, pod: PodRef) -> bool:
+    config = mesh.config(pod)
+    return config is not None and any(
+        entry.name == FILTER or "connection_limit" in entry.name
+        for listener in config.listeners
+        for chain in listener.body.chains
+        for entry in chain.filters
+    )
+
+
+def needs(case: Case, mesh: MeshIndex) -> Iterable[Want[Any]]:
+    return [ProxyConfig(pod) for pod in _servers(mesh, _reset(case))]
+
+
+PROBE = Probe(
+    "connection-limit", "Does the server's proxy limit its connections?", ("connection-limit",), examine, needs
+)
