@@ -123,7 +123,7 @@ class PeerAuthentications:
         ports = {}
         for text, entry in (workload.spec.port_level_mtls if workload else {}).items():
             if text.isdigit():
-                ports[int(text)] = mode if entry.mode == UNSET else entry.mode
+                ports[int(text)] = entry.mode if entry.mode in (STRICT, PERMISSIVE, DISABLE) else mode
         reason = _reason(winner, workload, own, mesh)
         return MergedPolicy(mode, ports, reason, winner, workload if ports else None, tuple(ignored))
 
@@ -155,4 +155,6 @@ def _selector(policy: PeerAuthentication) -> Mapping[str, str]:
 
 
 def _mode(policy: PeerAuthentication) -> str:
-    return policy.spec.mtls.mode if policy.spec.mtls else UNSET
+    """A mode that Istio does not know is one that was never set: the API server refuses it."""
+    mode = policy.spec.mtls.mode if policy.spec.mtls else UNSET
+    return mode if mode in (STRICT, PERMISSIVE, DISABLE) else UNSET
