@@ -21,6 +21,7 @@ from meshdoctor.mesh.trace.upstream_tls import UpstreamTls, http_version, toward
 from meshdoctor.mesh.trace.walk import End, Walk, walk
 from meshdoctor.mesh.workloads import GATEWAY, SIDECAR, proxy_kind
 from meshdoctor.model.kubernetes import Pod
+from meshdoctor.model.names import parse_cluster_name
 from meshdoctor.model.snapshot import PodRef, Snapshot, Want
 
 MAX_SERVERS = 4
@@ -113,7 +114,7 @@ class _Journey:
     def _onward(self, state: Walk, ref: PodRef, pod: Pod | None) -> Trace:
         """An Envoy's walk, and for every end that goes on the server that it goes to."""
         own = explained(state, str(ref))
-        if own.failing and own.hops[-1].verdict == "fails":
+        if all(end.outcome.failing for end in state.ends):
             return own
         traces = [self._server(state, end, pod) for end in state.ends if not end.outcome.failing]
         traces += [late for end in state.ends if (late := timed_out(self.facts, state, end, ref)) is not None]
@@ -155,7 +156,8 @@ class _Journey:
         if service is not None:
             places = backends(self.mesh, service, int(port))
             return [Arrival(each, number, request, tls, caller, sources, True, pod) for each, number in places]
-        own = end.upstream.name.startswith("outbound|") and end.upstream.name.endswith(".svc.cluster.local")
+        name = parse_cluster_name(end.upstream.name)
+        own = name.direction == "outbound" and self.mesh.service_by_host(name.host) is not None
         return [Arrival(ip, int(port), request, tls, caller, sources, own, pod, host)]
 
 

@@ -89,7 +89,7 @@ def _required(requirement: dict[str, Any], config: JwtAuthentication, view: View
     if kind == "allow_missing":
         found = any(_tokens(provider, view.headers, view.query) for provider in config.providers.values())
         missing = "a token is there, so it must be valid" if found else "no token, and none is needed"
-        return Authenticated(not found, "Jwt_verification_fails", missing, {})
+        return Authenticated(not found, "Jwt_verification_fails" if found else "", missing, {})
     if kind == "allow_missing_or_failed":
         return Authenticated(True, "", "a missing or bad token is accepted", {})
     name = str(value if kind == "provider_name" else (value or {}).get("provider_name", ""))

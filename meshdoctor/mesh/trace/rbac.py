@@ -222,7 +222,7 @@ def _template(template: str, path: str) -> Answer:
         return None
     pattern = ""
     for part in re.split(r"(\*\*|\*|\{[^}]*\})", template):
-        inner = part[1:-1].partition("=")[2] or "*" if part.startswith("{") else part
+        inner = _variable(part[1:-1]) if part.startswith("{") else part
         if inner == "**":
             pattern += r"[a-zA-Z0-9\-._~%!$&'()+,;:@=/]*"
         elif inner == "*":
@@ -230,6 +230,12 @@ def _template(template: str, path: str) -> Answer:
         else:
             pattern += re.escape(inner)
     return compile_regex(pattern).matches(path)
+
+
+def _variable(text: str) -> str:
+    """The pattern of a variable `name=pattern`; Istio's own `{*}` and `{**}` stand for themselves."""
+    name, _, pattern = text.partition("=")
+    return pattern or (name if name in ("*", "**") else "*")
 
 
 def _only(rule: dict[str, Any]) -> tuple[str, Any]:

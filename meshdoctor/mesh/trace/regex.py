@@ -28,8 +28,15 @@ class Regex:
         """*text* with every match replaced, `\\1` naming a group (RE2::GlobalReplace, as in `regex_rewrite`)."""
         if self._program is None or not self._valid(substitution):
             return text
-        replaced: bytes = self._program.sub(substitution.encode(), _bytes(text))
-        return replaced.decode("latin-1")
+        whole, out, last = _bytes(text), b"", 0
+        rewrite = substitution.encode()
+        for found in self._program.finditer(whole):
+            start, end = found.span()
+            if start == end == last and start:
+                continue  # RE2 takes no empty match where the match before it ended
+            out += whole[last:start] + found.expand(rewrite)
+            last = end
+        return (out + whole[last:]).decode("latin-1")
 
     def _valid(self, substitution: str) -> bool:
         # RE2 leaves the text alone when the rewrite names a group that is not there or escapes something else.

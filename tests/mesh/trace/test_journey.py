@@ -1,0 +1,315 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from meshdoctor.mesh.trace.journey import UnknownClientError, journey
+from meshdoctor.mesh.trace.outcome import Trace
+from meshdoctor.mesh.trace.question import Question, Target, parse_target
+from meshdoctor.present.trace import trace_lines
+from tests.mesh.trace.dumps import (
+    Json,
+    cluster,
+    dump,
+    endpoints,
+    host,
+    http_chain,
+    listener,
+    rbac,
+    routes,
+    to,
+    upstream_tls,
+    with_tls,
+)
+from tests.mesh.trace.meshes import (
+    CART,
+    CART_IP,
+    EDGE_IP,
+    MTLS,
+    SIMPLE,
+    WEB_IP,
+    World,
+    certificate,
+    client,
+    pod,
+    server,
+    service,
+    slice_of,
+)
+
+
+def follow(world: World, **question: Any) -> Trace:
+    asked = Question(**{"namespace": "shop", "client": "web", "host": "cart", "path": "/items", **question})
+    snapshot = world.empty
+    for _ in range(10):
+        found, lacking = journey(snapshot, asked)
+        if not lacking:
+            assert all(len(line) <= 80 for line in trace_lines(found))
+            return found
+        snapshot = world.read(lacking, snapshot)
+    raise AssertionError("the journey never had enough")
+
+
+def ending(found: Trace) -> tuple[str, str, bool]:
+    return found.outcome.flags, found.hops[-1].step, found.failing
+
+
+@pytest.mark.parametrize("mode", ["STRICT", "PERMISSIVE"])
+def test_mtls_arrives(mode: str) -> None:
+    found = follow(World(web=client(MTLS), cart=server(mode)))
+    assert ending(found) == ("", "application", False)
+    assert [hop.chosen for hop in found.hops if hop.step == "filter chain"] == ["#0", "mtls"]
+
+
+@pytest.mark.parametrize(
+    ("tls", "mode", "expected"),
+    [
+        (None, "PERMISSIVE", ("", "application", False)),
+        (None, "DISABLE", ("", "application", False)),
+        (None, "STRICT", ("UC", "filter chain", True)),
+        (MTLS, "DISABLE", ("UF", "filter chain", True)),
+        (SIMPLE, "PERMISSIVE", ("UF", "filter chain", True)),
+        (SIMPLE, "STRICT", ("UF", "filter chain", True)),
+        (SIMPLE, "DISABLE", ("UF", "filter chain", True)),
+    ],
+)
+def test_the_client_and_the_servers_chains_must_agree(
+    tls: Json | None, mode: str, expected: tuple[str, str, bool]
+) -> None:
+    found = follow(World(web=client(tls), cart=server(mode)))
+    assert ending(found) == expected
+    if expected[2]:
+        assert "DestinationRule shop/cart" in map(str, found.hops[-1].sources)
+        assert found.outcome.code == 503
+
+
+def test_what_the_client_checks_of_the_certificate() -> None:
+    world = World(web=client(MTLS), cart=server("STRICT"))
+    world.certificates = {"web": certificate("web"), "cart": certificate("cart")}
+    assert not follow(world).failing
+    world.certificates["cart"] = certificate("cart", root="r2")
+    assert "no root certificate in common" in follow(world).outcome.why
+    world.certificates["cart"] = certificate("cart", expires="2026-01-01T00:00:00Z")
+    assert "expired" in follow(world).outcome.why
+    sans = upstream_tls("x", sans=("spiffe://cluster.local/ns/shop/sa/other",), alpn=("istio",))
+    world.dumps["web"] = client(sans)
+    world.certificates["cart"] = certificate("cart")
+    assert "the client expects spiffe://cluster.local/ns/shop/sa/other" in follow(world).outcome.why
+
+
+def test_authorization_sees_the_callers_identity() -> None:
+    def policy(account: str) -> Json:
+        name = f"spiffe://cluster.local/ns/shop/sa/{account}"
+        principal = {"authenticated": {"principal_name": {"exact": name}}}
+        return rbac("ALLOW", callers={"permissions": [{"any": True}], "principals": [principal]})
+
+    assert not follow(World(web=client(MTLS), cart=server("PERMISSIVE", policy("web")))).failing
+    refused = follow(World(web=client(MTLS), cart=server("PERMISSIVE", policy("desk"))))
+    assert (refused.outcome.code, refused.hops[-1].step) == (403, "authorization")
+    plain = follow(World(web=client(), cart=server("PERMISSIVE", policy("web"))))
+    assert "a caller without certificate" in plain.hops[-1].others[0][1]
+
+
+def test_a_request_that_fails_at_the_client_goes_no_further() -> None:
+    found = follow(World(web=client(MTLS, route=to("gone")), cart=server("STRICT")))
+    assert (found.outcome.flags, found.hops[-1].step) == ("NC", "cluster")
+    assert {hop.where for hop in found.hops} == {"shop/web"}
+
+
+def test_a_part_that_fails_is_told_last() -> None:
+    weights = {"clusters": [{"name": CART, "weight": 9}, {"name": "gone", "weight": 1}]}
+    split = {"match": {"prefix": "/"}, "route": {"weighted_clusters": weights}}
+    found = follow(World(web=client(MTLS, route=split), cart=server("STRICT")))
+    assert found.failing and found.hops[-1].chosen == "gone"
+    assert "application" in [hop.step for hop in found.hops]
+
+
+def test_pods_without_a_sidecar() -> None:
+    world = World(web=client(MTLS))
+    world.replace(pod("cart", CART_IP, sidecar=False))
+    assert "has no sidecar" in follow(world).outcome.why
+    world.dumps["web"] = client()
+    assert ending(follow(world)) == ("", "application", False)
+    # Neither has one.
+    world.replace(pod("web", WEB_IP, sidecar=False))
+    assert ending(follow(world)) == ("", "application", False)
+    # Only the server has one, and it is strict.
+    world.dumps = {"cart": server("STRICT")}
+    world.replace(pod("cart", CART_IP))
+    found = follow(world)
+    assert (found.outcome.flags, found.hops[-1].verdict) == ("NR", "fails")
+    world.replace(pod("cart", CART_IP, annotations={"traffic.sidecar.istio.io/excludeInboundPorts": "8080"}))
+    assert not follow(world).failing
+
+
+def test_a_service_without_endpoints() -> None:
+    world = World()
+    world.replace(pod("web", WEB_IP, sidecar=False))
+    world.objects["EndpointSlice"] = [slice_of("cart", 8080)]
+    found = follow(world)
+    assert found.failing and found.hops[-1].step == "endpoint"
+
+
+def test_an_endpoint_that_no_pod_has() -> None:
+    world = World(web=client(MTLS))
+    world.objects["Pod"] = [pod("web", WEB_IP)]
+    world.objects["EndpointSlice"] = [slice_of("cart", 8080)]
+    assert "stale" in follow(world).outcome.why
+    # An address of an EndpointSlice need not be a pod's.
+    world.objects["EndpointSlice"] = [slice_of("cart", 8080, CART_IP)]
+    assert not follow(world).failing
+
+
+def test_what_envoy_counted_at_the_application() -> None:
+    def counted(**counts: int) -> Json:
+        address = {"socket_address": {"address": CART_IP, "port_value": 8080}}
+        stats = [{"name": name, "value": str(number)} for name, number in counts.items()]
+        return {
+            "cluster_statuses": [{"name": "inbound|8080||", "host_statuses": [{"address": address, "stats": stats}]}]
+        }
+
+    world = World(web=client(MTLS), cart=server("STRICT"))
+    world.statuses["cart"] = counted(cx_total=9, cx_connect_fail=9)
+    assert "nothing accepts connections" in follow(world).outcome.why
+    world.statuses["cart"] = counted(cx_total=9, cx_connect_fail=3)
+    assert not follow(world).failing
+    http2: Json = {"explicit_http_config": {"http2_protocol_options": {}}}
+    kind = "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions"
+    options = {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {"@type": kind, **http2}}
+    inbound = {"name": "inbound|8080||", "type": "ORIGINAL_DST", "typed_extension_protocol_options": options}
+    world.dumps["cart"] = server("STRICT", upstream=inbound)
+    world.statuses["cart"] = counted(cx_total=9, rq_total=9, rq_error=9)
+    assert follow(world).outcome.flags == "UPE"
+    world.statuses["cart"] = counted(cx_total=1, rq_total=9, rq_error=9)
+    assert not follow(world).failing
+
+
+@pytest.mark.parametrize(
+    ("settings", "flags"),
+    [
+        ({"circuit_breakers": {"thresholds": [{"max_connections": 1, "max_pending_requests": 1}]}}, "UO"),
+        ({"circuit_breakers": {"thresholds": [{"max_requests": 2}]}}, "UO"),
+        ({"circuit_breakers": {"thresholds": [{"max_connections": 100, "max_pending_requests": 10}]}}, ""),
+        ({"connect_timeout": "0.001s"}, "UF"),
+        ({"connect_timeout": "10s"}, ""),
+    ],
+)
+def test_limits_that_any_caller_meets(settings: Json, flags: str) -> None:
+    found = follow(World(web=client(MTLS, **settings), cart=server("STRICT")))
+    assert found.outcome.flags == flags
+    assert found.failing == bool(flags)
+    if flags:
+        assert (found.hops[-1].step, found.hops[-1].verdict) == ("cluster", "may fail")
+
+
+def test_a_network_policy_that_admits_others() -> None:
+    world = World(web=client(MTLS), cart=server("STRICT"))
+    policy = {
+        "metadata": {"name": "only-pay", "namespace": "shop"},
+        "spec": {
+            "podSelector": {"matchLabels": {"app": "cart"}},
+            "policyTypes": ["Ingress"],
+            "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "pay"}}}]}],
+        },
+    }
+    world.objects["NetworkPolicy"] = [policy]
+    found = follow(world)
+    assert found.failing and str(found.hops[-1].sources[0]) == "NetworkPolicy shop/only-pay"
+    policy["spec"]["ingress"] = [{}]  # type: ignore[index]
+    assert not follow(world).failing
+
+
+def edge(secrets: Json | None = None) -> Any:
+    plain = http_chain(routes("http.80", host("shop.test:80", ["shop.test"], to(CART))))
+    secure = with_tls(
+        http_chain(
+            routes("https.443", host("shop.test:443", ["shop.test"], to(CART))), {"server_names": ["shop.test"]}
+        ),
+        ["h2", "http/1.1"],
+        secret="kubernetes://edge",
+    )
+    inspector = [{"name": "envoy.filters.listener.tls_inspector"}]
+    return dump(
+        [
+            listener("0.0.0.0_8080", "0.0.0.0", 8080, plain),
+            listener("0.0.0.0_8443", "0.0.0.0", 8443, secure, listener_filters=inspector),
+        ],
+        [],
+        [{**cluster(CART), "transport_socket": MTLS}],
+        [endpoints(CART, f"{CART_IP}:8080")],
+        secrets,
+    )
+
+
+def gateway_world(secrets: Json | None = None) -> World:
+    world = World(cart=server("STRICT"), edge=edge(secrets))
+    world.replace(pod("web", WEB_IP, sidecar=False))
+    world.objects["Pod"].append(pod("edge", EDGE_IP))
+    ports = [{"name": "http", "port": 80, "targetPort": 8080}, {"name": "https", "port": 443, "targetPort": 8443}]
+    public = service("edge", "10.96.0.3", 80, 8080)
+    public["spec"]["ports"] = ports
+    world.objects["Service"].append(public)
+    servers = [{"hosts": ["*/shop.test"], "port": {"number": 80}}]
+    spec = {"selector": {"app": "edge"}, "servers": servers}
+    world.objects["Gateway"] = [{"metadata": {"name": "edge", "namespace": "shop"}, "spec": spec}]
+    return world
+
+
+@pytest.mark.parametrize("caller", ["web", "edge"])
+def test_through_a_gateway(caller: str) -> None:
+    found = follow(gateway_world(), client=caller, host="shop.test")
+    assert ending(found) == ("", "application", False)
+    assert "shop/edge" in [hop.where for hop in found.hops]
+    secure = follow(gateway_world(), client=caller, host="shop.test", tls=True)
+    assert ending(secure) == ("", "application", False)
+    unknown = follow(gateway_world(), client=caller, host="other.test")
+    assert unknown.outcome.flags == "NR"
+    wrong = follow(gateway_world(), client=caller, host="shop.test", tls=True, sni="other.test")
+    assert wrong.outcome.details == "filter_chain_not_found"
+
+
+def test_a_certificate_that_was_never_delivered() -> None:
+    warming = {"dynamic_warming_secrets": [{"name": "kubernetes://edge", "version_info": "uninitialized"}]}
+    secrets = {
+        "dynamic_warming_secrets": [{**warming["dynamic_warming_secrets"][0], "secret": {"name": "kubernetes://edge"}}]
+    }
+    found = follow(gateway_world(secrets), host="shop.test", tls=True)
+    assert found.failing and "edge was never delivered" in found.outcome.why
+    assert not follow(gateway_world(secrets), host="shop.test").failing
+
+
+def test_hosts_that_resolve_nowhere() -> None:
+    world = World(web=client(MTLS), cart=server("STRICT"))
+    found = follow(world, host="api.nowhere.test")
+    assert "only DNS may know" in found.hops[0].why
+    assert not found.failing
+    entry = {"hosts": ["*.nowhere.test"], "addresses": ["240.0.0.1"]}
+    world.objects["ServiceEntry"] = [{"metadata": {"name": "x", "namespace": "shop"}, "spec": entry}]
+    assert follow(world, host="api.nowhere.test").hops[0].chosen == "240.0.0.1"
+
+
+def test_nobody_is_the_client() -> None:
+    with pytest.raises(UnknownClientError):
+        follow(World(), client="nobody")
+
+
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("cart", Target("cart", 0, "/", False)),
+        ("cart.shop:80/items?x=1", Target("cart.shop", 80, "/items?x=1", False)),
+        ("https://cart/x", Target("cart", 0, "/x", True)),
+        ("cart?x", Target("cart", 0, "/?x", False)),
+        ("[::1]:80/x", Target("::1", 80, "/x", False)),
+        ("fd00::1", Target("fd00::1", 0, "/", False)),
+    ],
+)
+def test_targets(text: str, target: Target) -> None:
+    assert parse_target(text) == target
+
+
+@pytest.mark.parametrize("text", ["", ":80", "cart:x", "cart:70000", "/x", "cart:0"])
+def test_what_is_no_target(text: str) -> None:
+    with pytest.raises(ValueError, match="is no target"):
+        parse_target(text)
