@@ -30,6 +30,7 @@ SCORERS: tuple[Scorer, ...] = (
     Scorer("tests.acceptance.routes", "corpus/routes"),
     Scorer("tests.acceptance.istioctl_outputs", "corpus/istioctl-outputs"),
     Scorer("tests.acceptance.golden", "corpus/golden"),
+    Scorer("tests.acceptance.trace_incidents", "incidents"),
 )  # fmt: skip
 
 

@@ -87,7 +87,7 @@ def server(mode: str, *filters: Json, upstream: Json | None = None) -> ConfigDum
 
 
 def pod(name: str, ip: str, *, sidecar: bool = True, labels: Json | None = None, **meta: Any) -> Json:
-    app = {"name": "app", "ports": [{"containerPort": 8080}]}
+    app: Json = {"name": "app", "ports": [{"containerPort": 8080}]}
     proxy = {"name": "istio-proxy", "args": ["proxy", "sidecar"]}
     if name == "edge":
         containers = [{"name": "istio-proxy", "args": ["proxy", "router"]}]
