@@ -56,7 +56,8 @@ def open_recording(path: Path, at: str | None = None) -> RawRecording:
     chosen = _moment(moments, at)
     prefix = f"snapshots/{chosen}/"
     inner = {name.removeprefix(prefix): read for name, read in files.items() if name.startswith(prefix)}
-    return RawRecording(path, inner, _manifest(inner, path), moments)
+    # One manifest stands above the moments; a moment may have its own.
+    return RawRecording(path, inner, _manifest(inner, path) if "manifest.json" in inner else manifest, moments)
 
 
 def _moment(moments: tuple[str, ...], at: str | None) -> str:
