@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from meshdoctor.model import wants as ask
-from meshdoctor.model.accesslog import parse_access_log
+from meshdoctor.model.accesslog import ParsedLog, parse_access_log
 from meshdoctor.model.accesslog_format import LogFormat, compile_format
 from meshdoctor.model.applog import parse_app_log
 from meshdoctor.model.decode import UnreadableError, decode_json, decode_raw
@@ -31,6 +31,7 @@ from meshdoctor.model.text import visible
 from meshdoctor.model.ztunnel import ZtunnelDump
 from meshdoctor.model.ztunnellog import parse_ztunnel_log
 from meshdoctor.recording.raw import RawRecording, open_recording
+from meshdoctor.sources.stand_ins import formats_of, mesh_config_of, objects_of_configz
 
 _ENVOY = "envoy/{0.namespace}/{0.name}/{1}"
 _JSON_FILES: dict[type[Want[Any]], tuple[str, Any]] = {
@@ -107,7 +108,7 @@ class RecordingSource:
             case ask.ZtunnelConfig(pod=pod):
                 return self._json(f"ztunnel/{pod.namespace}/{pod.name}/config_dump.json", ZtunnelDump)
             case ask.AccessLog(log=log):
-                return self._decode(_log_file(log), lambda body: parse_access_log(body, self._formats))
+                return self._access_log(log)
             case ask.ZtunnelAccessLog(log=log):
                 return self._decode(_log_file(log), parse_ztunnel_log)
             case ask.ApplicationLog(log=log):
@@ -144,6 +145,10 @@ class RecordingSource:
     def _objects(self, kind: Kind) -> Fact[tuple[Object, ...]] | Missing:
         files = self._kind_files(kind)
         if not files:
+            for file in self._istiod_files("configz.json"):
+                # istiod keeps every Istio object; an empty answer of it says that there is none.
+                if "istio.io" in kind.group:
+                    return self._decode(file, lambda body: objects_of_configz(body, kind))
             return self._missing(f"kube/{kind.group or 'core'}/{kind.version}/{kind.resource}.json")
         problems: list[str] = []
 
@@ -164,10 +169,29 @@ class RecordingSource:
 
     @cached_property
     def _mesh(self) -> Fact[MeshConfig] | Missing:
-        files = sorted(
-            file for file in self._recording.files if file.startswith("istiod/") and file.endswith("/mesh.json")
+        files = self._istiod_files("mesh.json")
+        found = self._json(files[0] if files else "istiod/…/mesh.json", MeshConfig)
+        config_maps = self._objects(BY_NAME["ConfigMap"]) if isinstance(found, Missing) else found
+        if isinstance(config_maps, Missing) or not isinstance(config_maps.value, tuple):
+            return found
+        declared = mesh_config_of(config_maps.value)
+        return Fact(declared, config_maps.origin) if declared else found
+
+    def _istiod_files(self, name: str) -> list[str]:
+        return sorted(
+            file for file in self._recording.files if file.startswith("istiod/") and file.endswith(f"/{name}")
         )
-        return self._json(files[0] if files else "istiod/…/mesh.json", MeshConfig)
+
+    def _access_log(self, log: ask.LogRef) -> Fact[ParsedLog] | Missing:
+        fact = self._decode(_log_file(log), lambda body: parse_access_log(body, self._formats))
+        if isinstance(fact, Missing) or not fact.value.skipped.get("unreadable"):
+            return fact
+        # Lines of a format that the mesh config does not tell: the proxy's own listeners do.
+        dump = self._config_dump(log.pod)
+        own = () if isinstance(dump, Missing) else formats_of(dump.value)
+        return (
+            self._decode(_log_file(log), lambda body: parse_access_log(body, (*self._formats, *own))) if own else fact
+        )
 
     @cached_property
     def _formats(self) -> tuple[LogFormat, ...]:
