@@ -14,7 +14,7 @@ from meshdoctor.tui.router import ROUTES, Route
 from meshdoctor.tui.shellscreen import ShellScreen
 from meshdoctor.tui.textview import TextView
 
-KEYS_WIDTH = 22
+KEYS_WIDTH = 24
 """Cells of the column with the keys."""
 
 

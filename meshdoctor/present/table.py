@@ -52,13 +52,14 @@ class Row(msgspec.Struct, frozen=True):
     """One row: a `key` that stays the same from refresh to refresh, one cell per column, and where Enter leads.
 
     `target` is the `:` command that opens this row ("proxy bookinfo/reviews-v1-abc"); empty when it leads nowhere.
-    `problem` marks what the "problems only" view keeps.
+    `problem` marks what the "problems only" view keeps; `copies` is what `c` copies (the key when empty).
     """
 
     key: str
     cells: tuple[Cell, ...]
     target: str = ""
     problem: bool = False
+    copies: str = ""
 
 
 class Placed(NamedTuple):

@@ -253,6 +253,10 @@ class MeshDoctorApp(DiffDisplay):
         self.prompt = Prompt("filter", self.view.filter)
         self._show_prompt()
 
+    async def action_show(self, command: str) -> None:
+        """A key of the registry that opens a view."""
+        await self.go(command)
+
     async def action_help(self) -> None:
         """`?`: the keys and commands of the view that is open."""
         await self.go("help")

@@ -38,8 +38,8 @@ class Key(msgspec.Struct, frozen=True):
 KEYS: tuple[Key, ...] = (
     Key("command", ("colon",), "app.open_command", "app", footer=30),
     Key("filter", ("slash",), "app.open_filter", "app", footer=20),
-    Key("help", ("question_mark",), "app.help", "app", footer=40),
-    Key("back", ("escape", "q"), "app.back", "app", footer=50),
+    Key("help", ("question_mark",), "app.help", "app", footer=17),
+    Key("back", ("escape", "q"), "app.back", "app", footer=18),
     Key("back_now", ("backspace", "h"), "app.back", "app"),
     Key("quit", ("ctrl+c", "ctrl+q"), "app.quit", "app"),
     Key("history_back", ("left_square_bracket",), "app.history_back", "app"),
@@ -78,13 +78,28 @@ KEYS: tuple[Key, ...] = (
     Key("bottom", ("G", "end"), "bottom", "text"),
     Key("find_next", ("n",), "find(1)", "text"),
     Key("find_previous", ("N",), "find(-1)", "text"),
+    Key("view_mesh", ("m",), "app.show('mesh')", "views", footer=15),
+    Key("view_guide", ("i",), "app.show('guide')", "views", footer=14),
+    Key("view_traffic", ("f",), "app.show('traffic')", "views", footer=16),
+    Key("report", ("d",), "app.show('report')", "views"),
+    Key("again", ("r",), "again", "guide"),
+    Key("object", ("y",), "object", "mesh", footer=12),
+    Key("log", ("l",), "log", "mesh", footer=13),
+    Key("tables", ("1",), "table('listeners')", "proxy"),
+    Key("tables", ("2",), "table('routes')", "proxy"),
+    Key("tables", ("3",), "table('clusters')", "proxy"),
+    Key("tables", ("4",), "table('endpoints')", "proxy"),
+    Key("tables", ("5",), "table('certs')", "proxy"),
+    Key("json", ("y",), "json", "proxy", footer=12),
+    Key("log", ("l",), "log", "proxy", footer=13),
     Key("accept", ("enter",), "accept", "prompt", footer=10),
     Key("cancel", ("escape", "ctrl+c"), "cancel", "prompt", footer=30),
     Key("complete", ("tab",), "complete", "command", footer=20),
     Key("recall", ("up",), "recall", "command"),
 )
 """Scopes: `app` everywhere; `table` on a LineTable; `text` on a TextView; `prompt` while a line is typed, `command`
-while that line is a command. Free letters for views: y d l x f i M z D R A r and the digits (k9s' and our own uses)."""
+while that line is a command; `views` in every view of a session; `guide`, `mesh` and `proxy` in those views. Free
+letters: x z M D R (k9s' and our own uses)."""
 
 _DISPLAY = {
     "colon": ":",

@@ -50,6 +50,11 @@ def require_terminal(environ: Mapping[str, str], tty: bool) -> None:
         raise NoTerminal("TERM=dumb cannot show it", "set TERM, or use `meshdoctor diagnose` for plain text")
 
 
+def terminal_here() -> bool:
+    """Whether all three of Textual's streams are a terminal: it reads standard input and draws on standard error."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+
+
 def launch(
     session: Session,
     *,

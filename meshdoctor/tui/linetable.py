@@ -35,6 +35,8 @@ from meshdoctor.tui.tablerows import TableRows
 
 PAINTED_LINES = 2048
 """How many painted lines are kept."""
+NAMED = 60
+"""Characters of what was copied that the message line repeats."""
 
 
 class LineTable(ScrollView, can_focus=True):
@@ -298,8 +300,11 @@ class LineTable(ScrollView, can_focus=True):
         if row is None:
             return
         self.post_message(self.RowSelected(self, row))
-        if row.target and isinstance(self.app, Navigator):
-            await self.app.go(row.target)
+        if isinstance(self.app, Navigator):
+            if row.target:
+                await self.app.go(row.target)
+            else:
+                self.app.say(self.words("table.leads_nowhere"))
 
     # Columns.
 
@@ -359,7 +364,8 @@ class LineTable(ScrollView, can_focus=True):
     def action_copy(self) -> None:
         """Copy what the row is called."""
         if (row := self.cursor_row) and isinstance(self.app, Navigator):
-            self.app.copy_text(row.key, row.key)
+            text = row.copies or row.key
+            self.app.copy_text(text, text if len(text) <= NAMED else f"{text[:NAMED].splitlines()[0]}..")
 
     def action_copy_row(self) -> None:
         """Copy the cells of the row, separated by tabs."""

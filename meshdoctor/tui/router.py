@@ -35,6 +35,15 @@ class Route(msgspec.Struct, frozen=True):
 
 
 ROUTES: tuple[Route, ...] = (
+    Route("guide", "meshdoctor.screens.guide:GuideScreen", aliases=("investigate", "503"), argument="FROM TO"),
+    Route("mesh", "meshdoctor.screens.mesh:MeshScreen", aliases=("proxies", "px")),
+    Route("traffic", "meshdoctor.screens.traffic:TrafficScreen", aliases=("flows", "failing")),
+    Route("proxy", "meshdoctor.screens.proxy:ProxyScreen", argument="NS/POD TABLE", required=True),
+    Route("log", "meshdoctor.screens.log:LogScreen", aliases=("logs",), argument="NS/POD CONTAINER", required=True),
+    Route("object", "meshdoctor.screens.object:ObjectScreen", aliases=("get",), argument="KIND NS/NAME", required=True),
+    Route("dump", "meshdoctor.screens.dump:DumpScreen", argument="NS/POD KIND NAME", required=True),
+    Route("file", "meshdoctor.screens.document:DocumentScreen", argument="PATH [PLACE]", required=True),
+    Route("report", "meshdoctor.screens.report:ReportScreen", aliases=("diagnosis",), argument="FROM TO"),
     Route("help", "meshdoctor.screens.help:HelpScreen", aliases=("keys", "h")),
     Route("back", action="back"),
     Route("quit", action="quit", aliases=("q", "q!", "exit")),

@@ -16,10 +16,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar, Protocol, runtime_checkable
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.screen import Screen
 
+from meshdoctor.present.table import ELISION
 from meshdoctor.present.words import Words
 from meshdoctor.tui.chrome import ChromeLine, key_line
 from meshdoctor.tui.keys import footer
@@ -44,6 +46,8 @@ class ShellScreen(Screen[None]):
     """A view: made with the session and the location that opened it; `compose_body` is what a screen adds."""
 
     SCOPES: ClassVar[tuple[str, ...]] = ()
+    COUNTED: ClassVar[bool] = True
+    """Whether the number of rows says something."""
     DEFAULT_CSS = """
     ShellScreen { layout: vertical; overflow: hidden; }
     ShellScreen.-bare > .-header { display: none; }
@@ -146,15 +150,19 @@ class ShellScreen(Screen[None]):
 
     def refresh_crumbs(self) -> None:
         """Renew the second line: where we are, how much of it is shown, and the counts."""
-        text = " > ".join((*self._trail[:-1], self.crumb()))
-        table = next(iter(self.query(LineTable)), None)
-        if table is not None:
+        table = next((each for each in self.query(LineTable) if each.display), None)
+        here = self.crumb()
+        if table is not None and self.COUNTED:
             shown, total = len(table.rows.shown), len(table.rows.by_key)
-            text += f"[{total:,}]" if shown == total else f"[{shown:,} of {total:,}]"
-        crumbs = Text(f" {text}", no_wrap=True)
+            here += f"[{total:,}]" if shown == total else f"[{shown:,} of {total:,}]"
+        counts = Text("  ").join(self.counts())
+        trail = [*self._trail[:-1], here]
+        room = self.app.size.width - cell_len(counts.plain) - len(self.filter) - 6
+        while len(trail) > 2 and cell_len(" > ".join(trail)) > room:
+            trail = [ELISION, *trail[2:]]  # where we are is worth more than how we came
+        crumbs = Text(f" {' > '.join(trail)}", no_wrap=True)
         if self.filter:
             crumbs.append(f"  /{self.filter}", style="command")
-        counts = Text("  ").join(self.counts())
         self._crumbs_line.write(crumbs, Text.assemble(counts, " "))
 
     def refresh_keys(self) -> None:

@@ -47,7 +47,7 @@ def test_widgets_have_the_actions_that_the_registry_names() -> None:
 
 def test_footer_is_ranked() -> None:
     keys = [key for key, _ in footer(("table", "app"), Words("en"))]
-    assert keys[:4] == ["enter", "/", "ctrl-z", ":"]
+    assert keys[:5] == ["enter", "?", "esc", "/", "ctrl-z"]
 
 
 def test_prompt_keys() -> None:

@@ -39,7 +39,7 @@ async def test_first_view_at_80x24() -> None:
         assert text[0] == " prod-seoul  recording  RO                     captured 2026-11-22 17:14:32 KST"
         assert text[1] == " pods[63]                                                       NACK 1  STALE 1"
         assert text[22] == ""
-        assert text[23] == " <enter>open </>filter <ctrl-z>problems <:>cmd <?>help <esc>back <c>copy"
+        assert text[23] == " <enter>open <?>help <esc>back </>filter <ctrl-z>problems <:>cmd <c>copy"
         assert len(text) == 24
 
 

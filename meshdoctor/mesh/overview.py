@@ -1,0 +1,101 @@
+"""Every proxy of a mesh on one page: sync state, versions, age; problems first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.revisions import revisions
+from meshdoctor.mesh.sync import (
+    CONNECTED,
+    DISCONNECTED,
+    ERROR,
+    NEVER_CONNECTED,
+    SYNCED,
+    IstiodFacts,
+    ProxySync,
+    sync_status,
+)
+from meshdoctor.model import wants as ask
+from meshdoctor.model.kubernetes import Namespace, Pod, WebhookConfiguration
+from meshdoctor.model.moment import unix
+from meshdoctor.model.snapshot import Missing, PodRef, Want
+
+OK, STALE, NACK, LOST, ODD, UNKNOWN = "OK", "STALE", "NACK", "LOST", "ODD", "?"
+STATES = (NACK, LOST, STALE, ODD, UNKNOWN, OK)
+"""Every state of a proxy, the worst first."""
+
+
+class ProxyState(NamedTuple):
+    """One proxy: *state* in one word, istiod's view, Envoy's version, and its age in seconds (None: no such pod)."""
+
+    pod: PodRef
+    state: str
+    sync: ProxySync
+    envoy_version: str = ""
+    age: float | None = None
+    recorded: bool = False
+    """Whether its configuration can be looked at."""
+
+
+def overview_wants(inventory: ask.Inventory) -> tuple[Want[Any], ...]:
+    """What `overview` reads of the istiods and proxies in *inventory*, besides the cluster's objects."""
+    return (
+        *(want for name in inventory.istiods for want in (ask.SyncStatus(name), ask.ControlPlaneVersion(name))),
+        *(ask.ProxyServerInfo(pod) for pod in inventory.proxies),
+    )
+
+
+def overview(mesh: MeshIndex, now: float) -> tuple[ProxyState, ...]:
+    """Every proxy, those with a problem first, then by name; *now* in Unix seconds."""
+    pods = mesh.objects("Pod", Pod)
+    wanted = revisions(
+        mesh.objects("MutatingWebhookConfiguration", WebhookConfiguration),
+        mesh.objects("Namespace", Namespace),
+        pods_known=mesh.known("Pod"),
+    )
+    known = {*mesh.inventory.proxies, *mesh.inventory.ztunnels}
+    found = [_state(mesh, sync, now, known) for sync in sync_status(_istiods(mesh), pods, wanted, now)]
+    return tuple(sorted(found, key=lambda one: (STATES.index(one.state), one.pod)))
+
+
+def _istiods(mesh: MeshIndex) -> list[IstiodFacts]:
+    revision = {pod.name: pod.metadata.labels.get("istio.io/rev", "") for pod in mesh.objects("Pod", Pod)}
+    found = []
+    for name in mesh.inventory.istiods:
+        records = mesh.snapshot.get(ask.SyncStatus(name))
+        version = mesh.snapshot.value(ask.ControlPlaneVersion(name)) or ""
+        if isinstance(records, Missing):
+            found.append(IstiodFacts(name, None, revision.get(name, ""), version, str(records)))
+        else:
+            found.append(IstiodFacts(name, records.value, revision.get(name, ""), version))
+    return found
+
+
+def _state(mesh: MeshIndex, sync: ProxySync, now: float, known: Iterable[PodRef]) -> ProxyState:
+    pod = mesh.pods.get(sync.pod)
+    created = unix(pod.metadata.creation_timestamp) if pod else None
+    info = mesh.snapshot.value(ask.ProxyServerInfo(sync.pod))
+    return ProxyState(
+        sync.pod,
+        _word(sync),
+        sync,
+        _envoy_release(info.version) if info else "",
+        None if created is None else now - created,
+        sync.pod in known,
+    )
+
+
+def _word(sync: ProxySync) -> str:
+    if sync.state in (NEVER_CONNECTED, DISCONNECTED):
+        return LOST
+    if sync.state != CONNECTED:
+        return UNKNOWN
+    return {SYNCED: OK, ERROR: NACK, STALE: STALE}.get(sync.word, ODD)
+
+
+def _envoy_release(version: str) -> str:
+    """`1.40.0` of `<commit>/1.40.0/Clean/RELEASE/BoringSSL`, as `/server_info` gives it."""
+    parts = version.split("/")
+    return parts[1] if len(parts) > 2 else version

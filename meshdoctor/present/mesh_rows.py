@@ -1,0 +1,111 @@
+"""The mesh as a table: every proxy with its sync state per xDS type, its versions and its age."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from rich.text import Text
+
+from meshdoctor.mesh.ages import human_duration
+from meshdoctor.mesh.overview import LOST, NACK, ODD, OK, STALE, STATES, UNKNOWN, ProxyState
+from meshdoctor.mesh.sync import ERROR, IGNORED, NOT_SENT, SYNCED, TypeSync, rejection
+from meshdoctor.mesh.sync import STALE as TYPE_STALE
+from meshdoctor.present.table import Column, Row
+from meshdoctor.present.words import Words
+
+TYPES = ("CDS", "LDS", "EDS", "RDS", "ECDS")
+STYLES = {
+    OK: "state.ok",
+    STALE: "state.stale",
+    NACK: "state.nack",
+    LOST: "state.lost",
+    ODD: "warning",
+    UNKNOWN: "state.unknown",
+}
+_TYPE_WORDS = {SYNCED: OK, ERROR: NACK, TYPE_STALE: STALE, NOT_SENT: "NOT SENT", IGNORED: "-"}
+_GLYPHS = {OK: "+", NACK: "!", STALE: "~", "NOT SENT": "0", "-": "-"}
+
+COLUMNS = (
+    Column("state", "STATE", 5, priority=0, ranks=STATES),
+    Column("namespace", "NAMESPACE", 12, flex=1, widest=24, priority=0, elide="middle"),
+    Column("name", "POD", 22, flex=3, widest=60, priority=0, elide="middle"),
+    Column("kind", "KIND", 8, priority=3),
+    Column("sync", "CLERX", 5, priority=1),
+    Column("version", "ISTIO", 10, priority=2),
+    Column("envoy", "ENVOY", 7, priority=5),
+    Column("age", "AGE", 5, priority=2, align="right", order="duration"),
+    Column("why", "WHY", 24, flex=2, priority=6),
+)
+
+
+def type_word(entry: TypeSync) -> str:
+    """OK, NACK, STALE, `NOT SENT`, or `-` for a type that the proxy did not ask for."""
+    word = _TYPE_WORDS.get(entry.status, entry.status)
+    return OK if word == STALE and not entry.late else word
+
+
+def mesh_rows(proxies: Iterable[ProxyState]) -> list[Row]:
+    """A row per proxy, in the order given; Enter opens the proxy, or its pod where nothing was recorded of it."""
+    rows = []
+    for proxy in proxies:
+        connected = bool(proxy.sync.types)
+        letters = [_letter(proxy.sync.of_type(name)) for name in TYPES] if connected else ["?"] * len(TYPES)
+        cells = (
+            Text(proxy.state, style=STYLES[proxy.state]),
+            proxy.pod.namespace,
+            proxy.pod.name,
+            proxy.sync.kind,
+            Text("").join(Text(letter, style=_letter_style(letter)) for letter in letters),
+            proxy.sync.version or "-",
+            proxy.envoy_version or "-",
+            "-" if proxy.age is None else human_duration(proxy.age),
+            why(proxy),
+        )
+        target = f"proxy {proxy.pod}" if proxy.recorded else f"object Pod {proxy.pod}"
+        rows.append(Row(str(proxy.pod), cells, target=target, problem=proxy.state != OK))
+    return rows
+
+
+def _letter(entry: TypeSync) -> str:
+    return _GLYPHS.get(type_word(entry), "?")
+
+
+def _letter_style(letter: str) -> str:
+    return {"!": "state.nack", "~": "state.stale", "?": "state.unknown", "-": "quiet"}.get(letter, "")
+
+
+def why(proxy: ProxyState) -> str:
+    """What is wrong with a proxy, in a line; empty when nothing is."""
+    rejected = [
+        f"{entry.name} rejected: {rejection(entry.error)}" for entry in proxy.sync.types if entry.status == ERROR
+    ]
+    late = [entry.name for entry in proxy.sync.types if type_word(entry) == STALE]
+    waiting = [f"{' '.join(late)} not acknowledged"] if late else []
+    return "; ".join((*rejected, *waiting, *proxy.sync.notes))
+
+
+def detail(proxy: ProxyState, words: Words) -> Iterator[Text]:
+    """One proxy in three lines: each type in words, then what it is connected to, then what is wrong."""
+    line = Text(" ")
+    if proxy.sync.types:
+        for name in TYPES:
+            word = type_word(proxy.sync.of_type(name))
+            line.append(f"{name} ", "quiet").append(word, STYLES.get(word, "quiet")).append("  ")
+    else:
+        line.append(words("mesh.no_sync"), STYLES[proxy.state])
+    yield line
+    places = [f"istiod {proxy.sync.istiod} {proxy.sync.istiod_version}".rstrip()] if proxy.sync.istiod else []
+    older = proxy.sync.version and proxy.sync.version != proxy.sync.istiod_version
+    places += [f"Istio {proxy.sync.version}"] if older else []
+    places += [f"Envoy {proxy.envoy_version}"] if proxy.envoy_version else []
+    places += [f"rev {proxy.sync.revision}"] if proxy.sync.revision else []
+    yield Text(f" {'  '.join(places)}", "quiet")
+    yield Text(f" {why(proxy)}", "warning" if proxy.state != OK else "")
+
+
+def state_counts(proxies: Iterable[ProxyState]) -> tuple[Text, ...]:
+    """How many proxies are in which state, the worst first; OK only when nothing is worse."""
+    count = Counter(proxy.state for proxy in proxies)
+    bad = [Text(f"{state} {count[state]}", STYLES[state]) for state in STATES if state != OK and count[state]]
+    return tuple(bad) or ((Text(f"OK {count[OK]}", STYLES[OK]),) if count else ())

@@ -1,0 +1,199 @@
+"""A proxy as five tables whose rows open each other: listeners, routes, clusters, endpoints, certificates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+import msgspec
+from rich.text import Text
+
+from meshdoctor.mesh.ages import human_duration
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.proxy import joined
+from meshdoctor.model.envoy.config_dump import ConfigDump
+from meshdoctor.model.moment import unix
+from meshdoctor.model.snapshot import PodRef
+from meshdoctor.present.short_names import short_cluster, short_host
+from meshdoctor.present.table import Column, Row
+
+TABLES = ("listeners", "routes", "clusters", "endpoints", "certs")
+"""The names of the tables, in the order of their digit keys."""
+
+COLUMNS: dict[str, tuple[Column, ...]] = {
+    "listeners": (
+        Column("state", "STATE", 7, priority=3),
+        Column("address", "ADDRESS", 15, flex=1, widest=40, priority=0),
+        Column("port", "PORT", 5, priority=0, align="right", order="number"),
+        Column("match", "MATCH", 16, flex=2, priority=2),
+        Column("leads", "LEADS TO", 28, flex=3, priority=0, elide="middle"),
+    ),
+    "routes": (
+        Column("name", "ROUTE", 8, flex=1, widest=48, priority=0),
+        Column("domains", "DOMAINS", 24, flex=2, priority=1),
+        Column("match", "MATCH", 12, flex=1, priority=0),
+        Column("leads", "CLUSTER OR ANSWER", 22, flex=3, priority=0, elide="middle"),
+        Column("origin", "FROM", 20, flex=1, priority=4),
+    ),
+    "clusters": (
+        Column("name", "HOST", 26, flex=3, priority=0, elide="middle"),
+        Column("port", "PORT", 5, priority=0, align="right", order="number"),
+        Column("subset", "SUBSET", 8, flex=1, widest=20, priority=1),
+        Column("direction", "DIR", 8, priority=2),
+        Column("kind", "TYPE", 8, flex=1, widest=14, priority=3),
+        Column("tls", "TLS", 5, priority=3),
+        Column("ready", "USABLE", 7, priority=0, align="right", order="number"),
+        Column("state", "STATE", 7, priority=4),
+        Column("origin", "FROM", 24, flex=1, priority=5),
+    ),
+    "endpoints": (
+        Column("state", "STATE", 4, priority=0, ranks=("DOWN", "OK")),
+        Column("address", "ENDPOINT", 21, flex=1, widest=44, priority=0),
+        Column("name", "CLUSTER", 24, flex=3, priority=0, elide="middle"),
+        Column("pod", "POD", 18, flex=2, priority=1, elide="middle"),
+        Column("requests", "RQ", 5, priority=3, align="right", order="number"),
+        Column("failures", "FAIL", 4, priority=2, align="right", order="number"),
+        Column("why", "WHY", 20, flex=1, priority=4),
+    ),
+    "certs": (
+        Column("kind", "KIND", 5, priority=0),
+        Column("state", "STATE", 7, priority=0, ranks=("EXPIRED", "EARLY", "OK")),
+        Column("age", "LEFT", 6, priority=0, align="right", order="duration"),
+        Column("name", "IDENTITY", 36, flex=3, priority=0, elide="middle"),
+        Column("serial", "SERIAL", 12, flex=1, widest=40, priority=3),
+        Column("until", "NOT AFTER", 20, priority=4),
+    ),
+}
+
+
+class ProxyTables(NamedTuple):
+    """The rows of each table, and what of the dump could not be read, a line each."""
+
+    rows: dict[str, tuple[Row, ...]]
+    problems: tuple[str, ...]
+
+
+def proxy_tables(mesh: MeshIndex, pod: PodRef, config: ConfigDump, now: float) -> ProxyTables:
+    """Every table of one proxy; *now* (Unix seconds) is what certificates are judged by."""
+    rows = {
+        "listeners": tuple(_unique(_listener(pod, row) for row in joined.listener_rows(config))),
+        "routes": tuple(_unique(row for found in joined.route_rows(config) for row in _route(pod, found))),
+        "clusters": tuple(_unique(_cluster(pod, row) for row in joined.cluster_rows(mesh, pod, config))),
+        "endpoints": tuple(_unique(_endpoint(row) for row in joined.endpoint_rows(mesh, pod, config))),
+        "certs": tuple(_unique(_certificate(pod, row, now) for row in _certificates(mesh, pod))),
+    }
+    return ProxyTables(rows, tuple(config.problems))
+
+
+_KEPT_BY: dict[str, Callable[[Row], str]] = {
+    "routes": lambda row: row.key.partition("  ")[0],
+    "clusters": lambda row: row.key,
+    "endpoints": lambda row: row.key.partition("  ")[0],
+}
+
+
+def only(table: str, rows: Iterable[Row], name: str) -> tuple[Row, ...]:
+    """The rows of *table* that belong to *name*: the routes of a configuration, one cluster, a cluster's endpoints.
+
+    Several names stand with commas between them.
+    """
+    names = set(name.split(","))
+    own = _KEPT_BY.get(table)
+    return tuple(row for row in rows if own is None or own(row).partition(" #")[0] in names)
+
+
+def _unique(rows: Iterable[Row]) -> Iterable[Row]:
+    """Rows with keys of their own: Envoy may hold one name twice (active and warming)."""
+    seen: dict[str, int] = {}
+    for row in rows:
+        count = seen[row.key] = seen.get(row.key, 0) + 1
+        yield row if count == 1 else msgspec.structs.replace(row, key=f"{row.key} #{count}")
+
+
+def _state(state: str, error: str) -> Text:
+    if error or state == "rejected":
+        return Text("NACK", "state.nack")
+    return Text(state.upper(), "state.stale") if state in ("warming", "draining") else Text("OK", "state.ok")
+
+
+def _listener(pod: PodRef, row: joined.ListenerRow) -> Row:
+    to = row.to if row.leads == joined.ROUTE else tuple(short_cluster(name) for name in row.to)
+    leads = f"rejected: {row.error}" if row.error else ", ".join(to) or "-"
+    if row.leads and not row.error:
+        leads = f"{row.leads} {leads}{' (inline)' if row.inline else ''}"
+    target = ""
+    if row.to:
+        table = "routes" if row.leads == joined.ROUTE else "clusters"
+        target = f"proxy {pod} {table} {','.join(row.to)}"
+    cells = (_state(row.state, row.error), row.address, str(row.port), row.match, leads)
+    return Row(f"{row.listener}  {row.match}", cells, target, bool(row.error), copies=row.listener)
+
+
+def _route(pod: PodRef, row: joined.RouteRow) -> Iterable[Row]:
+    key = f"{row.config}  {row.host} {row.match}"
+    for cluster in row.clusters or ("",):
+        leads = short_cluster(cluster) if cluster else f"answers {row.answer}"
+        target = f"proxy {pod} clusters {cluster}" if cluster else ""
+        cells = (row.config, row.domains, row.match, leads, row.origin or "-")
+        yield Row(key, cells, target, not cluster and row.answer not in ("redirect",), copies=row.config)
+
+
+def _cluster(pod: PodRef, row: joined.ClusterRow) -> Row:
+    empty = row.kind == "EDS" and row.usable == 0
+    usable = "-" if row.usable is None else f"{row.usable}/{row.hosts}"
+    cells = (
+        short_host(row.host),
+        str(row.port) if row.port else "-",
+        row.subset or "-",
+        row.direction or "-",
+        row.kind,
+        row.tls,
+        Text(usable, "state.nack" if empty else ""),
+        _state(row.state, row.error),
+        row.origin or "-",
+    )
+    problem = empty or bool(row.error) or row.state == "warming"
+    return Row(row.name, cells, f"proxy {pod} endpoints {row.name}", problem)
+
+
+def _endpoint(row: joined.EndpointRow) -> Row:
+    cells = (
+        Text("OK", "state.ok") if row.usable else Text("DOWN", "state.nack"),
+        row.address,
+        short_cluster(row.cluster),
+        str(row.pod) if row.pod else "-",
+        "-" if row.requests is None else str(row.requests),
+        "-" if row.failures is None else str(row.failures),
+        row.why,
+    )
+    target = f"object Pod {row.pod}" if row.pod else ""
+    return Row(f"{row.cluster}  {row.address}", cells, target, not row.usable or bool(row.failures), copies=row.address)
+
+
+def _certificates(mesh: MeshIndex, pod: PodRef) -> Iterable[joined.CertificateRow]:
+    """Each certificate once: Envoy lists one per cluster that uses it."""
+    return dict.fromkeys(joined.certificate_rows(mesh, pod))
+
+
+def _certificate(pod: PodRef, row: joined.CertificateRow, now: float) -> Row:
+    begins, ends = unix(row.valid_from), unix(row.expires)
+    state = "EXPIRED" if ends is not None and ends <= now else "EARLY" if begins is not None and begins > now else "OK"
+    left = "-" if ends is None else human_duration(ends - now) if ends > now else "0s"
+    cells = (
+        row.kind,
+        Text(state, "state.ok" if state == "OK" else "state.nack"),
+        left,
+        row.identity or row.path or "-",
+        row.serial,
+        row.expires or "-",
+    )
+    return Row(f"{row.kind}  {row.serial}", cells, f"file envoy/{pod}/certs.json", state != "OK", copies=row.serial)
+
+
+def json_command(pod: PodRef, table: str, row: Row) -> str:
+    """The command that shows the JSON of just the object of *row*."""
+    first = row.key.partition("  ")[0].partition(" #")[0]
+    if table == "routes":
+        first += f" {row.key.partition('  ')[2].partition(' ')[0]}"
+    kinds = {"listeners": "listener", "routes": "route", "clusters": "cluster", "endpoints": "endpoint"}
+    return f"dump {pod} {kinds[table]} {first}" if table in kinds else f"file envoy/{pod}/certs.json"

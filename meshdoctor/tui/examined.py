@@ -1,0 +1,185 @@
+"""An opened source with all that was found in it. All of it is slow and runs in a thread, never on the event loop.
+
+    session = ExaminedSession("shop.tar.xz", lambda: RecordingSource.open(path))
+    session.examination()      # in a thread: opens, reads and indexes once; later calls wait or return at once
+
+A `MeshIndex` grows as more is read, so only one thread may work with it: whoever does holds `session.mesh()`. What
+screens get from their threads (rows, diagnoses, cases) is immutable.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from meshdoctor.errors import MeshDoctorError, NothingMatches
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from meshdoctor.guide.examination import Examination
+    from meshdoctor.guide.walk import Step
+    from meshdoctor.mesh.case import Question
+    from meshdoctor.mesh.index import MeshIndex
+    from meshdoctor.mesh.overview import ProxyState
+    from meshdoctor.model.snapshot import PodRef, Want
+    from meshdoctor.sources.source import Source
+
+
+class ExaminedSession:
+    """What the application looks at: a source that is opened, read and indexed in a thread when a view first asks."""
+
+    def __init__(
+        self,
+        title: str,
+        open_source: Callable[[], Source],
+        *,
+        client: str = "",
+        target: str = "",
+        kind: str = "recording",
+        home: str = "guide",
+    ) -> None:
+        """*client* and *target* are the question (`--from`, `--to`); empty to look for failing traffic."""
+        self.title = title
+        self.source = kind
+        self.captured = ""
+        self.counts: Sequence[Text] = ()
+        self.home = home
+        self.asked = bool(client or target)
+        self.failure: MeshDoctorError | None = None
+        """Why nothing can be shown at all; the command says it when the application has left the terminal."""
+        self._open = open_source
+        self._client, self._target = client, target
+        self._lock = threading.RLock()
+        self._source: Source | None = None
+        self._examination: Examination | None = None
+        self._names: Mapping[str, Sequence[str]] = {}
+
+    def names(self, route: str) -> Sequence[str]:
+        """What the argument of *route* can be; nothing before the source was read."""
+        return self._names.get(route, ())
+
+    # In a thread.
+
+    def examination(self) -> Examination:
+        """The source's examination, made once.
+
+        Raises:
+            MeshDoctorError: the source cannot be opened, or the question names nothing in it; kept as `failure`.
+        """
+        with self._lock:
+            if self._examination is None:
+                try:
+                    self._examination = self._examine()
+                except MeshDoctorError as error:
+                    self.failure = error
+                    raise
+            return self._examination
+
+    def _examine(self) -> Examination:
+        from meshdoctor.guide.examination import Examination
+        from meshdoctor.mesh.case import parse_question
+        from meshdoctor.model.snapshot import Snapshot
+
+        source = self._source = self._open()
+        finished = source.info.finished_at
+        self.captured = datetime.fromtimestamp(finished, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if finished else ""
+        question: Question | None = parse_question(self._client, self._target)
+        examination = Examination(source.read, Snapshot(source.info, {}), question)
+        self._learn_names(examination)
+        return examination
+
+    def _learn_names(self, examination: Examination) -> None:
+        from meshdoctor.mesh.failing_flows import case_name
+        from meshdoctor.model.kinds import BY_NAME
+
+        inventory = examination.mesh.inventory
+        objects = [
+            f"{kind} {one.namespace}/{one.name}" if one.namespace else f"{kind} {one.name}"
+            for kind in inventory.kinds
+            if kind in BY_NAME
+            for one in examination.mesh.objects(kind, BY_NAME[kind].struct)
+        ]
+        self._names = {
+            "guide": [case_name(case) for case in (*examination.cases, *examination.traffic.cases)],
+            "proxy": [str(pod) for pod in inventory.proxies],
+            "log": [f"{log.pod} {log.container}{' previous' if log.previous else ''}" for log in inventory.logs],
+            "object": objects,
+        }
+
+    @property
+    def now(self) -> float:
+        """The moment that ages count from: when the source was read, Unix seconds."""
+        finished = self._source.info.finished_at if self._source else None
+        return finished or time.time()
+
+    @contextmanager
+    def mesh(self, wants: Iterable[Want[Any]] = ()) -> Iterator[MeshIndex]:
+        """The index, with *wants* read, for this thread alone."""
+        with self._lock:
+            mesh = self.examination().mesh
+            lacking = mesh.snapshot.lacks(wants)
+            if lacking and self._source:
+                mesh.extend(self._source.read(lacking, mesh.snapshot))
+            yield mesh
+
+    def of_case(self, name: str) -> Examination:
+        """The examination of the flow that *name* names ("ns/client host:port"); of all of them when it is empty.
+
+        Raises:
+            NothingMatches: no failing flow is called so.
+        """
+        from meshdoctor.mesh.failing_flows import case_name
+
+        with self._lock:
+            whole = self.examination()
+            if not name:
+                return whole
+            cases = {case_name(case): case for case in (*whole.traffic.cases, *whole.cases)}
+            if name not in cases:
+                raise NothingMatches(f"no failing flow {name}", tuple(get_close_matches(name, cases, n=1, cutoff=0.3)))
+            return whole.of((cases[name],))
+
+    def steps(self, examination: Examination) -> Iterator[Step]:
+        """The steps of *examination*; other threads may read between two of them."""
+        steps = examination.steps()
+        while True:
+            with self._lock:
+                step = next(steps, None)
+            if step is None:
+                return
+            yield step
+
+    def overview(self) -> tuple[ProxyState, ...]:
+        """Every proxy, problems first; the header's counts are theirs from then on."""
+        from meshdoctor.mesh.overview import overview, overview_wants
+        from meshdoctor.present.mesh_rows import state_counts
+
+        with self._lock:
+            wants = overview_wants(self.examination().mesh.inventory)
+            with self.mesh(wants) as mesh:
+                found = overview(mesh, self.now)
+        self.counts = state_counts(found)
+        return found
+
+    def pod(self, name: str) -> PodRef:
+        """The pod of a proxy by `namespace/name`.
+
+        Raises:
+            NothingMatches: nothing was recorded of such a proxy.
+        """
+        from meshdoctor.model.snapshot import PodRef
+
+        namespace, _, pod = name.partition("/")
+        ref = PodRef(namespace, pod)
+        with self._lock:
+            known = self.examination().mesh.inventory.proxies
+        if ref not in known:
+            near = get_close_matches(name, [str(each) for each in known], n=1, cutoff=0.4)
+            raise NothingMatches(f"nothing was recorded of a proxy {name}", tuple(near))
+        return ref
