@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     source = RecordingSource.open(arguments.recording, arguments.at)
     snapshot = source.read(object_wants())
-    snapshot = source.read(proxy_wants(MeshIndex(snapshot)), snapshot)
+    snapshot = source.read(proxy_wants(MeshIndex(snapshot), counters=bool(arguments.target)), snapshot)
     view = MtlsView(MeshIndex(snapshot))
     only = _only(view, arguments.only)
     columns = _columns(view, arguments.target, only) if arguments.target else view.columns

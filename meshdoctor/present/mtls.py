@@ -194,6 +194,11 @@ def _pair_lines(view: MtlsView, clients: Sequence[str], pair: Pair, width: int) 
         if caller in clients:
             counts = ", ".join(f"{name} {value}" for name, value in seen._asdict().items() if value and name != _LAST)
             lines += _indented(f"observed from {caller}: {counts}", 2, width)
+    callers = {view.workload(key) for key in clients}
+    for (source, host), policies in view.counted(endpoint.peer.key).items():
+        if source in callers and host == pair.tls.host:
+            text = f"counted from {source}: mutual_tls {policies.mutual_tls:.0f}, none {policies.none:.0f}"
+            lines += _indented(text, 2, width)
     own = view.identity(endpoint.peer.key)
     if own is not None:
         lines += _indented(f"certificate: {own.spiffe}", 2, width)

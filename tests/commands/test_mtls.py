@@ -100,8 +100,14 @@ def test_a_caller_without_a_sidecar_is_a_row_only_when_it_was_seen(
 
 def test_to_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = record(tmp_path, *BASE, policy("STRICT"), rule(tls="DISABLE"), logs={"srv/s-1": ""})
+    labels = f'source_workload="c-1",source_workload_namespace="cli",destination_service="{HOST}"'
+    counter = f'istio_requests_total{{reporter="destination",connection_security_policy="none",{labels}}} 7\n'
+    metrics = made / "envoy" / "srv" / "s-1" / "stats.prom"
+    metrics.parent.mkdir(parents=True)
+    metrics.write_text(counter, encoding="utf-8")
     status, out = run(capsys, str(made), "cli/c-1", "--to", "s.srv:80")
     assert status == 0
+    assert "counted from cli/c-1: mutual_tls 0, none 7" in out
     assert f"cli/c-1 -> {HOST}:80   REFUSED" in out
     assert "declared: sends plaintext (DestinationRule srv/r sets tls mode DISABLE)" in out
     assert "declared: takes STRICT (PeerAuthentication srv/p wins" in out

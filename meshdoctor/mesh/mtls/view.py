@@ -12,7 +12,7 @@ from meshdoctor.mesh.mtls import configured, observed
 from meshdoctor.mesh.mtls.configured import ConfiguredClient, ConfiguredServer
 from meshdoctor.mesh.mtls.declared import DeclaredMtls
 from meshdoctor.mesh.mtls.matrix import Column, Matrix, all_columns, matrix
-from meshdoctor.mesh.mtls.observed import Identity, Link, Seen
+from meshdoctor.mesh.mtls.observed import Identity, Link, Policies, Seen
 from meshdoctor.mesh.objects import KINDS, MeshObjects
 from meshdoctor.mesh.traffic_policy import sets_tls
 from meshdoctor.mesh.workloads import AMBIENT, NONE, SIDECAR, Peer
@@ -26,10 +26,11 @@ def object_wants() -> list[Want[Any]]:
     return [ask.Contents(), ask.Mesh(), *(ask.Objects(kind) for kind in (*KINDS, "ReplicaSet"))]
 
 
-def proxy_wants(index: MeshIndex) -> list[Want[Any]]:
-    """What shows what the proxies hold and did; any of it may be missing."""
+def proxy_wants(index: MeshIndex, counters: bool = False) -> list[Want[Any]]:
+    """What shows what the proxies hold and did, with their counters if asked; any of it may be missing."""
     inventory = index.inventory
-    per_proxy = (ask.ProxyConfig, ask.ProxyCertificates)
+    per_proxy: tuple[type[ask.ProxyConfig | ask.ProxyCertificates | ask.ProxyMetrics], ...]
+    per_proxy = (ask.ProxyConfig, ask.ProxyCertificates, *((ask.ProxyMetrics,) if counters else ()))
     ambient = _ztunnel_logs(index)
     logs = (ask.AccessLog(log) for log in inventory.logs if log.container == PROXY_CONTAINER and log not in ambient)
     return [
@@ -105,6 +106,11 @@ class MtlsView:
     @cached_property
     def _identities(self) -> dict[str, Identity | None]:
         return {}
+
+    def counted(self, key: str) -> Mapping[tuple[str, str], Policies]:
+        """What a pod's proxy counted as a server, by (source workload, service host); empty when nothing was read."""
+        found = self.index.snapshot.value(ask.ProxyMetrics(_ref(key)))
+        return observed.counted(found) if found is not None else {}
 
     def configured_server(self, key: str) -> ConfiguredServer | None:
         """What a pod's proxy accepts by its own dump."""
