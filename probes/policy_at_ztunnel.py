@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from meshdoctor.mesh.ambient import is_waypoint
+from meshdoctor.mesh.ambient import is_captured, is_waypoint, target_port, waypoint_of
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import Seen, split_address
-from meshdoctor.mesh.tunnel_failures import DENIED_BY, POLICY, explained, failures, since
+from meshdoctor.mesh.tunnel_failures import DENIED_BY, POLICY, UNLOGGED, explained, failures, since, unlogged
 from meshdoctor.mesh.tunnels import source_pod, target_pod
-from meshdoctor.mesh.ztunnel.enforcement import Caller, enforced, matches_connection, policy_attributes
+from meshdoctor.mesh.ztunnel.enforcement import (
+    Caller,
+    enforced,
+    http_attributes,
+    matches_connection,
+    policy_attributes,
+)
 from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.moment import unix
@@ -34,21 +40,64 @@ class Rejection(NamedTuple):
     why: str
 
 
+class Attempt(NamedTuple):
+    """A connection as ztunnel judges it: its *caller* (pod *source*, where known) and the server's pods and port."""
+
+    caller: Caller
+    source: k8s.Pod | None
+    servers: tuple[k8s.Pod, ...]
+    port: int
+
+
 def examine(case: Case, mesh: MeshIndex) -> Finding:
-    lines = failures(case, POLICY)
+    said_so = failures(case, POLICY)
+    lines = said_so or unlogged(case, mesh)
     if not lines:
         return not_applicable("ztunnel rejected no connection by a policy")
     said = lines_say(lines, logged(lines[-1]))
     if not mesh.known("AuthorizationPolicy"):
-        return inconclusive("ztunnel rejected connections by a policy, and the policies could not be read", said)
-    found = _named(mesh, lines) or _none_allowed(mesh, lines)
+        return inconclusive("connections were rejected or lost, and the policies could not be read", said)
+    if said_so:
+        found = _named(mesh, lines) or _none_allowed(mesh, _attempted(mesh, lines))
+    else:
+        attempt = _declared(case, mesh, lines)
+        if attempt is None:
+            return not_applicable("no ztunnel carries these calls to a captured pod")
+        found = _denied(mesh, attempt) or _none_allowed(mesh, attempt)
     if isinstance(found, str):
         return inconclusive(found, said)
-    born = max((_born(policy) or 0.0 for policy in found.policies), default=0.0)
-    theirs = since(lines, born)
+    theirs = since(lines, max((_born(policy) or 0.0 for policy in found.policies), default=0.0))
     if not theirs:
         return inconclusive("the connections were rejected before the policies that are there now were made", said)
-    return culprit(_verdict(case, mesh, found, theirs))
+    return culprit(_verdict(case, mesh, found, theirs, 0.97 if said_so else UNLOGGED))
+
+
+def _attempted(mesh: MeshIndex, lines: tuple[Seen, ...]) -> Attempt:
+    """What ztunnel's newest line tells of the connection; the servers of all of them."""
+    refs = dict.fromkeys(ref for seen in lines if seen.tunnel and (ref := target_pod(mesh, seen.tunnel)))
+    line = lines[-1].tunnel
+    source = source_pod(mesh, line) if line else None
+    principal = (line.src_identity or "").removeprefix("spiffe://") if line else ""
+    parts = principal.split("/")
+    caller = Caller(principal, parts[2] if len(parts) > 3 else "", split_address(line.src_addr if line else None)[0])
+    port = split_address((line.dst_hbone_addr or line.dst_addr) if line else None)[1]
+    servers = tuple(mesh.pods[ref] for ref in refs if ref in mesh.pods)
+    return Attempt(caller, mesh.pods.get(source) if source else None, servers, port)
+
+
+def _declared(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Attempt | None:
+    """What the connection of a caller's own log must have been; None where no ztunnel, or a waypoint, is in its way."""
+    source = mesh.pods.get(lines[-1].pod)
+    service = mesh.services.get(case.destination.service) if case.destination.service else None
+    if source is None or service is None or not is_captured(source) or waypoint_of(mesh, service):
+        return None
+    servers = tuple(pod for pod in mesh.selected_pods(service) if is_captured(pod))
+    if not servers:
+        return None
+    account = source.spec.service_account_name or "default"
+    principal = f"{mesh.mesh_config.trust_domain}/ns/{source.namespace}/sa/{account}"
+    port = target_port(service, case.destination.port, servers[0])
+    return Attempt(Caller(principal, source.namespace, source.status.pod_ip), source, servers, port)
 
 
 def _named(mesh: MeshIndex, lines: Iterable[Seen]) -> Rejection | str | None:
@@ -67,81 +116,63 @@ def _named(mesh: MeshIndex, lines: Iterable[Seen]) -> Rejection | str | None:
     )
     if not found:
         return f"policy {listed('/'.join(name) for name in sorted(names))} denied connections and is there no more"
-    http = tuple(policy for policy in found if policy_attributes(policy))
-    if http:
-        what = listed(name for policy in http for name in policy_attributes(policy))
-        return Rejection(
-            http,
-            True,
-            f"its DENY rules ask for {what}, which ztunnel cannot see: it drops that part, and the rule denies more",
-        )
-    return Rejection(found, False, "a DENY rule matches the caller")
+    return _of_deny(found)
 
 
-def _none_allowed(mesh: MeshIndex, lines: tuple[Seen, ...]) -> Rejection | str:
-    """Of the ALLOW policies of the servers: those that would admit the caller, were it not for HTTP attributes."""
-    newest = lines[-1]
-    servers = [pod for pod in _servers(mesh, lines) if pod]
-    if not servers:
-        return "the pods whose policies rejected connections are not known"
-    policies = _distinct(policy for pod in servers for policy in enforced(mesh, pod, "ALLOW"))
-    if not policies:
-        return "a policy rejected connections, and no ALLOW policy that selects the server is there now"
-    caller, port = _caller(newest), _port(newest)
-    if any(
-        matches_connection(rule, caller, port)
-        for policy in policies
-        if not policy_attributes(policy)
-        for rule in policy.spec.rules or []
-    ):
-        return "an ALLOW policy that is there now admits the caller"
-    http = tuple(
+def _denied(mesh: MeshIndex, attempt: Attempt) -> Rejection | None:
+    """The DENY policies that must reject the connection."""
+    found = _distinct(
         policy
-        for policy in policies
-        if policy_attributes(policy) and any(matches_connection(rule, caller, port) for rule in policy.spec.rules or [])
+        for pod in attempt.servers
+        for policy in enforced(mesh, pod, "DENY")
+        if any(matches_connection(rule, attempt.caller, attempt.port) for rule in policy.spec.rules or [])
     )
+    return _of_deny(found) if found else None
+
+
+def _of_deny(found: tuple[istio.AuthorizationPolicy, ...]) -> Rejection:
+    http = tuple(policy for policy in found if policy_attributes(policy))
+    if not http:
+        return Rejection(found, False, "a DENY rule matches the caller")
+    what = listed(name for policy in http for name in policy_attributes(policy))
+    why = f"its DENY rules ask for {what}, which ztunnel cannot see: it drops that part, and the rule denies more"
+    return Rejection(http, True, why)
+
+
+def _none_allowed(mesh: MeshIndex, attempt: Attempt) -> Rejection | str:
+    """Of the ALLOW policies of the servers: those that would admit the caller, were it not for HTTP attributes."""
+    if not attempt.servers:
+        return "the pods whose policies rejected connections are not known"
+    policies = _distinct(policy for pod in attempt.servers for policy in enforced(mesh, pod, "ALLOW"))
+    if not policies:
+        return "no ALLOW policy that selects the server is there now"
+    fitting = {
+        policy.key: [rule for rule in policy.spec.rules or [] if matches_connection(rule, attempt.caller, attempt.port)]
+        for policy in policies
+    }
+    if any(not http_attributes(rule) for rules in fitting.values() for rule in rules):
+        return "an ALLOW policy that is there now admits the caller"
+    http = tuple(policy for policy in policies if fitting[policy.key])
     if http:
         what = listed(name for policy in http for name in policy_attributes(policy))
-        return Rejection(
-            http,
-            True,
-            f"its rules ask for {what}, which ztunnel cannot see: it leaves them out, and allows nobody",
-        )
-    source = source_pod(mesh, newest.tunnel) if newest.tunnel else None
-    pod = mesh.pods.get(source) if source else None
-    if pod and is_waypoint(pod):
-        return Rejection(policies, True, f"the waypoint {pod.key} is the caller now, and no rule allows its identity")
-    who = caller.principal or (f"plain text from {caller.address}" if caller.address else "the caller")
+        why = f"its rules ask for {what}, which ztunnel cannot see: it leaves them out, and allows nobody"
+        return Rejection(http, True, why)
+    if attempt.source and is_waypoint(attempt.source):
+        why = f"the waypoint {attempt.source.key} is the caller now, and no rule allows its identity"
+        return Rejection(policies, True, why)
+    who = attempt.caller.principal or f"plain text from {attempt.caller.address or 'the caller'}"
     return Rejection(policies, False, f"no rule allows {who}")
-
-
-def _servers(mesh: MeshIndex, lines: Iterable[Seen]) -> list[k8s.Pod | None]:
-    refs = dict.fromkeys(target_pod(mesh, seen.tunnel) for seen in lines if seen.tunnel)
-    return [mesh.pods.get(ref) for ref in refs if ref]
 
 
 def _distinct(policies: Iterable[istio.AuthorizationPolicy]) -> tuple[istio.AuthorizationPolicy, ...]:
     return tuple({policy.key: policy for policy in policies}.values())
 
 
-def _caller(seen: Seen) -> Caller:
-    line = seen.tunnel
-    principal = (line.src_identity or "").removeprefix("spiffe://") if line else ""
-    parts = principal.split("/")
-    namespace = parts[2] if len(parts) > 3 else ""
-    return Caller(principal, namespace, split_address(line.src_addr if line else None)[0])
-
-
-def _port(seen: Seen) -> int:
-    line = seen.tunnel
-    return split_address((line.dst_hbone_addr or line.dst_addr) if line else None)[1]
-
-
 def _born(policy: istio.AuthorizationPolicy) -> float | None:
     return unix(policy.metadata.creation_timestamp)
 
 
-def _verdict(case: Case, mesh: MeshIndex, found: Rejection, lines: tuple[Seen, ...]) -> Verdict:
+def _verdict(case: Case, mesh: MeshIndex, found: Rejection, lines: tuple[Seen, ...], confidence: float) -> Verdict:
     resources = tuple(Resource("AuthorizationPolicy", one.namespace, one.name, "spec.rules") for one in found.policies)
     names = listed(str(one) for one in resources)
     service = case.destination.service[1] if case.destination.service else "SERVICE"
@@ -150,7 +181,7 @@ def _verdict(case: Case, mesh: MeshIndex, found: Rejection, lines: tuple[Seen, .
     if found.at_wrong_layer:
         return Verdict(
             "l7-policy-at-ztunnel",
-            0.97,
+            confidence,
             f"ztunnel enforces {names}, which is made for HTTP: {found.why}",
             resources,
             evidence,
@@ -162,7 +193,7 @@ def _verdict(case: Case, mesh: MeshIndex, found: Rejection, lines: tuple[Seen, .
         )
     return Verdict(
         "authorization-denied",
-        0.97,
+        confidence,
         f"ztunnel rejects the connections: {found.why} ({names})",
         resources,
         evidence,

@@ -61,6 +61,18 @@ def serves_ambient(mesh: MeshIndex, client: Workload | None, service: tuple[str,
     return found is not None and any(is_enrolled(mesh, pod) for pod in mesh.selected_pods(found))
 
 
+def target_port(service: k8s.Service, port: int, pod: k8s.Pod) -> int:
+    """The port of *pod* that a port of a Service (0: its only one) stands for; 0 when nothing tells."""
+    found = next(
+        (one for one in service.spec.ports if one.port == port or (not port and len(service.spec.ports) == 1)), None
+    )
+    if found is None:
+        return 0
+    named = {one.name: one.container_port for container in pod.spec.containers for one in container.ports}
+    target = found.target_port or found.port
+    return named.get(target, 0) if isinstance(target, str) else target
+
+
 # -- ztunnel
 
 

@@ -12,7 +12,9 @@ from collections.abc import Iterable, Sequence
 
 from meshdoctor.mesh.ambient import HBONE_PORT
 from meshdoctor.mesh.case import ENOUGH_SUCCESSES, Case
+from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.traffic import SERVER, Seen, split_address
+from meshdoctor.model.wants import ZtunnelAccessLog
 from meshdoctor.model.ztunnellog import ZtunnelLine
 
 POLICY = "policy"
@@ -35,6 +37,9 @@ OTHER = "other"
 
 JOIN_SECONDS = 2.0
 """A call and its connection begin or end within this of each other; an early denial has no duration."""
+
+ENOUGH_SILENCE = 3
+"""So many calls without an answer are needed where nobody but the caller saw them."""
 
 # istiod's names for the policies that it makes of PeerAuthentications (ambient/authorization.go).
 _STRICT = re.compile(r"/(?:istio_converted_static_strict|converted_peer_authentication_)")
@@ -107,6 +112,19 @@ def _nearest(moments: Sequence[tuple[float, int]], moment: float) -> tuple[float
 def silent(case: Case) -> tuple[Seen, ...]:
     """Failing calls that got no HTTP answer, as the application saw them."""
     return tuple(seen for seen in case.calls if seen.call and seen.call.status == 0)
+
+
+UNLOGGED = 0.85
+"""The most that is claimed when no ztunnel's log was read: the calls fail, and the objects say that they must."""
+
+
+def unlogged(case: Case, mesh: MeshIndex) -> tuple[Seen, ...]:
+    """Calls without an answer, all to the end, where no ztunnel's log was read that could tell why."""
+    lines = silent(case)
+    logs = (mesh.snapshot.value(ZtunnelAccessLog(log)) for log in mesh.inventory.logs)
+    if len(lines) < ENOUGH_SILENCE or any(log and log.lines for log in logs):
+        return ()
+    return () if case.successes_after(lines[-1].start or 0.0) else lines
 
 
 def ended(case: Case, lines: Iterable[Seen]) -> bool:

@@ -181,3 +181,11 @@ def test_http_configuration_without_a_waypoint_is_only_a_hint(tmp_path: Path) ->
     hint = next(one for one in diagnosis.verdicts if one.cause == "l7-config-without-waypoint")
     assert hint.confidence <= 0.6
     assert {str(one) for one in hint.resources} >= {"HTTPRoute depot/stock", "VirtualService depot/stock"}
+
+
+def test_no_endpoints_without_ztunnels_log(tmp_path: Path) -> None:
+    found = unanswered(mesh(tmp_path, Service=[world.stock(selector={"app": "stocks"})])).drop("logs/istio-system")
+    (verdict,) = examined(found).verdicts
+    assert (verdict.cause, verdict.confidence) == ("no-endpoints", 0.85)
+    ready = unanswered(mesh(tmp_path / "ready")).drop("logs/istio-system")
+    assert sure(examined(ready)) == []

@@ -91,7 +91,7 @@ def test_policies_that_could_not_be_read_clear_nobody(tmp_path: Path) -> None:
     assert sure(found) == []
     assert step(found, "policy-at-ztunnel") == (
         "inconclusive",
-        "ztunnel rejected connections by a policy, and the policies could not be read",
+        "connections were rejected or lost, and the policies could not be read",
     )
 
 
@@ -135,3 +135,53 @@ def test_a_captured_client_that_sends_plain_text_is_a_riddle(tmp_path: Path) -> 
 def test_a_client_that_is_no_pod(tmp_path: Path) -> None:
     found = plain(tmp_path, []).drop("logs/depot")
     assert sure(examined(found)) == [("out-of-mesh-client-to-strict", "PeerAuthentication depot/default")]
+
+
+# -- without ztunnel's log: the caller's calls fail, and the objects say that they must
+
+
+def silent(found: Recording) -> Recording:
+    return found.drop("logs/istio-system")
+
+
+def test_a_policy_without_ztunnels_log(tmp_path: Path) -> None:
+    policy = istio("callers", "depot", {**SELECTOR, "rules": OTHERS}, 105)
+    (verdict,) = examined(silent(rejected(tmp_path, policy))).verdicts
+    assert (verdict.cause, verdict.confidence, verdict.failures) == ("authorization-denied", 0.85, 10)
+    http = istio("readers", "depot", {**SELECTOR, "rules": BY_METHOD}, 105)
+    found = examined(silent(rejected(tmp_path / "http", http)))
+    assert sure(found) == [("l7-policy-at-ztunnel", "AuthorizationPolicy depot/readers")]
+    deny = istio("no-tills", "depot", {"action": "DENY", "rules": [{"from": [{"source": {"namespaces": ["depot"]}}]}]})
+    found = examined(silent(rejected(tmp_path / "deny", deny)))
+    assert sure(found) == [("authorization-denied", "AuthorizationPolicy depot/no-tills")]
+
+
+def test_a_policy_that_admits_the_caller_is_not_blamed(tmp_path: Path) -> None:
+    account = "cluster.local/ns/depot/sa/default"
+    rules = [{"from": [{"source": {"principals": [account]}}], "to": [{"operation": {"ports": ["9000"]}}]}]
+    policy = istio("callers", "depot", {**SELECTOR, "rules": rules}, 105)
+    assert sure(examined(silent(rejected(tmp_path, policy)))) == []
+
+
+def test_calls_that_go_well_in_the_end_prove_nothing(tmp_path: Path) -> None:
+    policy = istio("callers", "depot", {**SELECTOR, "rules": OTHERS}, 105)
+    found = silent(rejected(tmp_path, policy)).log(f"depot/{world.TILL}", "server", *calls((140, 200)))
+    assert sure(examined(found)) == []
+
+
+def test_a_client_that_opted_out_without_ztunnels_log(tmp_path: Path) -> None:
+    clients = world.clients(captured=False, labels={"istio.io/dataplane-mode": "none"})
+    found = silent(plain(tmp_path, clients))
+    assert sure(examined(found)) == [("out-of-mesh-client-to-strict", "Deployment depot/till")]
+    permissive = [istio("default", "depot", {"mtls": {"mode": "PERMISSIVE"}})]
+    found = silent(plain(tmp_path / "open", clients))
+    path = "kube/security.istio.io/v1/peerauthentications.json"
+    found.drop(path).objects("PeerAuthentication", *permissive)
+    assert sure(examined(found)) == []
+
+
+def test_namespaces_that_were_not_read_make_nobody_an_outsider(tmp_path: Path) -> None:
+    found = plain(tmp_path, world.clients(captured=False)).drop("kube/core/v1/namespaces")
+    diagnosis = examined(found)
+    assert sure(diagnosis) == []
+    assert step(diagnosis, "plaintext-at-ztunnel")[0] == "inconclusive"
