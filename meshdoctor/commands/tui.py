@@ -37,8 +37,8 @@ def add_display_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    require_terminal(os.environ, terminal_here())
     session = recording_session(arguments.recording, arguments.client, arguments.target, arguments.at)
+    require_terminal(os.environ, terminal_here())
     return show(session, arguments, arguments.view)
 
 
