@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -64,6 +64,16 @@ def cluster_table(sections: Sections, chosen: ClusterFilter, *, typed: bool = Fa
 
     *typed* is the form of `proxy-config all`, with a column that names the kind. Raises `UnreadableError`.
     """
+    known = sections.decoded.get((HEADER, typed))
+    if known is None:
+        known = sections.decoded[HEADER, typed] = _rows(sections, typed)
+    # The table is filtered after it is sorted, as istioctl does: equal names could change places otherwise.
+    rows = [row for name, row in cast("list[tuple[str, Cells]]", known) if chosen.keeps(name)]
+    return TextTable(("NAME", *HEADER) if typed else HEADER, rows)
+
+
+def _rows(sections: Sections, typed: bool) -> list[tuple[str, Cells]]:
+    """Every cluster's name and row, in order."""
     found = read_part(sections, SECTION, _Clusters)
     clusters = [
         entry.cluster for entry in (*found.dynamic_active_clusters, *found.static_clusters) if entry.cluster is not None
@@ -71,9 +81,7 @@ def cluster_table(sections: Sections, chosen: ClusterFilter, *, typed: bool = Fa
     if not clusters:
         raise UnreadableError("no clusters found")
     keyed = [(subset_key(cluster.name), cluster) for cluster in clusters]
-    # The table is filtered after it is sorted, as istioctl does: equal names could change places otherwise.
-    rows = [_row(key, cluster, typed) for key, cluster in sort_by(keyed, itemgetter(0)) if chosen.keeps(cluster.name)]
-    return TextTable(("NAME", *HEADER) if typed else HEADER, rows)
+    return [(cluster.name, _row(key, cluster, typed)) for key, cluster in sort_by(keyed, itemgetter(0))]
 
 
 def _row(key: SubsetKey, cluster: _Cluster, typed: bool) -> Cells:

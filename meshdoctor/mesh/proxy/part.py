@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any, TypeVar, cast, get_args
 
 import msgspec
 
 from meshdoctor.model.decode import UnreadableError
-from meshdoctor.model.envoy.sections import Part, Sections, snake
+from meshdoctor.model.envoy.sections import Part, Sections, salvaged, snake
 
 S = TypeVar("S")
 
@@ -73,7 +72,7 @@ def decode_part(raw: Part, name: str, kind: type[S], problems: list[str]) -> S:
             raise UnreadableError(f"{name}: {_line(error)}") from None
         fields: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        fields = _salvaged(bytes(raw), _lists(kind))
+        fields = salvaged(raw, _lists(kind))
         if not any(fields.values()):
             raise UnreadableError(f"{name} is not valid JSON: {_line(error)}") from None
         _note(problems, f"{name} is not valid JSON ({_line(error)}); the entries before that are shown")
@@ -113,29 +112,6 @@ def _entries(raw: Any, kind: type[Any], where: str, problems: list[str]) -> list
         except msgspec.DecodeError as error:
             _note(problems, f"{where}[{number}]: {_line(error)}")
     return found
-
-
-def _salvaged(raw: bytes, fields: Iterable[str]) -> dict[str, list[bytes]]:
-    """The entries of each list of a section that is no JSON, up to the first that is broken."""
-    from json import JSONDecoder  # only a broken dump needs it
-
-    text = raw.decode(errors="replace")
-    decoder = JSONDecoder()
-    found: dict[str, list[bytes]] = {}
-    for field in fields:
-        match = re.search(rf'"{re.escape(field)}"\s*:\s*\[\s*', text)
-        at = match.end() if match else -1
-        while 0 <= at < len(text) and text[at] == "{":
-            try:
-                _, end = decoder.raw_decode(text, at)
-            except (ValueError, RecursionError):
-                break
-            found.setdefault(field, []).append(text[at:end].encode())
-            at = _SEPARATOR.match(text, end).end()  # type: ignore[union-attr]
-    return found
-
-
-_SEPARATOR = re.compile(r"[\s,]*")
 
 
 def _line(error: BaseException) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import msgspec
 
 from meshdoctor.mesh.gosort import sort_slice
@@ -88,7 +90,11 @@ def route_table(sections: Sections, name: str, *, verbose: bool = True, typed: b
     if not verbose:
         counts = [(prefix + config.name, str(len(config.virtual_hosts))) for config in kept]
         return TextTable(("NAME", "VIRTUAL HOSTS"), counts)
-    return TextTable(HEADER, [row for config in kept for row in _rows(config, prefix + config.name)])
+    known = sections.decoded.get((HEADER, typed, name))
+    if known is None:
+        rows = [row for config in kept for row in _rows(config, prefix + config.name)]
+        known = sections.decoded[HEADER, typed, name] = rows
+    return TextTable(HEADER, cast("list[Cells]", known))
 
 
 def _before(a: RouteConfiguration | _Outline, b: RouteConfiguration | _Outline) -> bool:

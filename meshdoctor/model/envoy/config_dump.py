@@ -18,7 +18,7 @@ from meshdoctor.model.envoy.cluster import Cluster
 from meshdoctor.model.envoy.endpoint import ClusterLoadAssignment
 from meshdoctor.model.envoy.listener import Listener
 from meshdoctor.model.envoy.route import RouteConfiguration
-from meshdoctor.model.envoy.sections import find_sections, snake
+from meshdoctor.model.envoy.sections import find_sections, salvaged, snake
 
 T = TypeVar("T")
 
@@ -99,6 +99,9 @@ class _Section(EnvoyFact, frozen=True):
     dynamic_warming_secrets: list[msgspec.Raw] = []
     ecds_filters: list[msgspec.Raw] = []
     bootstrap: msgspec.Raw = msgspec.Raw()
+
+
+_LISTS = tuple(field.name for field in msgspec.structs.fields(_Section) if field.type == list[msgspec.Raw])
 
 
 class _DynamicListener(EnvoyFact, frozen=True):
@@ -224,6 +227,9 @@ class ConfigDump:
                 parts.append(decode_raw(raw, _Section))
             except UnreadableError as error:
                 self.problems.append(f"{name}: {error}")
+                entries = salvaged(bytes(raw), _LISTS)
+                lists: dict[str, Any] = {field: list(map(msgspec.Raw, found)) for field, found in entries.items()}
+                parts.append(_Section(**lists))
         return parts
 
     def _entries(self, raws: list[msgspec.Raw], state: str, field: str, kind: type[T]) -> list[Resource[T]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 import re
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -108,8 +109,8 @@ def _by_layout(body: Body) -> Sections | None:
 def _around(body: Body, first: int, end: int, dumps: int) -> tuple[str, ...]:
     """What stands around the sections that does not belong to a dump."""
     problems = []
-    head = bytes(body[: min(first, _EDGE)])
-    before = head[: head.find(b"{")].strip()
+    start = max(body.rfind(_HEAD, 0, first), 0) or body.find(b"{", 0, first)
+    before = bytes(body[: min(start, _EDGE)]).strip()
     if before:
         line = before.splitlines()[0][:60].decode(errors="replace")
         problems.append(f"text before the JSON was skipped: {line}")
@@ -191,3 +192,28 @@ def _object(raw: bytes) -> bytes:
 
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"?|[{}\[\]]', re.DOTALL)
+
+
+def salvaged(raw: Part, fields: Iterable[str]) -> dict[str, list[bytes]]:
+    """The entries of each list of a section that is no JSON, up to the first that is broken."""
+    from json import JSONDecoder  # only a broken dump needs it
+
+    text = bytes(raw).decode(errors="replace")
+    decoder = JSONDecoder()
+    found: dict[str, list[bytes]] = {}
+    for field in fields:
+        match = re.search(rf'"{re.escape(field)}"\s*:\s*\[\s*', text)
+        at = match.end() if match else len(text)
+        while text[at : at + 1] == "{":
+            try:
+                _, end = decoder.raw_decode(text, at)
+            except (ValueError, RecursionError):
+                break
+            found.setdefault(field, []).append(text[at:end].encode())
+            while text[end : end + 1] in _BETWEEN:
+                end += 1
+            at = end
+    return found
+
+
+_BETWEEN = frozenset(", \t\r\n")
