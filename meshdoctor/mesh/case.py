@@ -219,7 +219,8 @@ class Traffic:
         for entry in self._behind_waypoint(first.destination):
             joined.setdefault(id(entry), entry)
         kept = tuple(without_unnoticed(joined.values()))
-        return Case(first.client, first.destination, kept, path, self._ambient(first.client, first.destination))
+        ambient = self._ambient(first.client, first.destination) or any(_tunnelled(entry) for entry in kept)
+        return Case(first.client, first.destination, kept, path, ambient)
 
     def _behind_waypoint(self, destination: Destination) -> Iterator[Seen]:
         """ztunnel's lines of the second half of the way, from the Service's waypoint to its pods."""
@@ -286,6 +287,11 @@ class Traffic:
     def _near(self, host: str) -> tuple[str, ...]:
         names = {f"{name}.{namespace}" for namespace, name in self._mesh.services}
         return _nearest(host, sorted(names | {seen.destination.host for seen in self.seen} | self._mesh.declared_hosts))
+
+
+def _tunnelled(seen: Seen) -> bool:
+    """Whether an Envoy sent a request through the HBONE tunnel (its internal listener connect_originate)."""
+    return bool(seen.access and (seen.access.upstream_host or "").startswith("envoy://connect_originate/"))
 
 
 def _same(wanted: Destination, found: Destination, namespace: str) -> bool:

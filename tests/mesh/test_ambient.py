@@ -32,7 +32,7 @@ from tests import ambient_objects as world
 from tests.ambient_objects import ZTUNNEL_LOG, calls, early_denial, mesh, tunnel_line
 from tests.kube_objects import istio, pod, service
 from tests.moments import Json
-from tests.recordings import Recording
+from tests.recordings import Recording, access_line
 
 TILL = PodRef("depot", world.TILL)
 
@@ -258,3 +258,24 @@ def test_attributes_that_only_http_has() -> None:
     found = http_attributes(rule)
     assert set(found) == {"requestPrincipals", "methods", "paths", "hosts", "request.auth.claims[x]"}
     assert http_attributes({"from": [{"source": {"namespaces": ["a"]}}]}) == []
+
+
+# -- Envoys on the way
+
+
+def test_a_waypoints_log_is_about_the_service_that_was_called(tmp_path: Path) -> None:
+    gate = world.waypoint_pod("gate-5d7c9b8f6-h8h8h", "10.8.0.9", "gate")
+    found = mesh(tmp_path).objects("Pod", gate)
+    answered = access_line(
+        5, 503, "UF", "upstream_reset_before_response_started{remote_connection_failure}",
+        cluster="inbound-vip|8000|http|stock.depot.svc.cluster.local", upstream=f"envoy://connect_originate/{world.STOCK_IP}:9000",
+        local=f"{world.STOCK_VIP}:8000", remote=f"{world.TILL_IP}:50123", authority="stock.depot:8000",
+    )  # fmt: skip
+    unrouted = access_line(
+        6, 404, "NR", "route_not_found", local=f"{world.STOCK_VIP}:8000", remote=f"{world.TILL_IP}:1"
+    )
+    found.log("depot/gate-5d7c9b8f6-h8h8h", "istio-proxy", answered, unrouted)
+    first, second = opened(found).traffic.seen
+    assert (first.side, str(first.client), first.destination.port) == ("gateway", "depot/till", 8000)
+    assert first.destination == second.destination
+    assert first.destination.service == ("depot", "stock")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tests import ambient_objects as world
 from tests.ambient_objects import ZTUNNEL_LOG, calls, examined, mesh, step, sure, tunnel_line
-from tests.kube_objects import event, istio
+from tests.kube_objects import event, istio, pod
 from tests.moments import Json
-from tests.recordings import Recording
+from tests.recordings import Recording, access_line
 
 TIMED_OUT = "connection timed out, maybe a NetworkPolicy is blocking HBONE port 15008: deadline has elapsed"
 BROKEN = "h2 failed: stream closed because of a broken pipe"
@@ -186,3 +186,18 @@ def test_a_server_that_its_ztunnel_has_lost(tmp_path: Path) -> None:
     held["uid-2"] = {"state": "Up", "info": {"name": world.STOCK, "namespace": "depot"}}
     found.put(f"ztunnel/{ZTUNNEL_LOG}/config_dump.json", {"workloadState": held})
     assert sure(examined(found)) == []
+
+
+def test_a_gateway_cannot_reach_the_tunnel(tmp_path: Path) -> None:
+    labels = {"app": "edge"}
+    door = pod("edge-6b9c8d7f5-j4j4j", "gates", "10.8.1.1", labels, gateway=True)
+    found = mesh(tmp_path, NetworkPolicy=[only_port(9000)]).objects("Pod", door)
+    for at in range(110, 130, 2):
+        line = access_line(
+            at, 503, "UF", "upstream_reset_before_response_started{connection_timeout}", authority="parts.example",
+            cluster="outbound|8000||stock.depot.svc.cluster.local",
+            upstream=f"envoy://connect_originate/{world.STOCK_IP}:9000", remote="203.0.113.4:51000",
+        )  # fmt: skip
+        found.log("gates/edge-6b9c8d7f5-j4j4j", "istio-proxy", line)
+    found.objects("VirtualService", istio("parts", "gates", {"hosts": ["parts.example"], "gateways": ["edge"]}))
+    assert ("hbone-blocked", "NetworkPolicy depot/stock-ports") in sure(examined(found))
