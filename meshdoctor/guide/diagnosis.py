@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -10,15 +10,16 @@ from meshdoctor.guide.causes import causes
 from meshdoctor.guide.flowchart import all_probes, probe
 from meshdoctor.guide.walk import Step
 from meshdoctor.mesh.case import Case, Question
-from meshdoctor.mesh.finding import CONFIGURATION_ONLY, Remedy, Resource, Verdict
+from meshdoctor.mesh.finding import CONFIGURATION_ONLY, INCONCLUSIVE, Remedy, Resource, Verdict
 from meshdoctor.mesh.traffic import Seen
 from meshdoctor.model.moment import rfc3339
-from meshdoctor.model.snapshot import Snapshot
+from meshdoctor.model.snapshot import Missing, Snapshot
 
 ACTIVE, OVER = "active", "over"
 FAILING, HEALTHY, UNKNOWN = "failing", "healthy", "unknown"
 UNLOGGED = 0.8
 """The most that a verdict may claim which rests on counters or on the text of an answer, not on an access log."""
+NO_PROBE = "no probe looks for this cause yet"
 SCHEMA = "meshdoctor.diagnosis/1"
 
 
@@ -239,13 +240,24 @@ def _name(seen: Seen) -> str:
 def _not_checked(snapshot: Snapshot, steps: Sequence[Step]) -> tuple[NotChecked, ...]:
     covered = {cause for name in all_probes() for cause in probe(name).causes}
     absent = [cause.id for cause in causes().values() if cause.id not in covered and cause.id != "healthy"]
-    found = [NotChecked(cause, "no probe looks for this cause yet") for cause in absent]
-    unread: dict[str, list[str]] = {}
+    return tuple(
+        dict.fromkeys(
+            (
+                *(NotChecked(cause, NO_PROBE) for cause in absent),
+                *_unread(snapshot),
+                *(NotChecked("decoding", problem) for problem in snapshot.problems()),
+                *(NotChecked(step.probe, step.finding.says) for step in steps if step.finding.outcome == INCONCLUSIVE),
+            )
+        )
+    )
+
+
+def _unread(snapshot: Snapshot) -> Iterator[NotChecked]:
+    """What was asked for and could not be read: one line for each reason, with the kinds or pods that it holds for."""
+    reasons: dict[tuple[str, str], list[Missing]] = {}
     for want, missing in snapshot.missing().items():
-        unread.setdefault(f"{type(want).__name__}: {missing}", []).append(missing.file)
-    found += [
-        NotChecked(what.partition(":")[0], f"{what.partition(': ')[2]} ({len(where)} files, {where[0]})")
-        for what, where in unread.items()
-    ]
-    found += [NotChecked(step.probe, step.finding.says) for step in steps if step.finding.outcome == "inconclusive"]
-    return tuple(dict.fromkeys(found))
+        reasons.setdefault((type(want).__name__, str(missing)), []).append(missing)
+    for (want_name, why), found in reasons.items():
+        names = [missing.file for missing in found]
+        rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+        yield NotChecked(want_name, f"{why} ({', '.join(names[:3])}{rest})")

@@ -2,80 +2,105 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator
-from textwrap import wrap
+from functools import cache
+from importlib.resources import files
 
-from meshdoctor.guide.diagnosis import OVER, Diagnosis, Judgement
+from meshdoctor.guide.diagnosis import NO_PROBE, OVER, Diagnosis, Judgement
+from meshdoctor.present.explanation_text import WIDTH, wrap
+from meshdoctor.present.words import Language, Words
 
-WIDTH = 80
-_NOW = {
-    "failing": "Requests fail now.",
-    "healthy": "Nothing fails now.",
-    "unknown": "Whether anything fails now could not be seen.",
-}
+MOST_TRAFFIC = 8
+MOST_AFFECTED = 4
 
 
-def diagnosis_lines(diagnosis: Diagnosis, width: int = WIDTH) -> Iterator[str]:
-    """The text, line by line, none longer than *width*."""
+@cache
+def _korean_causes() -> dict[str, dict[str, str]]:
+    return tomllib.loads(files("meshdoctor.present").joinpath("causes_ko.toml").read_text("utf-8"))
+
+
+def cause_title(cause: str, language: Language) -> str:
+    """What a cause means in a few Korean words; "" in English, where the verdict's own summary says it."""
+    return _korean_causes()[cause]["title"] if language == "ko" else ""
+
+
+def diagnosis_lines(diagnosis: Diagnosis, width: int = WIDTH, language: Language = "en") -> Iterator[str]:
+    """The text, line by line, none wider than *width* terminal cells."""
+    words = Words(language)
     if not diagnosis.verdicts:
-        yield from _wrapped("INCONCLUSIVE  ", "No probe proved a cause; nothing is guessed.", width)
+        yield from wrap(words("diagnosis.no_guess"), "  ", words("diagnosis.inconclusive") + "  ", width)
     for number, verdict in enumerate(diagnosis.verdicts, start=1):
         if number > 1:
             yield ""
-        yield from _verdict(number, verdict, width)
+        yield from _verdict(number, verdict, words, width)
     yield ""
-    yield _NOW[diagnosis.now]
-    if diagnosis.traffic:
-        yield ""
-        yield "TRAFFIC THAT FAILED"
-        for group in diagnosis.traffic[:8]:
-            flags = ",".join(group.flags) or "-"
-            yield from _wrapped(
-                f"{group.count:6}  ", f"{group.client} -> {group.target}  {group.code} {flags} {group.details}", width
-            )
-    unchecked = [entry for entry in diagnosis.not_checked if entry.why != "no probe looks for this cause yet"]
-    absent = [entry.probe for entry in diagnosis.not_checked if entry.why == "no probe looks for this cause yet"]
-    if unchecked or absent:
-        yield ""
-        yield "NOT CHECKED"
-        for entry in unchecked:
-            yield from _wrapped("  ", f"{entry.probe}: {entry.why}", width, "    ")
-        if absent:
-            yield from _wrapped("  ", f"no probe yet for: {', '.join(absent)}", width, "    ")
+    yield words(f"diagnosis.{diagnosis.now}")
+    yield from _traffic(diagnosis, words, width)
+    yield from _not_checked(diagnosis, words, width)
 
 
-def _verdict(number: int, verdict: Judgement, width: int) -> Iterator[str]:
-    state = " (over)" if verdict.state == OVER else ""
-    yield from _wrapped(f"{number}. ", f"{verdict.cause}{state}, {verdict.confidence:.0%} sure", width)
-    yield from _wrapped("   ", verdict.summary, width)
+def _verdict(number: int, verdict: Judgement, words: Words, width: int) -> Iterator[str]:
+    state = f" ({words('diagnosis.over')})" if verdict.state == OVER else ""
+    sure = words("diagnosis.sure", confidence=f"{verdict.confidence:.0%}")
+    yield from wrap(f"{verdict.cause}{state}, {sure}", "   ", f"{number}. ", width)
+    if title := cause_title(verdict.cause, words.language):
+        yield from wrap(title, "   ", "   ", width)
+    yield from wrap(verdict.summary, "   ", "   ", width)
     if verdict.first and verdict.last:
-        yield f"   {verdict.failures} failures, {verdict.first} to {verdict.last}"
+        text = words("diagnosis.failures", count=verdict.failures, first=verdict.first, last=verdict.last)
+        yield from wrap(text, "   ", "   ", width)
     if verdict.affects:
-        yield "   AFFECTS"
-        for entry in verdict.affects[:4]:
-            yield from _wrapped("     ", f"{entry['from']} -> {entry['to']}", width)
+        yield f"   {words('diagnosis.affects')}"
+        for entry in verdict.affects[:MOST_AFFECTED]:
+            yield from wrap(f"{entry['from']} -> {entry['to']}", "     ", "     ", width)
     if verdict.evidence:
-        yield "   WHY"
+        yield f"   {words('diagnosis.why')}"
         for shown in verdict.evidence:
+            yield from wrap(shown.says, "     ", "   - ", width)
             place = " ".join(part for part in (shown.file, shown.at) if part)
-            yield from _wrapped("   - ", shown.says, width, "     ")
             if place:
-                yield from _wrapped("     ", f"[{place}]", width)
+                yield from wrap(f"[{place}]", "     ", "     ", width)
     if verdict.resources:
-        yield "   LOOK AT"
+        yield f"   {words('diagnosis.look_at')}"
         for resource in verdict.resources:
-            yield from _wrapped("     ", f"{resource} {resource.field}".rstrip(), width)
-    yield "   WHAT TO CHANGE"
-    yield from _wrapped("     ", verdict.remedy.text, width)
+            yield from wrap(f"{resource} {resource.field}", "     ", "     ", width)
+    yield from _remedy(verdict, words, width)
+
+
+def _remedy(verdict: Judgement, words: Words, width: int) -> Iterator[str]:
+    yield f"   {words('diagnosis.change')}"
+    if words.language == "ko":
+        yield from wrap(_korean_causes()[verdict.cause]["fix"], "     ", "     ", width)
+    yield from wrap(verdict.remedy.text, "     ", "     ", width)
     for line in verdict.remedy.yaml.splitlines():
-        yield f"     {line}"
-    if verdict.remedy.verify:
-        yield from _wrapped("     Then: ", verdict.remedy.verify, width, "     ")
+        yield f"       {line}"
+    if verdict.remedy.verify and verdict.resources:
+        yield from wrap(words("diagnosis.then", verify=verdict.remedy.verify), "     ", "     ", width)
 
 
-def _wrapped(first: str, text: str, width: int, rest: str | None = None) -> Iterator[str]:
-    indent = rest if rest is not None else " " * len(first)
-    lines = wrap(
-        text, width, initial_indent=first, subsequent_indent=indent, break_long_words=True, break_on_hyphens=False
-    )
-    yield from lines or [first.rstrip()]
+def _traffic(diagnosis: Diagnosis, words: Words, width: int) -> Iterator[str]:
+    if not diagnosis.traffic:
+        return
+    yield ""
+    yield words("diagnosis.traffic")
+    for group in diagnosis.traffic[:MOST_TRAFFIC]:
+        flags = ",".join(group.flags) or "-"
+        text = f"{group.client} -> {group.target}  {group.code} {flags} {group.details[:120]}"
+        yield from wrap(text, "        ", f"{group.count:6}  ", width)
+    rest = len(diagnosis.traffic) - MOST_TRAFFIC
+    if rest > 0:
+        yield from wrap(words("diagnosis.more_traffic", count=rest), "        ", "        ", width)
+
+
+def _not_checked(diagnosis: Diagnosis, words: Words, width: int) -> Iterator[str]:
+    if not diagnosis.not_checked:
+        return
+    yield ""
+    yield words("diagnosis.not_checked")
+    for entry in diagnosis.not_checked:
+        if entry.why != NO_PROBE:
+            yield from wrap(f"{entry.probe}: {entry.why}", "    ", "  ", width)
+    absent = [entry.probe for entry in diagnosis.not_checked if entry.why == NO_PROBE]
+    if absent:
+        yield from wrap(words("diagnosis.no_probe", causes=", ".join(absent)), "    ", "  ", width)
