@@ -11,7 +11,17 @@ MAX_RATIO = 200
 RATIO_FREE = 64 * 2**20
 """Bytes that are unpacked before the ratio counts: a tiny archive may be repetitive and still harmless."""
 MAX_TOTAL = 4 * 2**30
-MAX_MEMBERS = 500_000
+MAX_MEMBERS = 100_000
+MAX_FILE = 128 * 2**20
+"""Bytes of one file; an Envoy with 3,000 clusters and 27,000 endpoints dumps 36 MB."""
+MAX_WINDOW = 2**27
+"""zstd's window in bytes: what a frame may make the decompressor allocate at once."""
+CHUNK = 2**20
+"""Bytes that are read at once: a single large read inflates as much before any limit can be looked at."""
+MAX_DEPTH = 200
+"""Levels of nesting in JSON or YAML of other tools; Kubernetes and Envoy stay below 60."""
+MAX_NAME = 1024
+"""Characters of a file's path inside an archive; a namespace, a pod and a container take 63, 253 and 63."""
 
 
 class BoundedReader:
@@ -25,7 +35,7 @@ class BoundedReader:
         """Bytes unpacked so far."""
 
     def read(self, size: int = -1) -> bytes:
-        chunk = self._stream.read(min(size, 2**20) if size and size > 0 else 2**20)
+        chunk = self._stream.read(min(size, CHUNK) if size and size > 0 else CHUNK)
         self.total += len(chunk)
         if self.total > self._limit:
             raise RecordingError(

@@ -10,11 +10,17 @@ import msgspec
 
 from meshdoctor.errors import RecordingError, UsageError
 from meshdoctor.model.decode import UnreadableError, decode_json
-from meshdoctor.recording.archive import Files, read_files
+from meshdoctor.model.moment import unix
+from meshdoctor.model.text import visible_line
+from meshdoctor.recording.archive import Files, read_files, shown
 
 FORMAT = "meshdoctor-raw"
 MAJOR = 1
 _ROOMS = ("kube/", "istiod/", "envoy/", "ztunnel/", "logs/", "snapshots/")
+_LAYOUT = re.compile(
+    r"(?:snapshots/[^/]+/)?(?:kube/.+\.json|istiod/[^/]+/[^/]+|(?:envoy|ztunnel)/[^/]+/[^/]+/[^/]+"
+    r"|logs/[^/]+/[^/]+/[^/]+\.log(?:\.previous)?)"
+)
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -34,6 +40,8 @@ class RawRecording(msgspec.Struct, frozen=True):
     files: Files
     manifest: Manifest
     moments: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+    """What of the given files could not be used, one line each."""
 
     def error(self, file: str) -> str:
         """Why *file* could not be recorded, in the recorder's words; "" when it says nothing of it."""
@@ -41,35 +49,50 @@ class RawRecording(msgspec.Struct, frozen=True):
 
 
 def open_recording(path: Path, at: str | None = None) -> RawRecording:
-    """The recording at *path*, at its last moment or the last one not after *at* (RFC 3339).
+    """The recording at *path*, as `raw_recording` gives it.
 
-    Raises `RecordingError` when the file is no recording, is cut short or hostile, or has a newer major format, and
-    `UsageError` when *at* is before its first moment.
+    Raises `RecordingError` also when the file is no recording, is cut short or hostile.
     """
-    files = _below_root(read_files(path))
-    if not any(name.startswith(_ROOMS) for name in files):
-        raise RecordingError(f"{path}: not a recording", "it holds no kube/, envoy/, istiod/ or logs/ folder")
+    files = below_root(read_files(path))
+    if not is_raw(files):
+        raise RecordingError(f"{shown(path)}: not a recording", "it holds no kube/, envoy/, istiod/ or logs/ folder")
+    return raw_recording(path, files, at)
+
+
+def is_raw(files: Files) -> bool:
+    """Whether *files* are laid out as a recording."""
+    return any(_LAYOUT.fullmatch(name) for name in files)
+
+
+def raw_recording(path: Path, files: Files, at: str | None = None) -> RawRecording:
+    """The recording that *files* are, at its last moment or the last one not after *at* (RFC 3339).
+
+    Raises `RecordingError` when it has a newer major format, and `UsageError` when *at* is before its first moment.
+    """
     manifest = _manifest(files, path)
     moments = tuple(sorted({name.split("/")[1] for name in files if name.startswith("snapshots/")}))
     if not moments:
         return RawRecording(path, files, manifest)
-    chosen = _moment(moments, at)
-    prefix = f"snapshots/{chosen}/"
+    prefix = f"snapshots/{choose_moment(moments, at)}/"
     inner = {name.removeprefix(prefix): read for name, read in files.items() if name.startswith(prefix)}
     # One manifest stands above the moments; a moment may have its own.
     return RawRecording(path, inner, _manifest(inner, path) if "manifest.json" in inner else manifest, moments)
 
 
-def _moment(moments: tuple[str, ...], at: str | None) -> str:
+def choose_moment(moments: tuple[str, ...], at: str | None) -> str:
+    """The last of *moments*, or the last one not after *at*; raises `UsageError`."""
     if at is None:
         return moments[-1]
-    before = [moment for moment in moments if moment <= at]
+    limit = unix(at)
+    if limit is None:
+        raise UsageError(f"--at {visible_line(at)!r} is no time", f"write it as {moments[-1]}")
+    before = [moment for moment in moments if (unix(moment) or 0.0) <= limit]
     if not before:
         raise UsageError(f"the recording begins at {moments[0]}", "choose a later --at")
     return before[-1]
 
 
-def _below_root(files: Files) -> Files:
+def below_root(files: Files) -> Files:
     """The files below the one folder that an archive was packed with, if there is one."""
     tops = {name.partition("/")[0] for name in files}
     while len(tops) == 1 and not any(f"{top}/" in _ROOMS for top in tops):
@@ -91,9 +114,11 @@ def _manifest(files: Files, path: Path) -> Manifest:
         return Manifest(note="its manifest.json cannot be read")
     match = re.fullmatch(rf"{FORMAT}/(\d+)(?:\.\d+)?", manifest.format)
     if not match:
-        raise RecordingError(f"{path}: format {manifest.format!r} is not known", f"expected {FORMAT}/{MAJOR}")
+        raise RecordingError(
+            f"{shown(path)}: format {shown(manifest.format)[:60]!r} is not known", f"expected {FORMAT}/{MAJOR}"
+        )
     if int(match[1]) > MAJOR:
         raise RecordingError(
-            f"{path}: recorded by a newer MeshDoctor (format {match[1]})", "upgrade meshdoctor to open it"
+            f"{shown(path)}: recorded by a newer MeshDoctor (format {match[1]})", "upgrade meshdoctor to open it"
         )
     return manifest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,8 @@ from meshdoctor.model.snapshot import Fact, Missing, Origin, PodRef, Snapshot, S
 from meshdoctor.model.text import visible
 from meshdoctor.model.ztunnel import ZtunnelDump
 from meshdoctor.model.ztunnellog import parse_ztunnel_log
-from meshdoctor.recording.raw import RawRecording, open_recording
+from meshdoctor.recording.opening import open_any
+from meshdoctor.recording.raw import RawRecording
 from meshdoctor.sources.stand_ins import formats_of, mesh_config_of, objects_of_configz
 
 _ENVOY = "envoy/{0.namespace}/{0.name}/{1}"
@@ -60,12 +61,18 @@ class RecordingSource:
             finished_at=manifest.finished_at,
             note=manifest.note,
             moments=recording.moments,
+            problems=recording.problems,
         )
 
     @classmethod
     def open(cls, path: Path, at: str | None = None) -> RecordingSource:
-        """The recording at *path*; raises what `open_recording` raises."""
-        return cls(open_recording(path, at))
+        """What is at *path* (a recording, a bundle, another tool's file); raises what `open_any` raises."""
+        return cls(open_any([path], at))
+
+    @classmethod
+    def open_all(cls, paths: Sequence[Path], at: str | None = None) -> RecordingSource:
+        """Several files as one source: a person's collection of what Envoy, istiod and kubectl answered."""
+        return cls(open_any(paths, at))
 
     def read(self, wants: Iterable[Want[Any]], known: Snapshot | None = None) -> Snapshot:
         snapshot = known or Snapshot(self.info, {})
