@@ -5,6 +5,7 @@ from __future__ import annotations
 from meshdoctor.mesh.trace import redirect
 from meshdoctor.mesh.trace.endpoint import Endpoints
 from meshdoctor.mesh.trace.headers import Headers
+from meshdoctor.mesh.trace.loose import whole
 from meshdoctor.mesh.trace.outcome import Outcome
 from meshdoctor.mesh.trace.request import Request
 from meshdoctor.mesh.trace.sniff import Sniffed
@@ -33,6 +34,10 @@ def no_chain(request: Request, sniffed: Sniffed) -> Outcome:
         fix = "no server of the Gateway takes this port, SNI and protocol"
     why = f"no filter chain takes {found}{names}{alpn} on port {request.port}"
     return Outcome("none", None, "NR", "filter_chain_not_found", why=why, fix=fix)
+
+
+def unknown_matcher(listener: str) -> Outcome:
+    return Outcome("tcp", why=f"listener {listener} chooses its chain by a matcher tree, which is not judged here")
 
 
 def no_terminal(label: str) -> Outcome:
@@ -108,7 +113,7 @@ def own_answer(route: Route, headers: Headers) -> Outcome:
         code = _code(headers, redirect.code(route.redirect))
         return Outcome("http", code, "", "direct_response", location, f"the route redirects to {location}")
     if route.direct_response is not None:
-        status = int(route.direct_response.get("status", 200))
+        status = whole(route.direct_response.get("status"), 200)
         if route.name == "block_all":
             why = "the host is not in the mesh's registry and outboundTrafficPolicy is REGISTRY_ONLY"
             fix = "add a ServiceEntry, widen the Sidecar's egress hosts, or correct the Host header"

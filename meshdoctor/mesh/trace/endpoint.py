@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from meshdoctor.mesh.trace.loose import message, number
 from meshdoctor.model.envoy.cluster import Cluster
 from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.envoy.endpoint import ClusterStatus, HostStatus, LbEndpoint
@@ -96,14 +97,14 @@ def _observed(host: HostStatus, delivered: dict[str, LbEndpoint]) -> Host:
 
 
 def _labels(entry: LbEndpoint) -> tuple[tuple[str, str], ...]:
-    found = entry.metadata.filter_metadata.get("envoy.transport_socket_match", {})
+    found = message(entry.metadata.filter_metadata.get("envoy.transport_socket_match"))
     return tuple((str(key), str(value)) for key, value in found.items())
 
 
 def _panic_percent(cluster: Cluster) -> float:
     """Istio writes an empty threshold (0, no panic); Envoy's own default is 50 percent."""
     threshold = cluster.common_lb_config.get("healthy_panic_threshold")
-    return DEFAULT_PANIC_PERCENT if threshold is None else float(threshold.get("value", 0.0))
+    return DEFAULT_PANIC_PERCENT if threshold is None else number(message(threshold).get("value"))
 
 
 def _locality(locality: dict[str, str]) -> str:

@@ -68,6 +68,9 @@ def _connection_hops(state: Walk, where: str) -> list[Hop]:
         )
     ]
     heard = _heard(state)
+    if listener.body.filter_chain_matcher is not None:
+        hops.append(Hop(where, "filter chain", "cannot be said", state.ends[0].outcome.why, verdict="may match"))
+        return hops
     if state.chain is None:
         outcome = state.ends[0].outcome
         why = f"it heard {heard}, which no chain takes, and there is no default chain"

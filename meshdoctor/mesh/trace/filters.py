@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from meshdoctor.mesh.trace.headers import Headers
+from meshdoctor.mesh.trace.loose import whole
 from meshdoctor.mesh.trace.matchers import header_test
 from meshdoctor.mesh.trace.outcome import Outcome
 from meshdoctor.mesh.trace.route import fraction
@@ -80,7 +81,7 @@ def abort(fault: Fault, headers: Headers, clusters: tuple[str, ...]) -> Answered
     share = min(1.0, fraction(fault.abort.get("percentage")))
     if share <= 0:
         return None
-    status = int(fault.abort.get("http_status", 200))
+    status = whole(fault.abort.get("http_status"), 200)
     code = 200 if headers.grpc or "grpc_status" in fault.abort else status
     why = f"the fault of the VirtualService answers {status} to {share:.0%} of the requests"
     return Answered(Outcome("http", code, "FI", "fault_filter_abort", why=why, fix="remove the fault"), share)

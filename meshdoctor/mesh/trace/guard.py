@@ -11,6 +11,7 @@ from meshdoctor.mesh.trace import jwt, rbac
 from meshdoctor.mesh.trace.budget import seconds
 from meshdoctor.mesh.trace.filters import CORS, FAULT, ROUTER
 from meshdoctor.mesh.trace.headers import Headers
+from meshdoctor.mesh.trace.loose import number
 from meshdoctor.mesh.trace.outcome import Outcome, Source
 from meshdoctor.mesh.trace.request import Request
 from meshdoctor.mesh.trace.route import View
@@ -121,7 +122,7 @@ def _limited(config: RateLimit) -> Guarded:
     """A local rate limit: one request alone passes; how many a second may follow it."""
     bucket = config.token_bucket or {}
     interval = seconds(str(bucket.get("fill_interval", "")))
-    fill = float(bucket.get("tokens_per_fill", 1))
+    fill = number(bucket.get("tokens_per_fill"), 1)
     if not interval:
         return Guarded("rate limit", None, "a local rate limit of unknown size (429 RL above it)")
     most = bucket.get("max_tokens", "?")

@@ -11,6 +11,7 @@ import json
 from typing import Any, NamedTuple
 
 from meshdoctor.mesh.trace.headers import Headers
+from meshdoctor.mesh.trace.loose import message, messages
 from meshdoctor.mesh.trace.outcome import Outcome
 from meshdoctor.mesh.trace.route import View, matches, rule_of
 from meshdoctor.mesh.trace.strings import Answer, any_of, negate, string_test
@@ -66,14 +67,14 @@ def authenticate(config: JwtAuthentication, view: View, now: float | None) -> Au
         return Authenticated(True, "", "a CORS preflight needs no token", {})
     for rule in config.rules:
         try:
-            route = convert({"match": rule.get("match") or {}}, Route)
+            route = convert({"match": message(rule.get("match"))}, Route)
         except UnreadableError:
             return Authenticated(None, "", "a rule of unknown shape", {})
         if matches(rule_of(route), view).answer is not False:
             requirement = rule.get("requires")
             if not requirement:
                 break
-            return _required(requirement, config, view, now)
+            return _required(message(requirement), config, view, now)
     return Authenticated(True, "", "no token is asked for", {})
 
 
@@ -85,14 +86,14 @@ def refusal(found: Authenticated) -> Outcome:
 def _required(requirement: dict[str, Any], config: JwtAuthentication, view: View, now: float | None) -> Authenticated:
     kind, value = next(iter(requirement.items()), ("", None))
     if kind in ("requires_any", "requires_all"):
-        return _combined(kind, (value or {}).get("requirements", []), config, view, now)
+        return _combined(kind, messages(message(value).get("requirements")), config, view, now)
     if kind == "allow_missing":
         found = any(_tokens(provider, view.headers, view.query) for provider in config.providers.values())
         missing = "a token is there, so it must be valid" if found else "no token, and none is needed"
         return Authenticated(not found, "Jwt_verification_fails" if found else "", missing, {})
     if kind == "allow_missing_or_failed":
         return Authenticated(True, "", "a missing or bad token is accepted", {})
-    name = str(value if kind == "provider_name" else (value or {}).get("provider_name", ""))
+    name = str(value if kind == "provider_name" else message(value).get("provider_name", ""))
     provider = config.providers.get(name)
     if provider is None:
         return Authenticated(None, "", f"provider {name or kind} is not known", None)
@@ -172,25 +173,25 @@ def metadata_answer(matcher: dict[str, Any], claims: Claims | None) -> Answer:
         return None
     if claims is None:
         return None
-    names = [str(step.get("key", "")) for step in matcher.get("path", [])]
+    names = [str(step.get("key", "")) for step in messages(matcher.get("path"))]
     value: Any = claims
     for name in names[1:] if names[:1] in (["payload"], ["request.auth.claims"]) else names:
         value = value.get(name) if isinstance(value, dict) else None
     if names and names[0] == "request.auth.principal":
         value = f"{claims['iss']}/{claims['sub']}" if {"iss", "sub"} <= set(claims) else None
-    answer = _value(matcher.get("value") or {}, value)
+    answer = _value(message(matcher.get("value")), value)
     return negate(answer) if matcher.get("invert") else answer
 
 
 def _value(test: dict[str, Any], value: Any) -> Answer:
     kind, wanted = next(iter(test.items()), ("", None))
     if kind == "or_match":
-        return any_of([_value(each, value) for each in (wanted or {}).get("value_matchers", [])])
+        return any_of([_value(each, value) for each in messages(message(wanted).get("value_matchers"))])
     if kind == "list_match":
         items = value.split(" ") if isinstance(value, str) else value if isinstance(value, list) else []
-        return any_of([_value((wanted or {}).get("one_of") or {}, item) for item in items])
+        return any_of([_value(message(message(wanted).get("one_of")), item) for item in items])
     if kind == "string_match":
-        return string_test(wanted or {}).test(value) if isinstance(value, str) else False
+        return string_test(wanted).test(value) if isinstance(value, str) else False
     if kind == "present_match":
         return (value is not None) == bool(wanted)
     if kind == "bool_match":

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from meshdoctor.mesh.trace.headers import GENERATED, Headers
+from meshdoctor.mesh.trace.loose import message, text, whole
 from meshdoctor.mesh.trace.request import wire
 from meshdoctor.mesh.trace.strings import Answer, StringTest, any_of, literal_test, negate, regex_test, string_test
 
@@ -63,24 +64,24 @@ def header_test(config: dict[str, Any]) -> HeaderTest:
 
 def _value_test(config: dict[str, Any]) -> StringTest | None:
     if "string_match" in config:
-        return string_test(config["string_match"] or {})
+        return string_test(config["string_match"])
     for old, kind in _DEPRECATED.items():
         if old in config:
-            return literal_test(kind, str(config[old]))
+            return literal_test(kind, text(config[old]))
     if "safe_regex_match" in config:
-        return regex_test(str((config["safe_regex_match"] or {}).get("regex", "")))
+        return regex_test(text(message(config["safe_regex_match"]).get("regex")))
     if "range_match" in config:
-        return _range_test(config["range_match"] or {})
+        return _range_test(message(config["range_match"]))
     known = {"name", "invert_match", "treat_missing_header_as_empty", "present_match"}
     unknown = next((key for key in config if key not in known), None)
     return StringTest(lambda _: None, f"a match of unknown kind {unknown}") if unknown else None
 
 
 def _range_test(bounds: dict[str, Any]) -> StringTest:
-    start, end = int(bounds.get("start", 0)), int(bounds.get("end", 0))
+    start, end = whole(bounds.get("start")), whole(bounds.get("end"))
 
-    def test(text: str) -> Answer:
-        number = text.strip()
+    def test(given: str) -> Answer:
+        number = given.strip()
         digits = number.removeprefix("-").removeprefix("+")
         return digits.isascii() and digits.isdigit() and start <= int(number[:20]) < end
 
@@ -91,7 +92,7 @@ def query_test(config: dict[str, Any]) -> QueryTest:
     """One query-parameter matcher; without a value it asks only whether the parameter is there."""
     name = wire(str(config.get("name", "")))
     if "string_match" in config:
-        value = string_test(config["string_match"] or {})
+        value = string_test(config["string_match"])
 
         def test(parameters: dict[str, str]) -> Answer:
             found = parameters.get(name)

@@ -6,6 +6,7 @@ import ipaddress
 from functools import lru_cache
 from typing import Any
 
+from meshdoctor.mesh.trace.loose import message, whole
 from meshdoctor.mesh.trace.strings import Answer
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -30,8 +31,9 @@ def network(prefix: str, length: int) -> Network | None:
         return None
 
 
-def inside(text: str, cidr: dict[str, Any]) -> Answer:
+def inside(text: str, cidr: Any) -> Answer:
     """Whether an address lies in an envoy.config.core.v3.CidrRange."""
     address = ip_address(text)
-    found = network(str(cidr.get("address_prefix", "")), int(cidr.get("prefix_len", 0)))
+    given = message(cidr)
+    found = network(str(given.get("address_prefix", "")), whole(given.get("prefix_len")))
     return None if address is None or found is None else address in found

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from meshdoctor.mesh.trace.headers import Headers
 from meshdoctor.mesh.trace.jwt import Claims, metadata_answer
+from meshdoctor.mesh.trace.loose import message, messages, text, whole
 from meshdoctor.mesh.trace.matchers import header_test
 from meshdoctor.mesh.trace.network import inside
 from meshdoctor.mesh.trace.outcome import Outcome, Source
@@ -133,9 +134,9 @@ def _policy(name: str, policy: Policy, caller: Caller) -> Judged:
 def _permission(rule: dict[str, Any], caller: Caller, reasons: list[str]) -> Answer:
     kind, value = _only(rule)
     if kind == "and_rules":
-        return all_of([_permission(each, caller, reasons) for each in value.get("rules", [])])
+        return all_of([_permission(each, caller, reasons) for each in messages(value.get("rules"))])
     if kind == "or_rules":
-        return _any(value.get("rules", []), lambda each, said: _permission(each, caller, said), reasons)
+        return _any(messages(value.get("rules")), lambda each, said: _permission(each, caller, said), reasons)
     if kind == "not_rule":
         return _said(negate(_permission(value, caller, [])), f"not ({_short(value)}) does not hold", reasons)
     return _said(_permission_fact(kind, value, caller), f"{_short(rule)} does not hold", reasons)
@@ -149,9 +150,9 @@ def _permission_fact(kind: str, value: Any, caller: Caller) -> Answer:
     if kind == "destination_ip":
         return inside(caller.ip, value)
     if kind == "destination_port":
-        return caller.port == int(value)
+        return caller.port == whole(value)
     if kind == "destination_port_range":
-        return int(value.get("start", 0)) <= caller.port < int(value.get("end", 0))
+        return whole(value.get("start")) <= caller.port < whole(value.get("end"))
     if kind == "requested_server_name":
         return string_test(value).test(caller.sni)
     if kind == "metadata":
@@ -162,9 +163,9 @@ def _permission_fact(kind: str, value: Any, caller: Caller) -> Answer:
 def _principal(rule: dict[str, Any], caller: Caller, reasons: list[str]) -> Answer:
     kind, value = _only(rule)
     if kind == "and_ids":
-        return all_of([_principal(each, caller, reasons) for each in value.get("ids", [])])
+        return all_of([_principal(each, caller, reasons) for each in messages(value.get("ids"))])
     if kind == "or_ids":
-        return _any(value.get("ids", []), lambda each, said: _principal(each, caller, said), reasons)
+        return _any(messages(value.get("ids")), lambda each, said: _principal(each, caller, said), reasons)
     if kind == "not_id":
         return _said(negate(_principal(value, caller, [])), f"not ({_short(value)}) does not hold", reasons)
     who = "a caller without certificate" if caller.identity == "" else str(caller.identity)
@@ -194,7 +195,7 @@ def _principal_fact(kind: str, value: Any, caller: Caller) -> Answer:
     return None
 
 
-def _identity(matcher: dict[str, Any] | None, caller: Caller) -> Answer:
+def _identity(matcher: Any, caller: Caller) -> Answer:
     if caller.identity == "":
         return False
     if matcher is None:
@@ -212,8 +213,8 @@ def _http_fact(kind: str, value: Any, caller: Caller) -> Answer:
         return header_test(value).test(caller.headers)
     path = caller.headers.first(":path")
     if kind == "uri_template":
-        return _template(str((value.get("typed_config") or {}).get("path_template", "")), without_query(path))
-    return string_test((value or {}).get("path") or {}).test(without_query(path))
+        return _template(text(message(value.get("typed_config")).get("path_template")), without_query(path))
+    return string_test(value.get("path")).test(without_query(path))
 
 
 def _template(template: str, path: str) -> Answer:
@@ -232,9 +233,9 @@ def _template(template: str, path: str) -> Answer:
     return compile_regex(pattern).matches(path)
 
 
-def _variable(text: str) -> str:
+def _variable(part: str) -> str:
     """The pattern of a variable `name=pattern`; Istio's own `{*}` and `{**}` stand for themselves."""
-    name, _, pattern = text.partition("=")
+    name, _, pattern = part.partition("=")
     return pattern or (name if name in ("*", "**") else "*")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from meshdoctor.mesh.trace.headers import Headers
+from meshdoctor.mesh.trace.loose import message
 from meshdoctor.mesh.trace.regex import compile_regex
 from meshdoctor.mesh.trace.request import wire
 from meshdoctor.mesh.trace.rewrite import replaced_prefix
@@ -48,7 +49,7 @@ def _path(redirect: dict[str, Any], match: RouteMatch, current: str) -> str:
     elif redirect.get("prefix_rewrite"):
         path = replaced_prefix(current, match, wire(str(redirect["prefix_rewrite"])))
     elif redirect.get("regex_rewrite"):
-        path = _by_regex(redirect["regex_rewrite"], current)
+        path = _by_regex(message(redirect["regex_rewrite"]), current)
     else:
         path = current
     if not path.startswith("/"):
@@ -58,7 +59,7 @@ def _path(redirect: dict[str, Any], match: RouteMatch, current: str) -> str:
 
 def _by_regex(rewrite: dict[str, Any], current: str) -> str:
     body, mark, query = current.partition("?")
-    pattern = str((rewrite.get("pattern") or {}).get("regex", ""))
+    pattern = str(message(rewrite.get("pattern")).get("regex", ""))
     return compile_regex(pattern).replace_all(body, str(rewrite.get("substitution", ""))) + mark + query
 
 

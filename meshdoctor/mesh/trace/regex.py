@@ -52,8 +52,10 @@ class Regex:
 @lru_cache(maxsize=4096)
 def compile_regex(pattern: str) -> Regex:
     """The expression, compiled once; an invalid one says so in `problem` instead of raising."""
-    import re2  # type: ignore[import-untyped]
-
+    try:
+        import re2  # type: ignore[import-untyped]
+    except ImportError:
+        return Regex(pattern, None, "the package google-re2 is not installed")
     options = re2.Options()
     options.log_errors = False
     options.never_capture = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from meshdoctor.mesh.trace.loose import message
 from meshdoctor.mesh.trace.path import without_query
 from meshdoctor.mesh.trace.regex import compile_regex
 from meshdoctor.mesh.trace.request import wire
@@ -14,7 +15,7 @@ def rewritten_path(path: str, match: RouteMatch, action: RouteAction) -> str:
         return replaced_prefix(path, match, wire(action.prefix_rewrite))
     if action.regex_rewrite:
         body = without_query(path)
-        pattern = str((action.regex_rewrite.get("pattern") or {}).get("regex", ""))
+        pattern = str(message(action.regex_rewrite.get("pattern")).get("regex", ""))
         substitution = str(action.regex_rewrite.get("substitution", ""))
         return compile_regex(pattern).replace_all(body, substitution) + path[len(body) :]
     return path

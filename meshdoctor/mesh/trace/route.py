@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from meshdoctor.mesh.trace.headers import Headers
+from meshdoctor.mesh.trace.loose import message, number, text
 from meshdoctor.mesh.trace.matchers import HeaderTest, QueryTest, header_test, query_test
 from meshdoctor.mesh.trace.path import query_parameters, without_query
 from meshdoctor.mesh.trace.regex import compile_regex
@@ -62,10 +63,10 @@ class Match(NamedTuple):
 def rule_of(route: Route) -> Rule:
     """The match of *route*, compiled."""
     match = route.match
-    test, text = _path_test(match)
+    test, told = _path_test(match)
     return Rule(
         test,
-        text,
+        told,
         tuple(header_test(config) for config in match.headers),
         tuple(query_test(config) for config in match.query_parameters),
         match.grpc is not None,
@@ -125,7 +126,7 @@ def _path_test(match: RouteMatch) -> tuple[PathTest, str]:
     if match.path_separated_prefix is not None:
         return _segments(match.path_separated_prefix, fold), f"segments {match.path_separated_prefix}{note}"
     if match.safe_regex is not None:
-        pattern = str(match.safe_regex.get("regex", ""))
+        pattern = text(match.safe_regex.get("regex"))
         return lambda path: compile_regex(pattern).matches(path), f"regex {pattern}"
     if match.connect_matcher is not None:
         return lambda _: True, "CONNECT"
@@ -156,11 +157,10 @@ def _segments(prefix: str, fold: bool) -> PathTest:
 _DENOMINATORS = {"HUNDRED": 100, "TEN_THOUSAND": 10_000, "MILLION": 1_000_000}
 
 
-def fraction(percent: dict[str, Any] | None) -> float:
+def fraction(found: Any) -> float:
     """An envoy.type.v3.FractionalPercent as a number from 0 to 1."""
-    if not percent:
-        return 0.0
-    return float(percent.get("numerator", 0)) / _DENOMINATORS.get(str(percent.get("denominator", "HUNDRED")), 100)
+    percent = message(found)
+    return number(percent.get("numerator")) / _DENOMINATORS.get(str(percent.get("denominator", "HUNDRED")), 100)
 
 
 def _share(runtime: dict[str, Any] | None) -> float:

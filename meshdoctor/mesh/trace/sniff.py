@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from meshdoctor.mesh.trace.firstline import http_version
+from meshdoctor.mesh.trace.loose import message, messages, whole
 from meshdoctor.mesh.trace.request import Request
 from meshdoctor.model.envoy.listener import Filter, Listener
 
@@ -60,12 +61,12 @@ def _runs(inspector: Filter | None, port: int) -> bool:
 def _matches(predicate: dict[str, Any], port: int) -> bool:
     """ListenerFilterChainMatchPredicate for a destination port; the end of a range is exclusive."""
     if "destination_port_range" in predicate:
-        bounds = predicate["destination_port_range"] or {}
-        return int(bounds.get("start", 0)) <= port < int(bounds.get("end", 0))
+        bounds = message(predicate["destination_port_range"])
+        return whole(bounds.get("start")) <= port < whole(bounds.get("end"))
     if "or_match" in predicate:
-        return any(_matches(rule, port) for rule in (predicate["or_match"] or {}).get("rules", []))
+        return any(_matches(rule, port) for rule in messages(message(predicate["or_match"]).get("rules")))
     if "and_match" in predicate:
-        return all(_matches(rule, port) for rule in (predicate["and_match"] or {}).get("rules", []))
+        return all(_matches(rule, port) for rule in messages(message(predicate["and_match"]).get("rules")))
     if "not_match" in predicate:
-        return not _matches(predicate["not_match"] or {}, port)
+        return not _matches(message(predicate["not_match"]), port)
     return bool(predicate.get("any_match", False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from meshdoctor.mesh.trace.loose import message, text
 from meshdoctor.mesh.trace.regex import compile_regex
 from meshdoctor.mesh.trace.request import wire
 
@@ -19,14 +20,15 @@ class StringTest(NamedTuple):
     text: str
 
 
-def string_test(config: dict[str, Any]) -> StringTest:
-    """The matcher of *config*; a kind that is not known answers None for every string."""
+def string_test(found: Any) -> StringTest:
+    """The matcher of a StringMatcher message; a kind that is not known answers None for every string."""
+    config = message(found)
     fold = bool(config.get("ignore_case"))
     for kind in ("exact", "prefix", "suffix", "contains"):
         if kind in config:
-            return literal_test(kind, str(config[kind]), fold)
+            return literal_test(kind, text(config[kind]), fold)
     if "safe_regex" in config:
-        return regex_test(str((config["safe_regex"] or {}).get("regex", "")))
+        return regex_test(text(message(config["safe_regex"]).get("regex")))
     kind = next(iter(config), "nothing")
     return StringTest(_unknown, f"a match of unknown kind {kind}")
 
@@ -37,15 +39,15 @@ def literal_test(kind: str, value: str, fold: bool = False) -> StringTest:
     compare = _COMPARE[kind]
     suffix = " (any case)" if fold else ""
     if fold:
-        return StringTest(lambda text: compare(text.lower(), wanted), f"{_WORDS[kind]}{value!r}{suffix}")
-    return StringTest(lambda text: compare(text, wanted), f"{_WORDS[kind]}{value!r}")
+        return StringTest(lambda given: compare(given.lower(), wanted), f"{_WORDS[kind]}{value!r}{suffix}")
+    return StringTest(lambda given: compare(given, wanted), f"{_WORDS[kind]}{value!r}")
 
 
 def regex_test(pattern: str) -> StringTest:
     """The whole string must match; compiled at the first use."""
 
-    def test(text: str) -> Answer:
-        return compile_regex(pattern).matches(text)
+    def test(given: str) -> Answer:
+        return compile_regex(pattern).matches(given)
 
     return StringTest(test, f"regex {pattern!r}")
 

@@ -96,6 +96,9 @@ def walk(proxy: Proxy, request: Request, explain: bool = False) -> Walk:
         return state
     state.listener = proxy.open(listener)
     state.sniffed = state.listener.inspectors.sniff(request, request.port)
+    if listener.filter_chain_matcher is not None:
+        state.ends = [End(answers.unknown_matcher(listener.name))]
+        return state
     if explain:
         state.lost = []
     index = state.listener.index.find(request, request.port, state.sniffed, state.lost)
