@@ -14,7 +14,7 @@ from meshdoctor.mesh.network_policy import blocking
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import APPLICATION, Seen, split_address
-from meshdoctor.mesh.tunnel_failures import TUNNEL_BROKEN, TUNNEL_TIMEOUT, explained, failures, silent, since
+from meshdoctor.mesh.tunnel_failures import TUNNEL_BROKEN, TUNNEL_TIMEOUT, explained, failures, kind, silent, since
 from meshdoctor.mesh.tunnels import source_pod, target_pod
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.moment import unix
@@ -101,8 +101,14 @@ def _blocked(
     if not theirs:
         return inconclusive("the connections hung before the NetworkPolicies that are there now were made", said)
     waited = [seen for seen in theirs if seen.side == APPLICATION]
-    if len(waited) == len(theirs) and (len(theirs) < 2 or case.successes_after(theirs[-1].start or 0.0)):
-        return inconclusive("calls hung for a while, and ztunnel says nothing of them", said)
+    if len(waited) == len(theirs) == 1:
+        return inconclusive("one call hung, and ztunnel says nothing of it", said)
+    # ztunnel's own words for a port that does not answer need no second witness; a broken connection does.
+    spoken = any(seen.tunnel and kind(seen.tunnel) == TUNNEL_TIMEOUT for seen in theirs)
+    if not spoken and _answered(case, mesh, _servers(case, mesh, theirs), theirs):
+        return inconclusive(
+            "a NetworkPolicy does not allow port 15008, yet the same pods still answer through it", said
+        )
     direction = "ingress" if inward else "egress"
     resources = tuple(Resource("NetworkPolicy", one.namespace, one.name, f"spec.{direction}") for one in policies)
     names = listed(str(one) for one in resources)
@@ -123,6 +129,16 @@ def _blocked(
             explained(case, theirs),
         )
     )
+
+
+def _answered(case: Case, mesh: MeshIndex, servers: list[k8s.Pod], lines: tuple[Seen, ...]) -> bool:
+    """Whether the same pods answered after the first failure: then the policy is not enforced, or is not the cause."""
+    first = min(seen.start or 0.0 for seen in lines)
+    good = [seen for seen in case.seen if not seen.failed and (seen.start or 0.0) > first]
+    if not any(seen.tunnel for seen in case.seen):
+        return bool(good)
+    keys = {pod.key for pod in servers}
+    return any(str(target_pod(mesh, seen.tunnel)) in keys for seen in good if seen.tunnel)
 
 
 def _well(mesh: MeshIndex, pod: k8s.Pod) -> bool:

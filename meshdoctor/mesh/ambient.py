@@ -8,7 +8,6 @@ captured once istio-cni has redirected it, which the annotation `ambient.istio.i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from ipaddress import ip_address
 
 from meshdoctor.mesh.index import PROXY_CONTAINER, MeshIndex, Workload, has_sidecar, is_ready
 from meshdoctor.model import kubernetes as k8s
@@ -19,7 +18,6 @@ from meshdoctor.model.wants import ZtunnelConfig
 DATAPLANE_MODE = "istio.io/dataplane-mode"
 REDIRECTION = "ambient.istio.io/redirection"
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
-WAYPOINT_CLASS = "istio-waypoint"
 HBONE_PORT = 15008
 AMBIENT, NONE = "ambient", "none"
 
@@ -172,11 +170,3 @@ def dumped_waypoints(mesh: MeshIndex, service: k8s.Service) -> Iterable[str]:
         found = dump.service(service.namespace, service.name)
         if found and found.waypoint:
             yield found.waypoint.destination
-
-
-def is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True

@@ -201,3 +201,11 @@ def test_a_gateway_cannot_reach_the_tunnel(tmp_path: Path) -> None:
         found.log("gates/edge-6b9c8d7f5-j4j4j", "istio-proxy", line)
     found.objects("VirtualService", istio("parts", "gates", {"hosts": ["parts.example"], "gateways": ["edge"]}))
     assert ("hbone-blocked", "NetworkPolicy depot/stock-ports") in sure(examined(found))
+
+
+def test_a_policy_that_nobody_enforces_is_not_blamed(tmp_path: Path) -> None:
+    found = failing(tmp_path, BROKEN, 100, NetworkPolicy=[only_port(9000)])
+    found.log(ZTUNNEL_LOG, "istio-proxy", *(tunnel_line(at) for at in range(111, 131, 2)))
+    assert sure(examined(found)) == []
+    found.log(ZTUNNEL_LOG, "istio-proxy", *(tunnel_line(at, error=TIMED_OUT, ms=900) for at in range(112, 132, 2)))
+    assert sure(examined(found)) == [("hbone-blocked", "NetworkPolicy depot/stock-ports")]
