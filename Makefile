@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint types contracts check score bench clean
+.PHONY: demo picture test lint types contracts check score bench clean
 
 demo: $(READY)
 	@$(BIN)/meshdoctor demo --first
@@ -32,6 +32,10 @@ score: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+# The picture of the README, drawn by the application itself from an incident that ships.
+picture: $(READY)
+	$(BIN)/python -m meshdoctor.tui.picture fixtures/pine.tar.xz docs/guide.svg --from shop/web --to cart.shop.svc.cluster.local:80/items
 
 $(READY): pyproject.toml
 	$(PYTHON) -m venv $(VENV)

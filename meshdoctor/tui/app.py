@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from textual import events
 from textual.geometry import Offset
 from textual.screen import Screen
+from textual.worker import WorkerFailed
 
 from meshdoctor.errors import MeshDoctorError
 from meshdoctor.present.palette import rich_theme
@@ -315,7 +316,9 @@ class MeshDoctorApp(DiffDisplay):
 
     def _handle_exception(self, error: Exception) -> None:
         if self.crash is None:
-            self.crash = error
+            # What went wrong in a thread, not that a thread went wrong.
+            cause = error.error if isinstance(error, WorkerFailed) else error
+            self.crash = cause if isinstance(cause, Exception) else error
         super()._handle_exception(error)
 
     def _fatal_error(self) -> None:
