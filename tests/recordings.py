@@ -15,7 +15,7 @@ import re
 import tarfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import zstandard
 
@@ -87,37 +87,37 @@ class Recording:
             "errors": [],
         }
 
-    def put(self, path: str, body: bytes | str | Json | list[Any]) -> Recording:
+    def put(self, path: str, body: bytes | str | Json | list[Any]) -> Self:
         """A file as it is; a dict or list is written as JSON."""
         text = body if isinstance(body, bytes | str) else json.dumps(body)
         self.files[path] = text.encode() if isinstance(text, str) else text
         return self
 
-    def drop(self, pattern: str) -> Recording:
+    def drop(self, pattern: str) -> Self:
         """Without the files whose path matches *pattern* from its beginning."""
         self.files = {path: body for path, body in self.files.items() if not re.match(pattern, path)}
         return self
 
-    def objects(self, kind: str, *objects: Json) -> Recording:
+    def objects(self, kind: str, *objects: Json) -> Self:
         """Adds objects to the list of their kind (a name of `model.kinds`)."""
         found = BY_NAME[kind]
         path = f"kube/{found.group or 'core'}/{found.version}/{found.resource}.json"
         items = json.loads(self.files[path])["items"] if path in self.files else []
         return self.put(path, {"kind": f"{kind}List", "items": [*items, *objects]})
 
-    def log(self, where: str, container: str, *lines: str, previous: bool = False) -> Recording:
+    def log(self, where: str, container: str, *lines: str, previous: bool = False) -> Self:
         """Appends *lines* to the log of a container; *where* is `namespace/pod`."""
         path = f"logs/{where}/{container}.log{'.previous' if previous else ''}"
         before = self.files.get(path, b"")
         return self.put(path, before + "".join(f"{line}\n" for line in lines).encode())
 
-    def proxy(self, where: str, **answers: Json | str) -> Recording:
+    def proxy(self, where: str, **answers: Json | str) -> Self:
         """Admin answers of a proxy: `config_dump=…`, `clusters=…`, `certs=…`, `server_info=…`, `init_dump=…`."""
         for name, body in answers.items():
             self.put(f"envoy/{where}/{name}.json", body)
         return self
 
-    def syncz(self, *proxies: str, istiod: str = "istiod-6f7c9d8b5c-q2w4x", **errors: Json) -> Recording:
+    def syncz(self, *proxies: str, istiod: str = "istiod-6f7c9d8b5c-q2w4x", **errors: Json) -> Self:
         """istiod's record of proxies (`namespace/pod`), all in sync; *errors*: xDS type to its record, of the last."""
         records: list[Json] = []
         for proxy in proxies:
@@ -128,7 +128,7 @@ class Recording:
             records[-1]["resources"] |= errors
         return self.put(f"istiod/{istiod}/syncz.json", records)
 
-    def mesh(self, **config: Any) -> Recording:
+    def mesh(self, **config: Any) -> Self:
         return self.put("istiod/istiod-6f7c9d8b5c-q2w4x/mesh.json", config)
 
     @property
