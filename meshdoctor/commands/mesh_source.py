@@ -79,4 +79,6 @@ def pod(source: Source, target: str, namespace: str) -> PodRef:
 
 def istioctl_error(error: MeshDoctorError) -> str:
     """The one line that istioctl prints for an error."""
-    return f"Error: {error.what}\n"
+    from meshdoctor.model.text import visible
+
+    return f"Error: {visible(error.what)}\n"

@@ -73,6 +73,7 @@ def _add_flags(sub: argparse.ArgumentParser, table: str) -> None:
     if table not in ("rootca-compare",):
         sub.add_argument("-f", "--file", default="", metavar="FILE", help="read this file instead of a pod; - is stdin")
     add_source_arguments(sub)
+    sub.add_argument("--proxy-admin-port", type=go_integer, default=15000, help=argparse.SUPPRESS)
     sub.add_argument("--now", type=_moment, help="judge certificates at this time (RFC 3339 or Unix seconds)")
     if table in ("cluster", "all"):
         sub.add_argument("--fqdn", default="", help="text in the name")
@@ -183,6 +184,7 @@ def _compare_roots(arguments: argparse.Namespace) -> int:
     from meshdoctor.commands.proxy_dump import SourceDump
     from meshdoctor.mesh.proxy.secret import root_certificates, share_a_root
     from meshdoctor.model.decode import UnreadableError
+    from meshdoctor.model.text import visible_line
     from meshdoctor.model.x509 import CertificateError
 
     source = open_source(arguments)
@@ -191,7 +193,7 @@ def _compare_roots(arguments: argparse.Namespace) -> int:
         roots = [root_certificates(SourceDump(source, ref).sections) for ref in refs]
         common = share_a_root(*roots)
     except (UnreadableError, CertificateError) as error:
-        raise SourceError(str(error)) from None
+        raise SourceError(visible_line(str(error))) from None
     first, second = (f"[{ref.name}.{ref.namespace}]" for ref in refs)
     same, can = ("identical", "available") if common else ("non identical", "unavailable")
     report = f"Both {first} and {second} have the {same} ROOTCA, theoretically the connectivity between them is {can}"

@@ -42,6 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         sub.add_argument("-o", "--output", default="short", help="short, json, yaml, istioctl (default: short)")
         sub.add_argument("-f", "--file", default="", metavar="FILE", help="read this file; - is stdin")
         sub.add_argument("--node", default="", help="the ztunnel of this node")
+        sub.add_argument("--proxy-admin-port", type=int, default=15000, help=argparse.SUPPRESS)
         sub.add_argument("--now", type=float, help="judge certificates at this time (Unix seconds)")
         add_source_arguments(sub)
         if table == "workload":

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import gc
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from meshdoctor.cli import main
+from tests.commands.recordings import HOSTS, WEB, mesh
+from tests.mesh.proxy.dumps import clusters, dump
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> str:
+    path = tmp_path / "config_dump.json"
+    path.write_bytes(WEB)
+    return str(path)
+
+
+def lines(capsys: Captured, *arguments: str) -> list[str]:
+    assert main(["proxy-config", *arguments]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("table", "last"),
+    [
+        ("clusters", "cart.shop.svc.cluster.local     80       -          outbound      EDS      "),
+        ("l", "0.0.0.0   80   ALL   Cluster: x"),
+        ("routes", "80       h              *           /*        404"),
+        ("secret", "No active or warming secrets found."),
+        ("eds", "NAME     STATUS     LOCALITY     CLUSTER"),
+    ],
+)
+def test_tables_of_a_file(capsys: Captured, web: str, table: str, last: str) -> None:
+    assert lines(capsys, table, "--file", web)[-1] == last
+
+
+@pytest.mark.parametrize("output", ["short", "wide", "json", "yaml", "istioctl"])
+@pytest.mark.parametrize("table", ["cluster", "listener", "route", "secret", "eds", "bootstrap", "all"])
+def test_every_table_has_every_format(capsys: Captured, web: str, table: str, output: str) -> None:
+    printed = "\n".join(lines(capsys, table, "-f", web, "-o", output))
+    if output == "json":
+        json.loads(printed)
+    elif output == "yaml":
+        yaml.safe_load(printed)
+    assert gc.isenabled()
+
+
+def test_go_flags(capsys: Captured, web: str) -> None:
+    assert lines(capsys, "listener", "-f", web, "--verbose=false")[0] == "ADDRESSES PORT TYPE"
+    assert lines(capsys, "route", "-f", web, "--verbose")[0].startswith("NAME     VHOST NAME")
+    assert lines(capsys, "cluster", "-f", web, "--port", "0x50")[1].startswith("cart")
+
+
+def test_standard_input(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(HOSTS)))
+    assert lines(capsys, "endpoint", "-f", "-")[1] == "10.0.0.1:80     UNKNOWN     OK                c"
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["web-1.shop", "web-1", "shop/web-1", "pod/web-1.shop", "deployment/web.shop", "deploy/web", "svc/web-svc.shop"],
+)
+def test_targets(capsys: Captured, tmp_path: Path, target: str) -> None:
+    found = lines(capsys, "endpoint", target, "--recording", str(mesh(tmp_path)))
+    assert found[1].startswith("10.0.0.1:80")
+
+
+@pytest.mark.parametrize("target", ["dotted.name.shop", "shop/dotted.name"])
+def test_a_pod_with_a_dot_in_its_name(capsys: Captured, tmp_path: Path, target: str) -> None:
+    assert len(lines(capsys, "cluster", target, "--recording", str(mesh(tmp_path)))) == 2
+    assert len(lines(capsys, "cluster", "dotted.name", "-n", "shop", "--recording", str(tmp_path))) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["cluster", "lost"], 'unable to retrieve Pod: pods "lost" not found'),
+        (["cluster", "wep-1.shop"], "web-1.shop"),
+        (["cluster", "deployment/lost"], '"deployment/lost" does not refer to a pod'),
+        (["cluster", "serviceaccount/x"], '"serviceaccount/x" does not refer to a pod'),
+        (["cluster", "same"], "several namespaces: did you mean same.a, same.b?"),
+        (["cluster", "web-2.shop"], "not recorded"),
+        (["endpoint", "dotted.name.shop"], "not recorded"),
+        (["cluster"], "cluster requires pod name or --file parameter"),
+        (["cluster", "web-1", "-o", "xml"], 'output format "xml" not supported'),
+        (["log"], "log requires pod name or --selector"),
+        (["log", "web-1", "--level", "xxx:debug"], "unrecognized logger name: xxx"),
+        (["log", "web-1", "--level", "http:xxx"], "unrecognized logging level: xxx"),
+        (["log", "web-1", "--level", "debug", "-r"], "--level cannot be combined with --reset"),
+        (["rootca-compare", "web-1"], "rootca-compare requires 2 pods as an argument"),
+        (["rootca-compare", "web-1", "web-1"], "cannot find ROOTCA from secret"),
+        (["ecds", "web-1"], "no configuration type type.googleapis.com/envoy.admin.v3.EcdsConfigDump"),
+    ],
+)
+def test_errors(capsys: Captured, tmp_path: Path, arguments: list[str], message: str) -> None:
+    command = ["proxy-config", *arguments, "--recording", str(mesh(tmp_path))]
+    assert main(command) == 2
+    printed = capsys.readouterr()
+    assert message in printed.err
+    assert len(printed.err.splitlines()) == 1
+    if "-o" not in arguments:
+        assert main([*command, "-o", "istioctl"]) == 1
+        assert capsys.readouterr().err.startswith("Error: ")
+
+
+def test_a_wrong_number_is_an_error(capsys: Captured, web: str) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["proxy-config", "listener", "-f", web, "--port", "x"])
+    assert left.value.code == 2
+    assert 'invalid argument "x" for "--port" flag' in capsys.readouterr().err
+
+
+def test_no_file_and_no_source(capsys: Captured) -> None:
+    assert main(["proxy-config", "cluster", "-f", "/no/such/file"]) == 2
+    assert "no such file or directory" in capsys.readouterr().err
+    assert main(["proxy-config", "cluster", "web"]) == 2
+    assert "--recording" in capsys.readouterr().err
+
+
+def test_the_group_alone_prints_its_help(capsys: Captured) -> None:
+    assert main(["proxy-config"]) == 0
+    assert "A group of commands used to retrieve information about" in capsys.readouterr().out
+
+
+def test_log_prints_what_a_person_can_run_and_changes_nothing(capsys: Captured, tmp_path: Path) -> None:
+    assert main(["proxy-config", "log", "web-1", "--level", "http:debug", "--recording", str(mesh(tmp_path))]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == "web-1.shop:\nactive loggers:\n  http: warning\n"
+    assert "kubectl exec -n shop web-1 -c istio-proxy -- pilot-agent request POST 'logging?http=debug'" in printed.err
+
+
+def test_a_broken_section_is_named_and_the_others_are_shown(capsys: Captured, tmp_path: Path) -> None:
+    path = tmp_path / "dump.json"
+    path.write_bytes(WEB.replace(b'"EDS"', b'"EDS'))
+    assert main(["proxy-config", "all", "-f", str(path)]) == 0
+    printed = capsys.readouterr()
+    assert "Cluster: x" in printed.out
+    assert "ClustersConfigDump is not valid JSON" in printed.err
+    assert main(["proxy-config", "all", "-f", str(path), "-o", "istioctl"]) == 1
+
+
+def test_hostile_text_cannot_reach_the_terminal(capsys: Captured, tmp_path: Path) -> None:
+    path = tmp_path / "dump.json"
+    path.write_bytes(dump(ClustersConfigDump=clusters({"name": "a\x1b]0;x\x07\nb\u202e"}, {"name": 7})))
+    assert main(["proxy-config", "cluster", "-f", str(path)]) == 0
+    printed = capsys.readouterr()
+    assert not {"\x1b", "\x07", "\u202e"} & set(printed.out + printed.err)
+    assert len(printed.out.splitlines()) == 2
+
+
+def test_a_large_file_is_mapped(capsys: Captured, tmp_path: Path) -> None:
+    path = tmp_path / "dump.json"
+    path.write_bytes(dump(ClustersConfigDump=clusters(*({"name": f"cluster-{n}"} for n in range(20_000)))))
+    assert path.stat().st_size > 1 << 20
+    assert len(lines(capsys, "cluster", "-f", str(path))) == 20_001
