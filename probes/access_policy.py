@@ -1,4 +1,7 @@
-"""Did a policy refuse the request? (RBAC 403, JWT 401, ext_authz; the answers of filters at the server's proxy or a gateway)"""
+"""Did a policy refuse the request?
+
+RBAC 403, JWT 401, ext_authz; the answers of filters at the server's proxy or a gateway.
+"""
 
 from __future__ import annotations
 

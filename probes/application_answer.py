@@ -1,4 +1,7 @@
-"""Did the application itself answer with the error, and do retries multiply it? (`via_upstream` without a flag at the server)"""
+"""Did the application itself answer with the error, and do retries multiply it?
+
+`via_upstream` without a flag at the server.
+"""
 
 from __future__ import annotations
 
@@ -70,7 +73,8 @@ def _storm(case: Case, mesh: MeshIndex, served: tuple[Seen, ...], asked: tuple[S
         Verdict(
             "retry-storm",
             0.9,
-            f"{owners[0]} retries {retries} times: the application gets {factor:.0f} failing requests for each one asked",
+            f"{owners[0]} retries {retries} times: the application gets {factor:.0f} failing requests for each "
+            "one asked",
             tuple(dict.fromkeys(owners)),
             (
                 lines_say(exhausted, logged(exhausted[-1])),
@@ -87,7 +91,9 @@ def _storm(case: Case, mesh: MeshIndex, served: tuple[Seen, ...], asked: tuple[S
 
 
 def _without_server(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
-    """No line of the server's: either it has no sidecar (then the answer is the application's), or its log is missing."""
+    """No line of the server's: either it has no sidecar (then the answer is the application's), or its log is
+    missing.
+    """
     addresses = {split_address(seen.access.upstream_host)[0] for seen in lines if seen.access}
     pods = [pod for address in addresses if (pod := mesh.pod_by_ip(address))]
     evidence = lines_say(lines, logged(lines[-1]))

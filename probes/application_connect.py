@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
-from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.finding import (
+    CONFIGURATION_ONLY,
+    Evidence,
+    Finding,
+    Resource,
+    Verdict,
+    culprit,
+    inconclusive,
+    not_applicable,
+)
 from meshdoctor.mesh.index import MeshIndex, Workload
 from meshdoctor.mesh.lifecycle import Lives, PodLife
 from meshdoctor.mesh.probe import Probe
@@ -14,6 +23,8 @@ from meshdoctor.model.moment import clock
 
 START_SECONDS = 90.0
 """A refusal this soon after the pod became Ready is its start; later, something else."""
+SLOW_START_SECONDS = 30.0
+"""A pod that has been Ready for less than this may just be starting."""
 CRASH_SECONDS = 20.0
 """A refusal this soon after the application ended is its restart."""
 
@@ -136,10 +147,14 @@ def _nothing_listens(
         (service, resource) if service and port not in declared else (resource, *((service,) if service else ()))
     )
     blamed = resources[0]
+    # A declared port that a young pod refuses may still be opened: the application is only slow to start.
+    life = mesh.derived(Lives).by_ref.get(lines[-1].pod)
+    age = (lines[-1].start or 0.0) - life.ready if life and life.ready is not None else None
+    young = port in declared and age is not None and age < SLOW_START_SECONDS
     ports = listed(str(number) for number in sorted(declared)) or "none"
     return Verdict(
         "nothing-listens-on-target-port",
-        0.95,
+        CONFIGURATION_ONLY if young else 0.95,
         f"Nothing listens on port {port}, to which {blamed} sends"
         if blamed is service
         else f"{resource} does not listen on port {port}",

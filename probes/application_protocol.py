@@ -68,7 +68,8 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
             blamed,
             (evidence,),
             remedy(
-                f"Look at the raw answer of {blamed[0]} (curl -v to the pod from istio-proxy): a doubled Transfer-Encoding, "
+                f"Look at the raw answer of {blamed[0]} (curl -v to the pod from istio-proxy): a doubled "
+                "Transfer-Encoding, "
                 "a space in a header name, too many headers, or another protocol."
             ),
             case.together(lines),

@@ -1,4 +1,7 @@
-"""DC: did the caller hang up by itself? (`downstream_remote_disconnect` at the caller's own proxy, nobody else's timeout)"""
+"""DC: did the caller hang up by itself?
+
+`downstream_remote_disconnect` at the caller's own proxy, nobody else's timeout.
+"""
 
 from __future__ import annotations
 

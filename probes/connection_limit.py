@@ -53,7 +53,8 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         Verdict(
             "connection-limit",
             0.88,
-            f"{listed(str(one) for one in resources)} limits the connections of the server's proxy; more are closed at once",
+            f"{listed(str(one) for one in resources)} limits the connections of the server's proxy; more are "
+            "closed at once",
             resources,
             (
                 lines_say(lines, f"{logged(lines[-1])}, of which the server's proxy logged nothing"),

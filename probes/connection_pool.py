@@ -13,6 +13,7 @@ from meshdoctor.mesh.labels import selects
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
 from meshdoctor.mesh.traffic import SERVER, Seen
+from meshdoctor.mesh.traffic_policy import sets_pool
 from meshdoctor.model import istio
 from meshdoctor.model.envoy.cluster import UNLIMITED, Cluster
 from meshdoctor.model.snapshot import Want
@@ -52,7 +53,9 @@ def _client(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
     owner = blame.of_cluster(cluster, field)
     host = (newest.cluster.host if newest.cluster else "") or case.destination.host
     resources = (
-        (owner,) if owner else tuple(blame.resource(found, field) for found in blame.destination_rules(mesh, host))
+        (owner,)
+        if owner
+        else tuple(blame.resource(found, field) for found in blame.destination_rules(mesh, host, sets_pool))
     )
     if not resources:
         return inconclusive(
@@ -74,7 +77,8 @@ def _client(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
                 ),
             ),
             remedy(
-                f"Raise connectionPool in {resources[0]} (connections in use = requests per second x seconds per answer), "
+                f"Raise connectionPool in {resources[0]} (connections in use = requests per second x seconds per "
+                "answer), "
                 f"or make {host} answer faster."
             ),
             lines,
@@ -98,8 +102,7 @@ def _server(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
     # A DestinationRule's pool holds for the inbound cluster as well (istiod's buildInboundCluster).
     rules = [
         blame.resource(found, "spec.trafficPolicy.connectionPool")
-        for found in blame.destination_rules(mesh, case.destination.host)
-        if found.spec.traffic_policy and found.spec.traffic_policy.connection_pool
+        for found in blame.destination_rules(mesh, case.destination.host, sets_pool)
     ]
     resources = tuple(sidecars or rules)
     if not resources:

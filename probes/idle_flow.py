@@ -41,12 +41,14 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         Verdict(
             "idle-flow-dropped",
             0.8,
-            f"Something between {case.client} and {case.destination} forgets idle connections; the next request on them fails",
+            f"Something between {case.client} and {case.destination} forgets idle connections; the next request "
+            "on them fails",
             (client,) if client else (),
             (said, waited, Evidence("the servers' pods ran all the time and never saw the requests")),
             remedy(
                 "Keep the flow alive, or close it first, in a DestinationRule for this host:",
-                "trafficPolicy:\n  connectionPool:\n    tcp:\n      tcpKeepalive: {time: 30s, interval: 10s, probes: 3}",
+                "trafficPolicy:\n  connectionPool:\n    tcp:\n      tcpKeepalive: "
+                "{time: 30s, interval: 10s, probes: 3}",
             ),
             cut,
         )

@@ -1,4 +1,7 @@
-"""Did a proxy's own idle or duration limit end the stream? (SI, UMSDR, DT, or a TCP line exactly as long as its idle timeout)"""
+"""Did a proxy's own idle or duration limit end the stream?
+
+SI, UMSDR, DT, or a TCP line exactly as long as its idle timeout.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""NR at the server's listener: who sends plain text (or foreign TLS) to a workload that only takes mutual TLS, and why?"""
+"""NR at the server's listener: who sends plain text (or foreign TLS) to a workload that only takes mutual TLS,
+and why?
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,8 @@ def _foreign_tls(
         Verdict(
             "wrong-protocol-on-http-port",
             0.94,
-            f"Port {port.port} ({port.name or port.app_protocol}) of {resource} is declared HTTP, and callers send TLS on it",
+            f"Port {port.port} ({port.name or port.app_protocol}) of {resource} is declared HTTP, and callers "
+            "send TLS on it",
             (resource,),
             (
                 said,
@@ -214,7 +217,8 @@ def _without_sidecar(
             Verdict(
                 "injection-missing",
                 0.95,
-                f"{owner} has no sidecar, though its namespace is injected, and {case.destination.host} only accepts mutual TLS",
+                f"{owner} has no sidecar, though its namespace is injected, and {case.destination.host} only "
+                "accepts mutual TLS",
                 (
                     Resource(owner.kind, owner.namespace, owner.name, "spec.template.metadata"),
                     *((peer,) if peer else ()),

@@ -1,4 +1,7 @@
-"""Does a route answer by itself? (details `direct_response`: VirtualService, HTTPRoute, or REGISTRY_ONLY's block_all)"""
+"""Does a route answer by itself?
+
+Details `direct_response`: VirtualService, HTTPRoute, or REGISTRY_ONLY's block_all.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Did a filter of the proxy refuse the request? (rate limit, HTTP/1.0, headers too large, a missing Wasm filter, overload)"""
+"""Did a filter of the proxy refuse the request?
+
+Rate limit, HTTP/1.0, headers too large, a missing Wasm filter, overload.
+"""
 
 from __future__ import annotations
 

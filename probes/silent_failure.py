@@ -109,7 +109,8 @@ def _of_pod(mesh: MeshIndex, life: PodLife | None, ref: PodRef, lines: tuple[See
                 ),
                 remedy(
                     "Let the application wait for its sidecar (or use native sidecars):",
-                    "metadata:\n  annotations:\n    proxy.istio.io/config: |\n      holdApplicationUntilProxyStarts: true",
+                    "metadata:\n  annotations:\n    proxy.istio.io/config: |\n      "
+                    "holdApplicationUntilProxyStarts: true",
                 ),
                 lines,
             )
@@ -118,7 +119,9 @@ def _of_pod(mesh: MeshIndex, life: PodLife | None, ref: PodRef, lines: tuple[See
 
 
 def _proxy_ready(mesh: MeshIndex, pod: k8s.Pod | None, life: PodLife) -> float | None:
-    """When the proxy could take connections: pilot-agent's own line where its log was read, else the pod's Ready time."""
+    """When the proxy could take connections: pilot-agent's own line where its log was read, else the pod's Ready
+    time.
+    """
     for log in mesh.inventory.logs:
         if log.pod != life.ref or log.container != PROXY_CONTAINER:
             continue

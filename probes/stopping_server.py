@@ -1,4 +1,7 @@
-"""UC at the caller: was the server's pod just being stopped? (killed at the end of its grace period, or a sidecar that left)"""
+"""UC at the caller: was the server's pod just being stopped?
+
+Killed at the end of its grace period, or a sidecar that left.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +45,8 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
             Verdict(
                 "grace-period-too-short",
                 0.93,
-                f"Pods of {resource} are killed {life.grace:.0f} s after they are told to stop, with requests still open",
+                f"Pods of {resource} are killed {life.grace:.0f} s after they are told to stop, with requests "
+                "still open",
                 (resource,),
                 (said, stop),
                 remedy(f"Raise terminationGracePeriodSeconds of {resource} above preStop and the longest request."),

@@ -18,7 +18,9 @@ HTTP_SOURCES = ("requestPrincipals", "notRequestPrincipals")
 
 
 def uses_http(policy: istio.AuthorizationPolicy) -> bool:
-    """Whether some rule asks for what only HTTP has; on a TCP port such a rule allows nothing (istiod's authz builder)."""
+    """Whether some rule asks for what only HTTP has; on a TCP port such a rule allows nothing (istiod's authz
+    builder).
+    """
     return any(_rule_uses_http(rule) for rule in policy.spec.rules or [])
 
 
@@ -50,7 +52,8 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
             Verdict(
                 "http-on-tcp-port",
                 0.94,
-                f"Port {port.port} ({named}) of {resource} is declared TCP but carries HTTP, so {http[0].key} cannot see "
+                f"Port {port.port} ({named}) of {resource} is declared TCP but carries HTTP, so {http[0].key} "
+                "cannot see "
                 "methods and paths and denies every connection",
                 (resource, *(Resource("AuthorizationPolicy", one.namespace, one.name, "spec.rules") for one in http)),
                 (

@@ -16,6 +16,7 @@ from meshdoctor.mesh.peer_policy import decider, server_policy
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
 from meshdoctor.mesh.traffic import Seen, split_address
+from meshdoctor.mesh.traffic_policy import sets_tls
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.accesslog import parse_transport_failure
 from meshdoctor.model.envoy.cluster import Cluster
@@ -90,7 +91,9 @@ def _user_tls(cluster: Cluster | None) -> bool:
 def _rule(mesh: MeshIndex, cluster: Cluster | None, lines: tuple[Seen, ...]) -> Resource | None:
     owner = blame.of_cluster(cluster, TLS_FIELD)
     host = lines[-1].cluster.host if lines[-1].cluster else ""
-    return owner or next((blame.resource(one, TLS_FIELD) for one in blame.destination_rules(mesh, host)), None)
+    return owner or next(
+        (blame.resource(one, TLS_FIELD) for one in blame.destination_rules(mesh, host, sets_tls)), None
+    )
 
 
 def _no_certificate(mesh: MeshIndex, pod: PodRef, lines: tuple[Seen, ...], said: Evidence) -> Finding:
@@ -300,7 +303,8 @@ def _roots(mesh: MeshIndex, server: k8s.Pod | None, lines: tuple[Seen, ...], sai
                 Evidence(f"the server trusts root {listed(theirs.roots)}", theirs.file, str(ref)),
             ),
             remedy(
-                "Restart the workloads that still hold the old root; when rotating, keep both roots in the bundle meanwhile."
+                "Restart the workloads that still hold the old root; when rotating, keep both roots in the "
+                "bundle meanwhile."
             ),
             lines,
         )

@@ -1,4 +1,7 @@
-"""Does the caller's sidecar know the host at all? (BlackHoleCluster, `block_all`, PassthroughCluster to a known Service)"""
+"""Does the caller's sidecar know the host at all?
+
+BlackHoleCluster, `block_all`, PassthroughCluster to a known Service.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""UF without TLS: who owns the address that the caller could not connect to? (gone, alive but unreachable, or never there)"""
+"""UF without TLS: who owns the address that the caller could not connect to?
+
+Gone, alive but unreachable, or never there.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from meshdoctor.mesh.network_policy import blocking
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import counted, lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import Seen, split_address
+from meshdoctor.mesh.traffic_policy import sets_connect_timeout
 from meshdoctor.model.accesslog import parse_details
 from meshdoctor.model.moment import clock, duration
 from meshdoctor.model.snapshot import PodRef, Want
@@ -222,27 +226,33 @@ def _timed_out(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
         owner = blame.of_cluster(cluster, field)
         host = newest.cluster.host if newest.cluster else ""
         resources = (
-            (owner,) if owner else tuple(blame.resource(one, field) for one in blame.destination_rules(mesh, host))
+            (owner,)
+            if owner
+            else tuple(blame.resource(one, field) for one in blame.destination_rules(mesh, host, sets_connect_timeout))
         )
-        if resources:
-            return culprit(
-                Verdict(
-                    "connect-timeout-too-small",
-                    0.95 if good else 0.7,
-                    f"{resources[0]} gives a connection only {limit * 1000:.0f} ms, less than a handshake may take",
-                    resources,
-                    (
-                        said,
-                        Evidence(
-                            f"connect_timeout is {cluster.connect_timeout if cluster else ''}; {good} other requests went well",
-                            f"envoy/{newest.pod}/config_dump.json",
-                            raw,
-                        ),
+        if not resources and duration(mesh.mesh_config.connect_timeout) == limit:
+            resources = (Resource("ConfigMap", mesh.mesh_config.root_namespace, "istio", "data.mesh.connectTimeout"),)
+        if not resources:
+            return inconclusive(f"a connection gets only {limit * 1000:.0f} ms, and what sets that was not found", said)
+        return culprit(
+            Verdict(
+                "connect-timeout-too-small",
+                0.95 if good else 0.7,
+                f"{resources[0]} gives a connection only {limit * 1000:.0f} ms, less than a handshake may take",
+                resources,
+                (
+                    said,
+                    Evidence(
+                        f"connect_timeout is {cluster.connect_timeout if cluster else ''}; {good} other "
+                        "requests went well",
+                        f"envoy/{newest.pod}/config_dump.json",
+                        raw,
                     ),
-                    remedy(f"Set connectTimeout in {resources[0]} to a second or more (Istio's default is 10s)."),
-                    lines,
-                )
+                ),
+                remedy(f"Set connectTimeout in {resources[0]} to a second or more (Istio's default is 10s)."),
+                lines,
             )
+        )
     address, port = split_address(newest.access.upstream_host if newest.access else None)
     server = mesh.pod_by_ip(address)
     if server is None:
@@ -255,7 +265,8 @@ def _timed_out(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
             Verdict(
                 "packets-dropped",
                 0.96,
-                f"{resources[0]} does not admit {newest.client} to port {port} of {server.key}: the packets are dropped",
+                f"{resources[0]} does not admit {newest.client} to port {port} of {server.key}: the packets are "
+                "dropped",
                 resources,
                 (
                     said,
@@ -275,13 +286,17 @@ def _timed_out(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
         return inconclusive(
             "connections were not answered in time; the caller's own connect timeout was not read", said
         )
+    if not has_sidecar(server):
+        # Without a sidecar the application itself accepts; one whose queue is full looks just like this.
+        return inconclusive(f"{server.key} answers no connection; its packets are dropped, or it is stalled", said)
     if is_ready(server) and len(lines) > 1:
         owner = blame.of_workload(mesh.workload(PodRef(server.namespace, server.name)))
         return culprit(
             Verdict(
                 "packets-dropped",
                 0.8,
-                f"Packets to {counted(len(pods), 'pod')} of {owner} are dropped: the pod is Ready, and no connection is answered",
+                f"Packets to {counted(len(pods), 'pod')} of {owner} are dropped: the pod is Ready, and no "
+                "connection is answered",
                 (owner,),
                 (
                     said,

@@ -195,7 +195,8 @@ class MeshIndex:
         entries = self.objects("ServiceEntry", istio.ServiceEntry)
         services = self.objects("VirtualService", istio.VirtualService)
         gateways = self.objects("Gateway", istio.Gateway)
-        hosts = [host for entry in (*entries, *services) for host in entry.spec.hosts]
+        hosts = [host for entry in entries for host in entry.spec.hosts]
+        hosts += [host for service in services for host in service.spec.hosts]
         hosts += [host for gateway in gateways for server in gateway.spec.servers for host in server.hosts]
         return frozenset(name for host in hosts if not (name := host.rpartition("/")[2]).startswith("*"))
 
