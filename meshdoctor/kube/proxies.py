@@ -62,12 +62,11 @@ def _matches(entry: str, host: str, port: int, address: ipaddress.IPv4Address | 
     if entry_port and entry_port != str(port):
         return False
     try:
-        return address is not None and address == ipaddress.ip_address(name)
+        excepted = ipaddress.ip_address(name)
     except ValueError:
-        pass_on = name.removeprefix("*")
-    if pass_on.startswith("."):
-        return host.endswith(pass_on)
-    return host == pass_on or host.endswith(f".{pass_on}")
+        suffix = name.removeprefix("*")
+        return host.endswith(suffix) if suffix.startswith(".") else host == suffix or host.endswith(f".{suffix}")
+    return address == excepted
 
 
 def _split_port(entry: str) -> tuple[str, str]:

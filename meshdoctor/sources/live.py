@@ -14,18 +14,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import anyio
-import msgspec
 
 from meshdoctor.kube.access import AccessReviewer
 from meshdoctor.kube.client import KubeClient
 from meshdoctor.kube.connection import Connection
-from meshdoctor.kube.envoy_admin import read_config_dump
 from meshdoctor.kube.errors import ClusterError, Forbidden, NotFound
-from meshdoctor.kube.exec_fallback import exec_get
-from meshdoctor.kube.fanout import Job, Unread, fan_out
 from meshdoctor.kube.loop import LoopThread
-from meshdoctor.kube.podhttp import PodHttp, PodVisit
-from meshdoctor.kube.reads import AdminRead, admin_read
 from meshdoctor.kube.settings import Settings
 from meshdoctor.kube.target import Target
 from meshdoctor.model import wants as ask
@@ -35,24 +29,9 @@ from meshdoctor.model.snapshot import Fact, Missing, Origin, PodRef, Snapshot, S
 from meshdoctor.recording.archive import Files
 from meshdoctor.recording.raw import Manifest, RawRecording
 from meshdoctor.sources.live_lists import Capture, LiveLists, missing
-from meshdoctor.sources.live_pods import MeshPods, inventory, memory_limit, mesh_pods, monitoring_port
+from meshdoctor.sources.live_pods import MeshPods, inventory, mesh_pods
+from meshdoctor.sources.live_visits import Answers, PodVisits, config_map_mesh, place
 from meshdoctor.sources.recording import RecordingSource
-
-Answers = dict[Want[Any], Fact[Any] | Missing]
-
-_PROXY_FILES: dict[type[Want[Any]], str] = {
-    ask.ProxyConfig: "config_dump.json",
-    ask.ProxyClusters: "clusters.json",
-    ask.ProxyCertificates: "certs.json",
-    ask.ProxyListeners: "listeners.json",
-    ask.ProxyServerInfo: "server_info.json",
-    ask.ProxyInitDump: "init_dump.json",
-    ask.ProxyReady: "ready.txt",
-    ask.ProxyMetrics: "stats.prom",
-    ask.ZtunnelConfig: "config_dump.json",
-}
-_MESH_FILE = "mesh.json"
-_DUMP_DEADLINE = 60.0
 
 
 class LiveSource:
@@ -80,7 +59,6 @@ class LiveSource:
         self.settings = settings or Settings()
         self._since = since_seconds
         self._log_bytes = log_bytes
-        self._allow_exec = allow_exec
         self._capture = capture
         self._clock = clock
         self._loop = LoopThread()
@@ -92,10 +70,11 @@ class LiveSource:
             terminal=terminal,
         )
         self._client = KubeClient(self._connection)
-        self._pods = PodHttp(self._connection)
         self._lists = LiveLists(self._client, namespaces or (target.namespace,), clock, capture)
         self._known_pods: tuple[float, MeshPods | Missing] | None = None
-        self._mesh_body: bytes | None = None
+        self._mesh: bytes | ClusterError | None = None
+        self._mesh_lock = anyio.Lock()
+        self._visits = PodVisits(self._connection, allow_exec=allow_exec, decode=self._decode)
         self._started = clock()
 
     @property
@@ -149,6 +128,8 @@ class LiveSource:
         snapshot = known or Snapshot(self.info, {})
         lacking = snapshot.lacks(wants)
         answers: Answers = {}
+        if isinstance(self._mesh, ClusterError):
+            self._mesh = None  # asked again at the next read
         by_pod: dict[PodRef, list[Want[Any]]] = {}
         pods: MeshPods | Missing | None = None
         if any(not isinstance(want, ask.Objects) for want in lacking):
@@ -161,12 +142,14 @@ class LiveSource:
                     answers[want] = pods
                 elif isinstance(want, ask.Contents):
                     group.start_soon(self._contents, want, cast(MeshPods, pods), answers)
+                elif isinstance(want, ask.Mesh):
+                    group.start_soon(self._ask_mesh, want, cast(MeshPods, pods), answers)
                 elif isinstance(want, ask.AccessLog | ask.ApplicationLog | ask.LogText | ask.ZtunnelAccessLog):
                     group.start_soon(self._log, want, cast(MeshPods, pods), answers)
                 else:
-                    by_pod.setdefault(self._place(want, cast(MeshPods, pods)), []).append(want)
+                    by_pod.setdefault(place(want, cast(MeshPods, pods)), []).append(want)
             if by_pod:
-                group.start_soon(self._visits, by_pod, cast(MeshPods, pods), answers)
+                group.start_soon(self._visits.read, by_pod, cast(MeshPods, pods), answers)
         return snapshot.updated({want: answers[want] for want in lacking})
 
     # ---- objects and the list of pods ------------------------------------------------------------------------------
@@ -205,7 +188,7 @@ class LiveSource:
         extra: dict[str, bytes] = {}
         try:
             if isinstance(want, ask.AccessLog):
-                extra = await self._mesh_config(pods)
+                extra = await self._log_format(pods)
             body = await self._client.log(
                 log.pod.namespace,
                 log.pod.name,
@@ -219,116 +202,37 @@ class LiveSource:
             return
         answers[want] = self._decode(want, file, body, extra)
 
-    async def _mesh_config(self, pods: MeshPods) -> dict[str, bytes]:
-        """istiod's mesh config as a file: access logs are read by the format that it sets."""
-        if self._mesh_body is None:
-            for pod in pods.istiods.values():
-                try:
-                    self._mesh_body = await self._pods.get(
-                        PodRef(pod.namespace, pod.name),
-                        "istiod",
-                        "/debug/mesh",
-                        deadline=self.settings.fan_out.deadline,
-                        port=monitoring_port(pod),
-                    )
-                    break
-                except ClusterError:
-                    continue  # the next istiod has the same mesh config; without any the known formats are tried
-        return {f"istiod/any/{_MESH_FILE}": self._mesh_body} if self._mesh_body else {}
-
-    # ---- pods' admin ports -----------------------------------------------------------------------------------------
-
-    def _place(self, want: Any, pods: MeshPods) -> PodRef:
-        """The pod that answers *want*."""
-        if isinstance(want, ask.SyncStatus | ask.Registry):
-            pod = pods.istiods.get(want.istiod)
-            return PodRef(pod.namespace, pod.name) if pod else PodRef("", want.istiod)
-        if isinstance(want, ask.Mesh):
-            first = next(iter(pods.istiods.values()), None)
-            return PodRef(first.namespace, first.name) if first else PodRef("", "istiod")
-        return cast(PodRef, want.pod)
-
-    async def _visits(self, by_pod: dict[PodRef, list[Want[Any]]], pods: MeshPods, answers: Answers) -> None:
-        jobs = []
-        small = True
-        for ref, wants in by_pod.items():
-            pod = pods.all.get(ref)
-            if pod is None:
-                answers.update({want: Missing("no such pod", f"{ref} is not in the cluster") for want in wants})
-                continue
-            jobs.append(Job(ref, pod.spec.node_name))
-            small = small and all(self._is_small(want, pods) for want in wants)
-
-        async def visit(ref: PodRef) -> None:
-            async with self._pods.visit(ref) as opened:
-                for want in by_pod[ref]:
-                    await self._ask(want, opened, pods, answers)
-
-        limits = self.settings.fan_out
-        if not small:
-            limits = msgspec.structs.replace(limits, deadline=max(limits.deadline, 2 * _DUMP_DEADLINE))
-        for result in await fan_out(jobs, visit, limits, cut_stragglers=small):
-            if isinstance(result, Unread):
-                reason = "failed" if result.reason in ("busy", "node") else result.reason
-                for want in by_pod[result.pod]:
-                    answers.setdefault(want, Missing(reason, result.detail))
-
-    def _is_small(self, want: Want[Any], pods: MeshPods) -> bool:
-        read = self._admin_read(want, pods)
-        return read is not None and read.small
-
-    def _admin_read(self, want: Any, pods: MeshPods) -> AdminRead | None:
-        file = want.file if isinstance(want, ask.ProxyBody) else _PROXY_FILES.get(type(want), "")
-        pod = getattr(want, "pod", None)
-        return admin_read("ztunnel" if pod in pods.ztunnels else "envoy", file)
-
-    async def _ask(self, want: Any, visit: PodVisit, pods: MeshPods, answers: Answers) -> None:
-        """One want of one pod. Raises ClusterError when nothing else of the pod can be read either."""
-        pod = visit.pod
-        if isinstance(want, ask.SyncStatus | ask.Registry | ask.Mesh):
-            await self._ask_istiod(want, visit, pods, answers)
-            return
-        read = self._admin_read(want, pods)
-        if read is None:
-            answers[want] = Missing("not recorded", "this file is not read of a live proxy")
-            return
-        file = f"{'ztunnel' if read.role == 'ztunnel' else 'envoy'}/{pod.namespace}/{pod.name}/{read.file}"
-        deadline = self.settings.fan_out.deadline if read.small else _DUMP_DEADLINE
-
-        async def get(target: str) -> bytes:
-            try:
-                return await visit.get(read.role, target, deadline=deadline, statuses=read.statuses)
-            except Forbidden:
-                if not self._allow_exec or read.role != "envoy":
-                    raise
-                return await exec_get(self._connection, pod, target, deadline=deadline)
-
+    async def _log_format(self, pods: MeshPods) -> dict[str, bytes]:
+        """istiod's mesh config as a file beside a log, which is read by the format that it sets."""
         try:
-            if read.parts:
-                body = await read_config_dump(get, memory_limit(pods.all[pod]))
-            else:
-                body = await get(read.target)
+            return {"istiod/any/mesh.json": await self._mesh_config(pods)}
+        except ClusterError:
+            return {}  # the known formats are tried; whoever wants the mesh config itself is told why
+
+    async def _mesh_config(self, pods: MeshPods) -> bytes:
+        """The mesh config of istiod's `/debug/mesh`, else of the ConfigMap. Raises ClusterError without either."""
+        async with self._mesh_lock:
+            known = self._mesh
+            if known is None:
+                known = await self._visits.mesh_config(pods)
+                if isinstance(known, ClusterError):
+                    why = known
+                    try:
+                        known = await config_map_mesh(self._client)
+                    except ClusterError as error:
+                        known = ClusterError(f"{why.what}; {error.what}", why.next_step)
+                self._mesh = known
+            if isinstance(known, ClusterError):
+                raise known
+            return known
+
+    async def _ask_mesh(self, want: ask.Mesh, pods: MeshPods, answers: Answers) -> None:
+        first = next(iter(pods.istiods), "istiod")
+        file = f"istiod/{first}/mesh.json"
+        try:
+            answers[want] = self._decode(want, file, await self._mesh_config(pods))
         except ClusterError as error:
             answers[want] = missing(error, file)
-            if answers[want].reason in ("forbidden", "timeout", "no such pod"):  # type: ignore[union-attr]
-                raise
-            return
-        answers[want] = self._decode(want, file, body)
-
-    async def _ask_istiod(self, want: Any, visit: PodVisit, pods: MeshPods, answers: Answers) -> None:
-        path = "syncz" if isinstance(want, ask.SyncStatus) else "mesh" if isinstance(want, ask.Mesh) else "registryz"
-        pod = pods.istiods.get(visit.pod.name)
-        file = f"istiod/{visit.pod.name}/{path}.json"
-        if pod is None:
-            answers[want] = Missing("no such pod", f"{visit.pod} is no running istiod", file)
-            return
-        deadline = self.settings.fan_out.deadline
-        try:
-            body = await visit.get("istiod", f"/debug/{path}", deadline=deadline, port=monitoring_port(pod))
-        except ClusterError as error:
-            answers[want] = missing(error, file)
-            return
-        answers[want] = self._decode(want, file, body)
 
     def _decode(
         self, want: Want[Any], file: str, body: bytes, extra: Mapping[str, bytes] | None = None

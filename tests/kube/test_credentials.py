@@ -13,7 +13,7 @@ from meshdoctor.errors import MeshDoctorError
 from meshdoctor.kube.connection import Connection
 from meshdoctor.kube.errors import CredentialError
 from meshdoctor.kube.target import ClusterFlags, Target, resolve_target
-from tests.kube import auth_cases
+from tests.kube import auth_cases_beyond
 from tests.kube.auth_cases import Scene
 from tests.kube.wire import Wire, running_wire
 from tests.live.certificates import authority
@@ -111,7 +111,7 @@ async def test_a_rotated_token_file_is_read_again_after_401(scene: Scene) -> Non
 
 
 async def test_a_certificate_of_the_plugin_reaches_new_connections(scene: Scene) -> None:
-    auth_cases.plugin_gives_certificate(scene)
+    auth_cases_beyond.plugin_gives_certificate(scene)
     async with Connection(target_of(scene), environment=scene.environment) as connection:
         await connection.reads.get("/version")
         first = authority().issue("heidi")

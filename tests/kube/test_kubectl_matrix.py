@@ -15,7 +15,8 @@ import pytest
 from meshdoctor.errors import MeshDoctorError
 from meshdoctor.kube.connection import Connection
 from meshdoctor.kube.target import ClusterFlags, resolve_target
-from tests.kube.auth_cases import BEYOND, MATRIX, Case, Scene
+from tests.kube.auth_cases import MATRIX, Case, Scene
+from tests.kube.auth_cases_beyond import BEYOND
 from tests.kube.wire import Wire, running_wire
 
 KUBECTL = Path(sys.executable).parent / "kubectl"

@@ -7,7 +7,8 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 
-from tests.live.apiserver.server import Address, close_server, running_loop
+from tests.live.apiserver.running import close_server, running_loop
+from tests.live.apiserver.server import Address
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

@@ -145,3 +145,20 @@ def test_everything_read_can_be_captured(folder: Path, cluster: ApiServer, tmp_p
     for file, body in captured.items():
         if file.startswith(("envoy/", "istiod/")):
             assert (folder / file).read_bytes() == body
+
+
+def test_without_istiods_port_the_mesh_config_is_the_config_maps(
+    folder: Path, cluster: ApiServer, tmp_path: Path
+) -> None:
+    cluster.denied = {("create", "pods/portforward")}
+    mesh = {"data": {"mesh": "accessLogFile: /dev/stdout\nrootNamespace: istio-system\n"}}
+    config_map = {"metadata": {"name": "istio", "namespace": "istio-system"}, **mesh}
+    cluster.objects.add("/api/v1/configmaps", "ConfigMap", [config_map])
+    with live(cluster, tmp_path) as source:
+        found = source.read([ask.Mesh()]).value(ask.Mesh())
+        cluster.denied.add(("get", "configmaps"))
+        assert found is not None and found.access_log_file == "/dev/stdout"
+    with live(cluster, tmp_path) as source:
+        missed = source.read([ask.Mesh()]).get(ask.Mesh())
+        assert isinstance(missed, Missing)
+        assert "pods/portforward" in missed.detail and "configmaps" in missed.detail

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from tests.live.apiserver.faults import Fault
 from tests.live.apiserver.objects import Objects
-from tests.live.apiserver.server import ApiServer, running_api_server
+from tests.live.apiserver.running import running_api_server
+from tests.live.apiserver.server import ApiServer
 
 __all__ = ["ApiServer", "Fault", "Objects", "running_api_server"]

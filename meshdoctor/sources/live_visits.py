@@ -1,0 +1,167 @@
+"""Wants that pods answer: each pod is visited once for everything that is wanted of it, many pods at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import msgspec
+import yaml
+
+from meshdoctor.kube.client import KubeClient
+from meshdoctor.kube.connection import Connection
+from meshdoctor.kube.envoy_admin import read_config_dump
+from meshdoctor.kube.errors import ClusterError, Forbidden, PodError
+from meshdoctor.kube.exec_fallback import exec_get
+from meshdoctor.kube.fanout import Job, Unread, fan_out
+from meshdoctor.kube.podhttp import PodHttp, PodVisit
+from meshdoctor.kube.reads import AdminRead, admin_read
+from meshdoctor.model import wants as ask
+from meshdoctor.model.decode import UnreadableError, decode_json
+from meshdoctor.model.kubernetes import ConfigMap
+from meshdoctor.model.snapshot import Fact, Missing, PodRef, Want
+from meshdoctor.sources.live_lists import missing
+from meshdoctor.sources.live_pods import MeshPods, memory_limit, monitoring_port
+
+Answers = dict[Want[Any], Fact[Any] | Missing]
+Decode = Callable[[Want[Any], str, bytes], Fact[Any] | Missing]
+
+_PROXY_FILES: dict[type[Want[Any]], str] = {
+    ask.ProxyConfig: "config_dump.json",
+    ask.ProxyClusters: "clusters.json",
+    ask.ProxyCertificates: "certs.json",
+    ask.ProxyListeners: "listeners.json",
+    ask.ProxyServerInfo: "server_info.json",
+    ask.ProxyInitDump: "init_dump.json",
+    ask.ProxyReady: "ready.txt",
+    ask.ProxyMetrics: "stats.prom",
+    ask.ZtunnelConfig: "config_dump.json",
+}
+_DUMP_DEADLINE = 60.0
+
+
+def place(want: Any, pods: MeshPods) -> PodRef:
+    """The pod that answers *want*."""
+    if isinstance(want, ask.SyncStatus | ask.Registry):
+        pod = pods.istiods.get(want.istiod)
+        return PodRef(pod.namespace, pod.name) if pod else PodRef("", want.istiod)
+    return cast(PodRef, want.pod)
+
+
+async def config_map_mesh(client: KubeClient) -> bytes:
+    """The mesh config of the ConfigMap `istio` as JSON. Raises ClusterError."""
+    body = await client.get("/api/v1/namespaces/istio-system/configmaps/istio")
+    try:
+        mesh = yaml.safe_load((decode_json(body, ConfigMap).data or {}).get("mesh", ""))
+        return msgspec.json.encode(mesh if isinstance(mesh, dict) else {})
+    except (UnreadableError, yaml.YAMLError, TypeError):
+        raise PodError("the ConfigMap istio holds no readable mesh config", "see its key `mesh`") from None
+
+
+class PodVisits:
+    """Visits pods through port-forward, or by exec where that alone is allowed."""
+
+    def __init__(self, connection: Connection, *, allow_exec: bool, decode: Decode) -> None:
+        self._connection = connection
+        self._pods = PodHttp(connection)
+        self._allow_exec = allow_exec
+        self._decode = decode
+
+    async def mesh_config(self, pods: MeshPods) -> bytes | ClusterError:
+        """`/debug/mesh` of the first istiod that answers; all have the same."""
+        problem = ClusterError("no istiod is running", "see the pods with the label app=istiod")
+        for pod in pods.istiods.values():
+            try:
+                return await self._pods.get(
+                    PodRef(pod.namespace, pod.name),
+                    "istiod",
+                    "/debug/mesh",
+                    deadline=self._connection.settings.fan_out.deadline,
+                    port=monitoring_port(pod),
+                )
+            except ClusterError as error:
+                problem = error
+        return problem
+
+    async def read(self, by_pod: dict[PodRef, list[Want[Any]]], pods: MeshPods, answers: Answers) -> None:
+        """Everything in *by_pod*, into *answers*."""
+        jobs = []
+        small = True
+        for ref, wants in by_pod.items():
+            pod = pods.all.get(ref)
+            if pod is None:
+                answers.update({want: Missing("no such pod", f"{ref} is not in the cluster") for want in wants})
+                continue
+            jobs.append(Job(ref, pod.spec.node_name))
+            small = small and all(self._is_small(want, pods) for want in wants)
+
+        async def visit(ref: PodRef) -> None:
+            async with self._pods.visit(ref) as opened:
+                for want in by_pod[ref]:
+                    await self._ask(want, opened, pods, answers)
+
+        limits = self._connection.settings.fan_out
+        if not small:
+            limits = msgspec.structs.replace(limits, deadline=max(limits.deadline, 2 * _DUMP_DEADLINE))
+        for result in await fan_out(jobs, visit, limits, cut_stragglers=small):
+            if isinstance(result, Unread):
+                reason = "failed" if result.reason in ("busy", "node") else result.reason
+                for want in by_pod[result.pod]:
+                    answers.setdefault(want, Missing(reason, result.detail))
+
+    def _is_small(self, want: Want[Any], pods: MeshPods) -> bool:
+        read = self._admin_read(want, pods)
+        return isinstance(want, ask.SyncStatus) or (read is not None and read.small)
+
+    def _admin_read(self, want: Any, pods: MeshPods) -> AdminRead | None:
+        file = want.file if isinstance(want, ask.ProxyBody) else _PROXY_FILES.get(type(want), "")
+        pod = getattr(want, "pod", None)
+        return admin_read("ztunnel" if pod in pods.ztunnels else "envoy", file)
+
+    async def _ask(self, want: Any, visit: PodVisit, pods: MeshPods, answers: Answers) -> None:
+        """One want of one pod. Raises ClusterError when nothing else of the pod can be read either."""
+        pod = visit.pod
+        if isinstance(want, ask.SyncStatus | ask.Registry):
+            await self._ask_istiod(want, visit, pods, answers)
+            return
+        read = self._admin_read(want, pods)
+        if read is None:
+            answers[want] = Missing("not recorded", "this file is not read of a live proxy")
+            return
+        file = f"{'ztunnel' if read.role == 'ztunnel' else 'envoy'}/{pod.namespace}/{pod.name}/{read.file}"
+        deadline = self._connection.settings.fan_out.deadline if read.small else _DUMP_DEADLINE
+
+        async def get(target: str) -> bytes:
+            try:
+                return await visit.get(read.role, target, deadline=deadline, statuses=read.statuses)
+            except Forbidden:
+                if not self._allow_exec or read.role != "envoy":
+                    raise
+                return await exec_get(self._connection, pod, target, deadline=deadline)
+
+        try:
+            if read.parts:
+                body = await read_config_dump(get, memory_limit(pods.all[pod]))
+            else:
+                body = await get(read.target)
+        except ClusterError as error:
+            answers[want] = missing(error, file)
+            if answers[want].reason in ("forbidden", "timeout", "no such pod"):  # type: ignore[union-attr]
+                raise
+            return
+        answers[want] = self._decode(want, file, body)
+
+    async def _ask_istiod(self, want: Any, visit: PodVisit, pods: MeshPods, answers: Answers) -> None:
+        path = "syncz" if isinstance(want, ask.SyncStatus) else "registryz"
+        pod = pods.istiods.get(visit.pod.name)
+        file = f"istiod/{visit.pod.name}/{path}.json"
+        if pod is None:
+            answers[want] = Missing("no such pod", f"{visit.pod} is no running istiod", file)
+            return
+        deadline = self._connection.settings.fan_out.deadline
+        try:
+            body = await visit.get("istiod", f"/debug/{path}", deadline=deadline, port=monitoring_port(pod))
+        except ClusterError as error:
+            answers[want] = missing(error, file)
+            return
+        answers[want] = self._decode(want, file, body)

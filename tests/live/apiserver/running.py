@@ -1,0 +1,76 @@
+"""Servers on event loops of their own threads, so that kubectl and asyncio tests can use them alike."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tests.live.apiserver.objects import Objects
+from tests.live.apiserver.server import ApiServer
+from tests.live.certificates import authority
+
+
+def tls_context() -> ssl.SSLContext:
+    """Server TLS with the test CA."""
+    pair = authority().issue("api", "127.0.0.1", "localhost")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(pair.certificate + pair.key)
+        file.flush()
+        context.load_cert_chain(file.name)
+    return context
+
+
+@contextlib.contextmanager
+def running_api_server(objects: Objects | None = None, *, tls: bool = True) -> Iterator[ApiServer]:
+    """Start a server on loopback, on a thread of its own; everything is closed at the end."""
+    server = ApiServer(objects)
+    server.tls = tls
+    with running_loop() as call:
+        listening = call(lambda: asyncio.start_server(
+            server.connection, "127.0.0.1", 0, ssl=tls_context() if tls else None, backlog=2048, limit=1 << 20
+        ))  # fmt: skip
+        server.port = listening.sockets[0].getsockname()[1]
+        try:
+            yield server
+        finally:
+            server.stopping = True
+            call(lambda: close_server(listening))
+
+
+@contextlib.contextmanager
+def running_loop() -> Iterator[Callable[[Callable[[], Any]], Any]]:
+    """An event loop on a thread; gives a function that runs a coroutine function there and waits for its result."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    async def finish() -> None:
+        await asyncio.sleep(0.03)
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0.01)
+
+    try:
+        yield lambda make: asyncio.run_coroutine_threadsafe(_run(make), loop).result(30)
+    finally:
+        asyncio.run_coroutine_threadsafe(finish(), loop).result(30)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+async def close_server(server: asyncio.Server) -> None:
+    """Stop listening; to be run on the server's own loop."""
+    server.close()
+
+
+async def _run(make: Callable[[], Any]) -> Any:
+    return await make()
