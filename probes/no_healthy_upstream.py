@@ -1,11 +1,14 @@
-"""UH: why is no endpoint of the cluster healthy? (none, ejected, unready, a subset without pods, a name without address)"""
+"""UH: why is no endpoint of the cluster healthy?
+
+None, ejected, unready, a subset without pods, a name without address.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from meshdoctor.mesh import blame
+from meshdoctor.mesh import blame, delivered
 from meshdoctor.mesh.backends import Backend, NoPods, why_no_pods
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
@@ -13,6 +16,7 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import Seen
+from meshdoctor.mesh.traffic_policy import detects_outliers
 from meshdoctor.model import istio
 from meshdoctor.model.names import ClusterName
 from meshdoctor.model.snapshot import Want
@@ -90,7 +94,7 @@ def _ejected(
 ) -> Finding:
     config = mesh.config(lines[-1].pod)
     owner = blame.of_cluster(config.cluster(raw) if config else None, "spec.trafficPolicy.outlierDetection")
-    rules = [blame.resource(found) for found in blame.destination_rules(mesh, name.host or "", _detects)]
+    rules = [blame.resource(found) for found in blame.destination_rules(mesh, name.host or "", detects_outliers)]
     resources = (owner,) if owner else tuple(rules)
     if not resources:
         return inconclusive("every endpoint is ejected, but no DestinationRule sets outlier detection", evidence)
@@ -113,11 +117,6 @@ def _ejected(
             lines,
         )
     )
-
-
-def _detects(found: istio.DestinationRule) -> bool:
-    policies = [found.spec.traffic_policy, *(subset.traffic_policy for subset in found.spec.subsets)]
-    return any(policy and policy.outlier_detection is not None for policy in policies)
 
 
 def _subset(mesh: MeshIndex, name: ClusterName, lines: tuple[Seen, ...], evidence: Evidence) -> Finding | None:
@@ -174,10 +173,8 @@ def _routes_to(lines: tuple[Seen, ...], mesh: MeshIndex) -> Iterable[Resource]:
 
 def _of_service(case: Case, mesh: MeshIndex, name: ClusterName, lines: tuple[Seen, ...], evidence: Evidence) -> Finding:
     service = mesh.service_by_host(name.host or "")
-    if service is None:
-        return inconclusive(f"{name.host} has no healthy endpoint, and it is no Service that was read", evidence)
-    if not mesh.known("Pod") or not mesh.known("EndpointSlice"):
-        return inconclusive(f"{service.key} has no healthy endpoint; pods or endpoints could not be read", evidence)
+    if service is None or not mesh.known("Pod") or not mesh.known("EndpointSlice"):
+        return _by_proxies(case, mesh, name, lines, evidence)
     labels = tuple(_subset_labels(mesh, name).items())
     why = why_no_pods(mesh, Backend(service, name.port or 0, labels), lines, case.is_over(lines))
     if isinstance(why, NoPods):
@@ -189,9 +186,60 @@ def _of_service(case: Case, mesh: MeshIndex, name: ClusterName, lines: tuple[See
     return inconclusive(why, evidence)
 
 
+def _by_proxies(case: Case, mesh: MeshIndex, name: ClusterName, lines: tuple[Seen, ...], evidence: Evidence) -> Finding:
+    """Without the cluster's objects: what istiod told the caller's proxy, and the proxies that should be behind."""
+    pod = lines[-1].pod
+    config = mesh.config(pod)
+    cluster = config.cluster(name.name) if config else None
+    named = delivered.services(cluster) if cluster else ()
+    unread = [f"{kind}s" for kind in ("Service", "Pod", "EndpointSlice") if not mesh.known(kind)]
+    without = f"without the {listed(unread)} nothing more can be said"
+    if config is None or cluster is None or not named:
+        return inconclusive(f"{name.host} has no healthy endpoint; {without}", evidence)
+    statuses = {cluster.name: status} if (status := mesh.cluster_status(pod, cluster.name)) else {}
+    if case.is_over(lines) or cluster not in list(delivered.without_endpoints(config, statuses)):
+        return inconclusive(f"{name.host} had no healthy endpoint for a while; {without}", evidence)
+    empty = Evidence(f"istiod gave {pod} no endpoint for {name.host}", f"envoy/{pod}/config_dump.json", cluster.name)
+    service = named[0]
+    told = delivered.selected(mesh, delivered.candidates(mesh, service), service)
+    if not told or any(told.values()):
+        return inconclusive(f"cluster {cluster.name} has no endpoint; {without}", evidence, empty)
+    resource = Resource("Service", service.namespace, service.name, "spec.selector")
+    servers = listed(str(found) for found in told)
+    return culprit(
+        Verdict(
+            "no-endpoints",
+            0.85,
+            f"{resource} has no endpoint: it does not select the pods that bear its name ({servers})",
+            (resource,),
+            (
+                evidence,
+                empty,
+                *(
+                    Evidence(
+                        f"the proxy of {found} runs, and istiod gave it no inbound cluster of {service}",
+                        f"envoy/{found}/config_dump.json",
+                        "ClustersConfigDump",
+                    )
+                    for found in told
+                ),
+            ),
+            remedy(f"Compare spec.selector of {resource} with the labels of its pods."),
+            lines,
+        )
+    )
+
+
 def needs(case: Case, mesh: MeshIndex) -> Iterable[Want[Any]]:
-    pods = dict.fromkeys(seen.pod for seen in case.with_flag("UH"))
-    return [want for pod in pods for want in (ProxyConfig(pod), ProxyClusters(pod))]
+    lines = case.with_flag("UH")
+    callers = dict.fromkeys(seen.pod for seen in lines)
+    wanted: list[Want[Any]] = [want for pod in callers for want in (ProxyConfig(pod), ProxyClusters(pod))]
+    if not mesh.known("Service") or not mesh.known("Pod") or not mesh.known("EndpointSlice"):
+        for host in dict.fromkeys(seen.cluster.host for seen in lines if seen.cluster):
+            service, _, rest = host.partition(".")
+            pods = delivered.candidates(mesh, delivered.ServiceName(rest.partition(".")[0], service))
+            wanted += [ProxyConfig(pod) for pod in pods]
+    return wanted
 
 
 PROBE = Probe(

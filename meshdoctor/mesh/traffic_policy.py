@@ -5,6 +5,8 @@ Rules of istiod 1.32: `pilot/pkg/networking/util/util.go` (GetPortLevelTrafficPo
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from meshdoctor.model.istio import DestinationRule, PortTrafficPolicy, Subset, TrafficPolicy
 
 
@@ -66,10 +68,29 @@ def is_passthrough(policy: TrafficPolicy | None) -> bool:
     return policy is not None and (policy.load_balancer or {}).get("simple") == "PASSTHROUGH"
 
 
+def every_policy(rule: DestinationRule) -> Iterator[TrafficPolicy | PortTrafficPolicy]:
+    """The traffic policies of a rule: its own, those of its subsets, and the port-level ones of each."""
+    for policy in (rule.spec.traffic_policy, *(subset.traffic_policy for subset in rule.spec.subsets)):
+        if policy is not None:
+            yield policy
+            yield from policy.port_level_settings
+
+
 def sets_tls(rule: DestinationRule) -> bool:
     """Whether a rule says anything about TLS, for any port or subset."""
-    policies = (rule.spec.traffic_policy, *(subset.traffic_policy for subset in rule.spec.subsets))
-    return any(
-        policy is not None and (policy.tls is not None or any(e.tls is not None for e in policy.port_level_settings))
-        for policy in policies
-    )
+    return any(policy.tls is not None for policy in every_policy(rule))
+
+
+def sets_pool(rule: DestinationRule) -> bool:
+    """Whether a rule limits a connection pool, for any port or subset."""
+    return any(policy.connection_pool for policy in every_policy(rule))
+
+
+def sets_connect_timeout(rule: DestinationRule) -> bool:
+    """Whether a rule sets `connectionPool.tcp.connectTimeout`, for any port or subset."""
+    return any("connectTimeout" in ((policy.connection_pool or {}).get("tcp") or {}) for policy in every_policy(rule))
+
+
+def detects_outliers(rule: DestinationRule) -> bool:
+    """Whether a rule sets outlier detection, for any port or subset."""
+    return any(policy.outlier_detection is not None for policy in every_policy(rule))
