@@ -19,6 +19,7 @@ from meshdoctor.mesh.trace.hop_end import failing_hop
 from meshdoctor.mesh.trace.outcome import Hop, Outcome, Source, Trace
 from meshdoctor.mesh.trace.proxy import Proxy
 from meshdoctor.mesh.trace.request import Request
+from meshdoctor.mesh.trace.tunnel import Tunnelled, through_ztunnel
 from meshdoctor.mesh.trace.upstream_tls import UpstreamTls, http_version
 from meshdoctor.mesh.trace.walk import End, Walk, walk
 from meshdoctor.mesh.workloads import of_pod, proxy_kind
@@ -65,8 +66,9 @@ def arrive(facts: Facts, arrival: Arrival) -> Trace:
         return blocked
     where = f"{pod.namespace}/{pod.name}"
     if kind == "ambient":
-        hop = Hop(where, "ztunnel", "not traced", "a ztunnel, not an Envoy, decides here", verdict="may match")
-        return _traced([hop], arrival.request)
+        known = tunnelled or arrival.tls.mutual
+        principal = facts.identity(arrival.client).removeprefix("spiffe://") if known and arrival.client else ""
+        return through_ztunnel(facts, pod, Tunnelled(principal, arrival.request.source_ip, arrival.ip, arrival.port))
     peer = of_pod(pod)
     if kind == "none" or arrival.port in excluded_ports(peer, (arrival.port,)):
         reason = "the pod has no sidecar" if kind == "none" else "the port is excluded from the sidecar by annotation"

@@ -16,7 +16,7 @@ T = TypeVar("T")
 MAX_ROOTS = 8
 """More roots than this are the public ones of the operating system, not a mesh's."""
 
-KINDS = ("Pod", "ReplicaSet", "Service", "EndpointSlice", "ServiceEntry", "Gateway")
+KINDS = ("Pod", "ReplicaSet", "Service", "EndpointSlice", "ServiceEntry", "Gateway", "VirtualService")
 
 
 class Facts:

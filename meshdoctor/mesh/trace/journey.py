@@ -7,13 +7,14 @@ from typing import Any
 import msgspec
 
 from meshdoctor.mesh.trace.arrival import Arrival, arrive
+from meshdoctor.mesh.trace.delegates import complaints
 from meshdoctor.mesh.trace.endpoint import Host
 from meshdoctor.mesh.trace.experience import timed_out
 from meshdoctor.mesh.trace.explain import FAILING, explained
 from meshdoctor.mesh.trace.facts import Facts
 from meshdoctor.mesh.trace.hop_end import sources_of
-from meshdoctor.mesh.trace.outcome import Hop, Outcome, Trace
-from meshdoctor.mesh.trace.places import Destination, backends, client_pods, gateway_for, resolve
+from meshdoctor.mesh.trace.outcome import Hop, Outcome, Source, Trace
+from meshdoctor.mesh.trace.places import Destination, backends, client_pods, gateway_for, resolve, written_for
 from meshdoctor.mesh.trace.question import Question
 from meshdoctor.mesh.trace.request import Request
 from meshdoctor.mesh.trace.rewrite import rewritten_authority, rewritten_path
@@ -74,7 +75,17 @@ class _Journey:
         first = Hop(str(ref), "destination", destination.ip or asked.host, destination.why)
         request = asked.request("outbound", destination.ip, destination.port, source, self.facts.now)
         state = walk(proxy, request, explain=True)
-        return _joined([first], self._onward(state, ref, pod))
+        return _joined([first, *self._delegation(str(ref))], self._onward(state, ref, pod))
+
+    def _delegation(self, where: str) -> list[Hop]:
+        """What is wrong with the delegates of the host's VirtualServices: no Envoy shows what istiod left out."""
+        hops = []
+        for key in dict.fromkeys(written_for(self.mesh, self.question.namespace, self.question.host)):
+            wrong = complaints(self.mesh, key)
+            if wrong:
+                source = (Source("VirtualService", *key),)
+                hops.append(Hop(where, "delegates", "/".join(key), "; ".join(wrong), (), source, "may match"))
+        return hops
 
     def _gateway(self, ref: PodRef, pod: Pod | None, port: int, source: str) -> Trace:
         proxy = self.facts.proxy(ref)
@@ -83,7 +94,7 @@ class _Journey:
             return Trace((hop,), Outcome("none", why=hop.why), True)
         ip = pod.status.pod_ip if pod is not None else ""
         request = self.question.request("gateway", ip, port, source, self.facts.now)
-        return self._onward(walk(proxy, request, explain=True), ref, pod)
+        return _joined(self._delegation(str(ref)), self._onward(walk(proxy, request, explain=True), ref, pod))
 
     def _direct(self, ref: PodRef, pod: Pod | None, kind: str, destination: Destination) -> Trace:
         """A client without an Envoy that is known: kube-proxy takes its connection to an endpoint, as it is."""
@@ -116,7 +127,7 @@ class _Journey:
         own = explained(state, str(ref))
         if all(end.outcome.failing for end in state.ends):
             return own
-        traces = [self._server(state, end, pod) for end in state.ends if not end.outcome.failing]
+        traces = [self._server(state, end, ref, pod) for end in state.ends if not end.outcome.failing]
         traces += [late for end in state.ends if (late := timed_out(self.facts, state, end, ref)) is not None]
         followed = next((trace for trace in traces if trace.failing), traces[0] if traces else None)
         if followed is None:
@@ -128,9 +139,29 @@ class _Journey:
         bad = [hop for hop in own.hops if hop.verdict in FAILING]
         return Trace((*good, *followed.hops, *bad), own.outcome, True)
 
-    def _server(self, state: Walk, end: End, pod: Pod | None) -> Trace:
+    def _server(self, state: Walk, end: End, ref: PodRef, pod: Pod | None) -> Trace:
+        uncertified = self._without_certificate(state, end, ref)
+        if uncertified is not None:
+            return uncertified
         arrivals = [arrival for host in _hosts(state.request, end) for arrival in self._arrivals(state, end, host, pod)]
         return self._first_failing(arrivals)
+
+    def _without_certificate(self, state: Walk, end: End, ref: PodRef) -> Trace | None:
+        """TLS for which the Envoy was never given its own certificate: every connection fails before it begins."""
+        proxy, hosts = self.facts.proxy(ref), _hosts(state.request, end)
+        if proxy is None or end.upstream is None or not hosts or not proxy.missing_secrets:
+            return None
+        context = towards(end.upstream, hosts[0], None, "").context
+        absent = [name for name in context.certificate_names if name in proxy.missing_secrets] if context else []
+        if not absent:
+            return None
+        why = f"its certificate {absent[0]} was never delivered (Secret is not supplied by SDS)"
+        fix = "see why istiod signs nothing for this pod: its agent's log, istiod, the Secret of the credential"
+        details = "upstream_reset_before_response_started{local_connection_failure}"
+        outcome = Outcome("http", 503, "UF", details, why=why, fix=fix)
+        sources = sources_of(end.upstream.metadata)
+        hop = Hop(str(ref), "client TLS", absent[0], why, (), sources, "fails", (f"503 UF; {fix}",))
+        return Trace((hop,), outcome, True)
 
     def _first_failing(self, arrivals: list[Arrival]) -> Trace:
         """The first server where the request fails, else the first server."""

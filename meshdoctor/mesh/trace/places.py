@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from meshdoctor.mesh.hosts import is_address, most_specific
+from meshdoctor.mesh.hosts import candidates, is_address, most_specific, qualified, subset_of
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.model.istio import Gateway, ServiceEntry
+from meshdoctor.model.istio import Gateway, ServiceEntry, VirtualService
 from meshdoctor.model.kubernetes import Pod, Service
 from meshdoctor.model.snapshot import PodRef
 
@@ -18,6 +18,17 @@ class Destination(NamedTuple):
     port: int
     why: str
     service: Service | None = None
+
+
+def written_for(mesh: MeshIndex, namespace: str, host: str) -> tuple[tuple[str, str], ...]:
+    """The VirtualServices (namespace, name) whose hosts cover *host* as a client in *namespace* writes it."""
+    names = candidates(host, namespace)
+    return tuple(
+        (service.namespace, service.name)
+        for service in mesh.objects("VirtualService", VirtualService)
+        for pattern in service.spec.hosts
+        if any(subset_of(name, qualified(pattern, service.namespace)) for name in names)
+    )
 
 
 def client_pods(mesh: MeshIndex, namespace: str, name: str) -> tuple[PodRef, ...]:

@@ -313,3 +313,52 @@ def test_targets(text: str, target: Target) -> None:
 def test_what_is_no_target(text: str) -> None:
     with pytest.raises(ValueError, match="is no target"):
         parse_target(text)
+
+
+def test_an_envoy_without_its_own_certificate() -> None:
+    web = client(MTLS)
+    secret = {"name": "default", "secret": {"name": "default"}}
+    web.sections["SecretsConfigDump"] = dump(secrets={"dynamic_warming_secrets": [secret]}).sections[
+        "SecretsConfigDump"
+    ]
+    found = follow(World(web=web, cart=server("STRICT")))
+    assert found.failing and "Secret is not supplied by SDS" in found.outcome.why
+
+
+def virtual_service(name: str, hosts: list[str], *delegates: str) -> Json:
+    routes_ = [{"delegate": {"name": each}} for each in delegates]
+    return {"metadata": {"name": name, "namespace": "shop"}, "spec": {"hosts": hosts, "http": routes_}}
+
+
+@pytest.mark.parametrize(
+    ("services", "said"),
+    [
+        ([virtual_service("root", ["cart"], "gone")], "shop/gone does not exist"),
+        ([virtual_service("root", ["cart"], "own"), virtual_service("own", ["x"])], "has hosts of its own"),
+        (
+            [virtual_service("root", ["cart"], "a"), virtual_service("a", [], "b"), virtual_service("b", [], "a")],
+            "go in a circle (shop/a -> shop/b -> shop/a)",
+        ),
+        ([virtual_service("root", ["cart"], "root")], "has hosts of its own"),
+        (
+            [virtual_service("root", ["cart"], "a"), virtual_service("a", [], "b"), virtual_service("b", [])],
+            "shop/a delegates further",
+        ),
+        ([virtual_service("root", ["cart"], "a"), virtual_service("a", [])], ""),
+        ([virtual_service("root", ["other"], "gone")], ""),
+    ],
+)
+def test_delegates(services: list[Json], said: str) -> None:
+    world = World(web=client(MTLS), cart=server("STRICT"))
+    world.objects["VirtualService"] = services
+    found = follow(world)
+    told = [hop.why for hop in found.hops if hop.step == "delegates"]
+    assert (said in told[0]) if said else not told
+    assert not found.failing
+
+
+def test_a_matcher_tree_is_not_judged() -> None:
+    web = dump([listener("0.0.0.0_80", "0.0.0.0", 80, filter_chain_matcher={"matcher_tree": {}})])
+    found = follow(World(web=web))
+    assert [hop.verdict for hop in found.hops if hop.step == "filter chain"] == ["may match"]
+    assert not found.failing
