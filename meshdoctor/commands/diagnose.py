@@ -6,6 +6,10 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from meshdoctor.guide.diagnosis import Diagnosis
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     import msgspec
 
+    from meshdoctor.guide.earlier import with_earlier
     from meshdoctor.guide.examination import Examination
     from meshdoctor.mesh.case import parse_question
     from meshdoctor.model.snapshot import Snapshot
@@ -41,6 +46,18 @@ def run(arguments: argparse.Namespace) -> int:
     for _ in examination.steps():
         continue
     diagnosis = examination.diagnosis()
+    if source.info.moments:
+
+        def at(moment: str) -> Diagnosis:
+            earlier = source.at(moment)
+            # Without the question: its names need not have existed at that moment.
+            before = Examination(earlier.read, Snapshot(earlier.info, {}))
+            for _ in before.steps():
+                continue
+            return before.diagnosis()
+
+        moments = [moment for moment in source.info.moments if moment < source.info.moment]
+        diagnosis = with_earlier(diagnosis, moments, at)
     if arguments.output == "json":
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(diagnosis), indent=1) + b"\n")
     else:

@@ -98,16 +98,22 @@ class Diagnosis(msgspec.Struct, frozen=True):
 
 
 def conclude(
-    snapshot: Snapshot, question: Question | None, cases: Sequence[Case], steps: Sequence[Step], unseen: Sequence[str]
+    snapshot: Snapshot,
+    question: Question | None,
+    cases: Sequence[Case],
+    steps: Sequence[Step],
+    unseen: Sequence[str],
+    answered: int,
 ) -> Diagnosis:
     """The diagnosis of *cases* whose flowchart gave *steps*; *unseen* names the sources of traffic that were not there.
 
-    Without them nothing can be called healthy for sure: what nobody logged may well have failed.
+    *answered* counts the requests that went well. Without the unseen nothing can be called healthy for sure: what
+    nobody logged may well have failed.
     """
     judgements = _merged([_judged(step, verdict) for step in steps for verdict in step.finding.verdicts])
     now = _now(cases, judgements, unseen)
     if not judgements and now == HEALTHY and not any(case.failures for case in cases):
-        judgements = [_healthy(cases, unseen)]
+        judgements = [_healthy(answered, unseen)]
     finished = snapshot.info.finished_at
     return Diagnosis(
         schema=SCHEMA,
@@ -190,9 +196,10 @@ def _now(cases: Sequence[Case], judgements: Sequence[Judgement], unseen: Sequenc
     return HEALTHY if good or (not cases and not unseen) else UNKNOWN
 
 
-def _healthy(cases: Sequence[Case], unseen: Sequence[str]) -> Judgement:
-    good = sum(not seen.failed for case in cases for seen in case.seen)
-    says = f"{good} requests went well and none failed" if good else "no failing request in any log that was read"
+def _healthy(answered: int, unseen: Sequence[str]) -> Judgement:
+    says = (
+        f"{answered} requests went well, and none failed" if answered else "no failing request in any log that was read"
+    )
     evidence = [Shown("traffic", says)]
     if unseen:
         evidence.append(Shown("traffic", f"but not everything could be seen: {', '.join(unseen)}"))
@@ -244,6 +251,7 @@ def _not_checked(snapshot: Snapshot, steps: Sequence[Step]) -> tuple[NotChecked,
         dict.fromkeys(
             (
                 *(NotChecked(cause, NO_PROBE) for cause in absent),
+                *(NotChecked("source", problem) for problem in snapshot.info.problems),
                 *_unread(snapshot),
                 *(NotChecked("decoding", problem) for problem in snapshot.problems()),
                 *(NotChecked(step.probe, step.finding.says) for step in steps if step.finding.outcome == INCONCLUSIVE),

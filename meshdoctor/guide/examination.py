@@ -7,7 +7,10 @@ from copy import copy
 from functools import cached_property
 from typing import Any
 
+from msgspec.structs import replace
+
 from meshdoctor.guide.diagnosis import Diagnosis, conclude
+from meshdoctor.guide.standing import empty_clusters
 from meshdoctor.guide.walk import Reader, Step, walk
 from meshdoctor.mesh.ambient import is_ztunnel
 from meshdoctor.mesh.case import Case, Question, Traffic
@@ -71,7 +74,14 @@ class Examination:
 
     def diagnosis(self) -> Diagnosis:
         """What the steps taken so far amount to."""
-        return conclude(self.mesh.snapshot, self.question, self.cases, self.taken, self.unseen)
+        standing = () if self.traffic.seen else empty_clusters(self.mesh, self._read)
+        found = conclude(self.mesh.snapshot, self.question, self.cases, self.taken, self.unseen, self.answered)
+        return replace(found, not_checked=(*standing, *found.not_checked)) if standing else found
+
+    @cached_property
+    def answered(self) -> int:
+        """How many requests and calls went well, in all the logs that were read."""
+        return sum(not seen.failed for seen in self.traffic.seen)
 
     @cached_property
     def unseen(self) -> tuple[str, ...]:

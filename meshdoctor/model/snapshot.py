@@ -68,6 +68,8 @@ class SourceInfo(msgspec.Struct, frozen=True):
     note: str = ""
     moments: tuple[str, ...] = ()
     """The RFC 3339 names of the moments that a recording holds, oldest first; empty when it holds just one."""
+    moment: str = ""
+    """Which of the moments this is."""
     problems: tuple[str, ...] = ()
     """What of the source could not be used, one line each."""
 

@@ -42,6 +42,17 @@ class RawRecording(msgspec.Struct, frozen=True):
     moments: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     """What of the given files could not be used, one line each."""
+    moment: str = ""
+    """Which of the moments this is."""
+    whole: Files = {}
+    """The files of all moments, to go to another one."""
+
+    def at(self, moment: str) -> RawRecording:
+        """The same recording at another moment (RFC 3339); raises `UsageError` when it is before the first."""
+        if not self.whole:
+            return self
+        found = raw_recording(self.path, self.whole, moment)
+        return msgspec.structs.replace(found, problems=self.problems)
 
     def error(self, file: str) -> str:
         """Why *file* could not be recorded, in the recorder's words; "" when it says nothing of it."""
@@ -73,10 +84,12 @@ def raw_recording(path: Path, files: Files, at: str | None = None) -> RawRecordi
     moments = tuple(sorted({name.split("/")[1] for name in files if name.startswith("snapshots/")}))
     if not moments:
         return RawRecording(path, files, manifest)
-    prefix = f"snapshots/{choose_moment(moments, at)}/"
+    moment = choose_moment(moments, at)
+    prefix = f"snapshots/{moment}/"
     inner = {name.removeprefix(prefix): read for name, read in files.items() if name.startswith(prefix)}
     # One manifest stands above the moments; a moment may have its own.
-    return RawRecording(path, inner, _manifest(inner, path) if "manifest.json" in inner else manifest, moments)
+    own = _manifest(inner, path) if "manifest.json" in inner else manifest
+    return RawRecording(path, inner, own, moments, moment=moment, whole=files)
 
 
 def choose_moment(moments: tuple[str, ...], at: str | None) -> str:

@@ -61,6 +61,7 @@ class RecordingSource:
             finished_at=manifest.finished_at,
             note=manifest.note,
             moments=recording.moments,
+            moment=recording.moment,
             problems=recording.problems,
         )
 
@@ -73,6 +74,10 @@ class RecordingSource:
     def open_all(cls, paths: Sequence[Path], at: str | None = None) -> RecordingSource:
         """Several files as one source: a person's collection of what Envoy, istiod and kubectl answered."""
         return cls(open_any(paths, at))
+
+    def at(self, moment: str) -> RecordingSource:
+        """The same recording at another of its moments; raises `UsageError` when *moment* is before the first."""
+        return RecordingSource(self._recording.at(moment))
 
     def read(self, wants: Iterable[Want[Any]], known: Snapshot | None = None) -> Snapshot:
         snapshot = known or Snapshot(self.info, {})
@@ -210,7 +215,8 @@ class RecordingSource:
         return self._decode(file, lambda body: shape(decode_json(body, kind)))
 
     def _decode(self, file: str, decode: Callable[[bytes], Any]) -> Fact[Any] | Missing:
-        body = self._recording.files.get(file)
+        # Evidence of an earlier moment names its file by the moment's folder.
+        body = self._recording.files.get(file) or self._recording.whole.get(file)
         if body is None:
             return self._missing(file)
         try:

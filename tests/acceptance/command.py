@@ -19,7 +19,8 @@ class Ran(NamedTuple):
 
 def run(arguments: Sequence[str], stdin: bytes = b"") -> Ran:
     """The exit status and what was printed."""
-    out, err = io.StringIO(), io.StringIO()
+    written, err = io.BytesIO(), io.StringIO()
+    out = io.TextIOWrapper(written, encoding="utf-8", newline="")  # some commands write bytes to its buffer
     before = sys.stdin
     sys.stdin = io.TextIOWrapper(io.BytesIO(stdin), encoding="utf-8")
     try:
@@ -30,4 +31,5 @@ def run(arguments: Sequence[str], stdin: bytes = b"") -> Ran:
                 status = left.code if isinstance(left.code, int) else 1
     finally:
         sys.stdin = before
-    return Ran(status, out.getvalue(), err.getvalue())
+    out.flush()
+    return Ran(status, written.getvalue().decode(), err.getvalue())

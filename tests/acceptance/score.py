@@ -31,6 +31,8 @@ SCORERS: tuple[Scorer, ...] = (
     Scorer("tests.acceptance.istioctl_outputs", "corpus/istioctl-outputs"),
     Scorer("tests.acceptance.golden", "corpus/golden"),
     Scorer("tests.acceptance.trace_incidents", "incidents"),
+    Scorer("tests.acceptance.other_tools", "corpus/other-tools"),
+    Scorer("tests.acceptance.series", "corpus/series"),
 )  # fmt: skip
 
 
