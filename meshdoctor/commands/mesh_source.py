@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from meshdoctor.errors import MeshDoctorError, SourceError, UsageError
+from meshdoctor.errors import MeshDoctorError, SourceError
 
 if TYPE_CHECKING:
     from meshdoctor.mesh.proxy.target import Places
@@ -19,21 +19,32 @@ T = TypeVar("T")
 
 
 def add_source_arguments(parser: argparse.ArgumentParser) -> None:
-    """`--recording` with `--at`, and `-n`."""
+    """`--recording` with `--at`, `-n`, and kubectl's flags for a cluster."""
+    from meshdoctor.commands.cluster_flags import add_cluster_flags
+
     parser.add_argument("--recording", type=Path, metavar="PATH", help="read this recording instead of a cluster")
     parser.add_argument("--at", metavar="TIME", help="the moment of a recording with several (RFC 3339)")
     parser.add_argument("-n", "--namespace", default="", metavar="NS", help="the namespace of a name without one")
+    add_cluster_flags(parser, namespace=False)
 
 
 def open_source(arguments: argparse.Namespace) -> Source:
-    """The source that the flags name; raises `UsageError` when they name none."""
+    """The recording that the flags name, else the cluster; `close_source` ends it. Raises `SourceError`."""
     if arguments.recording is None:
-        raise UsageError(
-            "no source is named", "add --recording PATH, or --file FILE with what Envoy's admin port answered"
-        )
+        from meshdoctor.commands.cluster_flags import open_live_source
+
+        arguments.opened = open_live_source(arguments)
+        return cast("Source", arguments.opened)
     from meshdoctor.sources.recording import RecordingSource
 
     return RecordingSource.open(arguments.recording, arguments.at)
+
+
+def close_source(arguments: argparse.Namespace) -> None:
+    """Close the connections of a cluster that was opened."""
+    opened = getattr(arguments, "opened", None)
+    if opened is not None:
+        opened.close()
 
 
 def fact(source: Source, want: Want[T]) -> T:
@@ -46,13 +57,13 @@ def fact(source: Source, want: Want[T]) -> T:
     return found.value
 
 
-def places(source: Source) -> Places:
-    """What a target's name is looked up in."""
+def places(source: Source, target: str) -> Places:
+    """What *target* is looked up in: other objects than pods only where it names a type."""
     from meshdoctor.mesh.proxy.target import Places, workload_kinds
     from meshdoctor.model import wants as ask
     from meshdoctor.model.kubernetes import Pod, Service, Workload
 
-    kinds = ("Pod", "Service", *workload_kinds())
+    kinds = ("Pod", "Service", *workload_kinds()) if "/" in target else ("Pod",)
     snapshot = source.read([ask.Contents(), *(ask.Objects(kind) for kind in kinds)])
     inventory = snapshot.value(ask.Contents()) or ask.Inventory()
     return Places(
@@ -74,7 +85,7 @@ def pod(source: Source, target: str, namespace: str) -> PodRef:
     """The pod that *target* names; raises `NothingMatches`."""
     from meshdoctor.mesh.proxy.target import find_pod
 
-    return find_pod(target, places(source), namespace)
+    return find_pod(target, places(source, target), namespace)
 
 
 def istioctl_error(error: MeshDoctorError) -> str:

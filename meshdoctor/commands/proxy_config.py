@@ -6,9 +6,9 @@ import argparse
 import gc
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from meshdoctor.commands.mesh_source import add_source_arguments, istioctl_error, open_source
+from meshdoctor.commands.mesh_source import add_source_arguments, close_source, istioctl_error, open_source
 from meshdoctor.errors import MeshDoctorError, SourceError, UsageError
 
 if TYPE_CHECKING:
@@ -53,15 +53,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = _DESCRIPTION
     parser.epilog = _EPILOG
     parser.set_defaults(parser=parser)
-    tables = parser.add_subparsers(dest="table", metavar="TABLE")
+    tables = parser.add_subparsers(dest="table", metavar="TABLE", parser_class=_TableParser)
     for table, aliases in _ALIASES.items():
-        sub = tables.add_parser(table, aliases=aliases, help=_HELP[table], description=_HELP[table], allow_abbrev=False)
+        summary = _HELP[table]
+        # The endpoints' own --cluster replaces kubectl's flag of that name.
+        sub = tables.add_parser(
+            table, aliases=aliases, help=summary, description=summary, allow_abbrev=False, conflict_handler="resolve"
+        )
+        sub.table = table
         sub.set_defaults(table=table)
-        sub.add_argument("targets", nargs="*", metavar="TARGET", help="[type/]name[.namespace]")
-        _add_flags(sub, table)
+
+
+class _TableParser(argparse.ArgumentParser):
+    """Gets its flags when it is the one that parses: eleven tables have some thirty each."""
+
+    table = ""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        if self.table:
+            self.add_argument("targets", nargs="*", metavar="TARGET", help="[type/]name[.namespace]")
+            _add_flags(self, self.table)
+            self.table = ""
+        return super().parse_known_args(args, namespace)
 
 
 def _add_flags(sub: argparse.ArgumentParser, table: str) -> None:
+    add_source_arguments(sub)
     default = "json" if table == "bootstrap" else "short"
     sub.add_argument(
         "-o",
@@ -72,7 +89,6 @@ def _add_flags(sub: argparse.ArgumentParser, table: str) -> None:
     )
     if table not in ("rootca-compare",):
         sub.add_argument("-f", "--file", default="", metavar="FILE", help="read this file instead of a pod; - is stdin")
-    add_source_arguments(sub)
     sub.add_argument("--proxy-admin-port", type=go_integer, default=15000, help=argparse.SUPPRESS)
     sub.add_argument("--now", type=_moment, help="judge certificates at this time (RFC 3339 or Unix seconds)")
     if table in ("cluster", "all"):
@@ -92,7 +108,7 @@ def _add_flags(sub: argparse.ArgumentParser, table: str) -> None:
     if table == "listener":
         sub.add_argument("--waypoint", nargs="?", const="true", default="false", help=argparse.SUPPRESS)
     if table in ("endpoint", "eds"):
-        sub.add_argument("--cluster", default="", help="the whole name of a cluster")
+        sub.add_argument("--cluster", dest="envoy_cluster", default="", help="the whole name of a cluster")
         sub.add_argument("--status", default="", help="healthy, unhealthy, ...")
     if table == "all":
         sub.add_argument("--with-headers", nargs="?", const="true", default="false")
@@ -117,6 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.write(istioctl_error(error))
         return 1
     finally:
+        close_source(arguments)
         if collects:
             gc.enable()
 

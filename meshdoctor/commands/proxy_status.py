@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from meshdoctor.commands.mesh_source import add_source_arguments, istioctl_error, objects, open_source
+from meshdoctor.commands.mesh_source import add_source_arguments, close_source, istioctl_error, objects, open_source
 from meshdoctor.errors import MeshDoctorError, SourceError, UsageError
 
 if TYPE_CHECKING:
     from meshdoctor.mesh.sync import IstiodFacts, ProxySync
-    from meshdoctor.model.snapshot import Snapshot
+    from meshdoctor.model.kubernetes import Pod
+    from meshdoctor.model.snapshot import Snapshot, Want
     from meshdoctor.sources.source import Source
 
 _EPILOG = """\
@@ -25,6 +26,7 @@ istioctl prints, json and yaml too (its answers of xDS). With a POD and two dump
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = _EPILOG
+    add_source_arguments(parser)
     parser.add_argument("target", nargs="?", default="", metavar="POD", help="[type/]name[.namespace]")
     parser.add_argument(
         "-o", "--output", default="short", metavar="FORMAT", help="short, wide, json, yaml or istioctl (default: short)"
@@ -34,7 +36,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-r", "--revision", default="", help="the istiods of this revision only")
     parser.add_argument("-v", "--verbosity", type=int, default=0, help="1: istioctl's columns per type")
     parser.add_argument("--now", type=float, help="count ages from this time (Unix seconds)")
-    add_source_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -45,6 +46,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise
         sys.stderr.write(istioctl_error(error))
         return 1
+    finally:
+        close_source(arguments)
 
 
 def _show(arguments: argparse.Namespace) -> int:
@@ -134,19 +137,27 @@ def read_istiods(source: Source) -> list[IstiodFacts]:
 
     snapshot = source.read([ask.Contents(), ask.Objects("Pod")])
     names = (snapshot.value(ask.Contents()) or ask.Inventory()).istiods
-    wants = [want for name in names for want in (ask.SyncStatus(name), ask.ControlPlaneVersion(name))]
+    wants: list[Want[Any]] = [ask.SyncStatus(name) for name in names]
+    if source.info.kind == "recording":
+        wants += [ask.ControlPlaneVersion(name) for name in names]
     snapshot = source.read(wants, snapshot)
-    labels = {pod.name: pod.metadata.labels for pod in objects(snapshot, "Pod", Pod)}
+    pods = {pod.name: pod for pod in objects(snapshot, "Pod", Pod)}
     found = []
     for name in names:
         records = snapshot.get(ask.SyncStatus(name))
-        version = snapshot.value(ask.ControlPlaneVersion(name)) or ""
-        revision = labels.get(name, {}).get("istio.io/rev", "")
+        version = snapshot.value(ask.ControlPlaneVersion(name)) or _image_version(pods.get(name))
+        revision = pods[name].metadata.labels.get("istio.io/rev", "") if name in pods else ""
         if isinstance(records, Missing):
             found.append(IstiodFacts(name, None, revision, version, str(records)))
         else:
             found.append(IstiodFacts(name, records.value, revision, version))
     return found
+
+
+def _image_version(pod: Pod | None) -> str:
+    """The tag of istiod's image, where its own word is not known; "" for a digest."""
+    image = next((entry.image for entry in pod.spec.containers if entry.name == "discovery"), "") if pod else ""
+    return "" if "@" in image else image.rpartition("/")[2].partition(":")[2]
 
 
 def read_status(source: Source, istiods: list[IstiodFacts], now: float) -> tuple[ProxySync, ...]:

@@ -128,7 +128,7 @@ def _eds(dump: ProxyDump, arguments: argparse.Namespace) -> None:
 
 
 def _endpoint_filter(arguments: argparse.Namespace) -> EndpointFilter:
-    return EndpointFilter(arguments.address, arguments.port, arguments.cluster, arguments.status)
+    return EndpointFilter(arguments.address, arguments.port, arguments.envoy_cluster, arguments.status)
 
 
 def _secrets(dump: ProxyDump, arguments: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from meshdoctor.commands.mesh_source import add_source_arguments, fact, istioctl_error, open_source
+from meshdoctor.commands.mesh_source import add_source_arguments, close_source, fact, istioctl_error, open_source
 from meshdoctor.errors import MeshDoctorError
 
 
@@ -37,6 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise
         sys.stderr.write(istioctl_error(error))
         return 1
+    finally:
+        close_source(arguments)
 
 
 def _show(arguments: argparse.Namespace) -> int:

@@ -6,8 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from meshdoctor.commands.mesh_source import add_source_arguments, istioctl_error, open_source
-from meshdoctor.errors import MeshDoctorError, NothingMatches, SourceError, UsageError
+from meshdoctor.commands.mesh_source import add_source_arguments, close_source, istioctl_error, open_source
+from meshdoctor.errors import MeshDoctorError, SourceError, UsageError
 
 if TYPE_CHECKING:
     from meshdoctor.commands.proxy_dump import ProxyDump
@@ -38,13 +38,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for table, aliases in _TABLES.items():
         sub = tables.add_parser(table, aliases=aliases, allow_abbrev=False)
         sub.set_defaults(table=table)
+        add_source_arguments(sub)
         sub.add_argument("targets", nargs="*", metavar="TARGET", help="[type/]name[.namespace]")
         sub.add_argument("-o", "--output", default="short", help="short, json, yaml, istioctl (default: short)")
         sub.add_argument("-f", "--file", default="", metavar="FILE", help="read this file; - is stdin")
         sub.add_argument("--node", default="", help="the ztunnel of this node")
         sub.add_argument("--proxy-admin-port", type=int, default=15000, help=argparse.SUPPRESS)
         sub.add_argument("--now", type=float, help="judge certificates at this time (Unix seconds)")
-        add_source_arguments(sub)
         if table == "workload":
             sub.add_argument("--address", default="")
             sub.add_argument("--workload-node", default="")
@@ -76,6 +76,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise
         sys.stderr.write(istioctl_error(error))
         return 1
+    finally:
+        close_source(arguments)
 
 
 def _show(arguments: argparse.Namespace) -> int:
@@ -173,7 +175,7 @@ def _dump(arguments: argparse.Namespace) -> tuple[ProxyDump, str]:
     if not target:
         return SourceDump(source, _ztunnel(source, arguments.node)), ""
     ztunnels = _ztunnels(source)
-    ref = find_pod(target, places(source), arguments.namespace)
+    ref = find_pod(target, places(source, target), arguments.namespace)
     if ref in ztunnels:
         return SourceDump(source, ref), ""
     return SourceDump(source, _ztunnel(source, _node(source, ref))), f"{ref.name}.{ref.namespace}"
@@ -189,15 +191,16 @@ def _ztunnels(source: Source) -> tuple[PodRef, ...]:
 def _node(source: Source, ref: PodRef) -> str:
     from meshdoctor.commands.mesh_source import places
 
-    return next((pod.spec.node_name for pod in places(source).pods if (pod.namespace, pod.name) == ref), "")
+    return next((pod.spec.node_name for pod in places(source, "").pods if (pod.namespace, pod.name) == ref), "")
 
 
 def _ztunnel(source: Source, node: str) -> PodRef:
-    """The ztunnel of a node, the first one when no node is given; raises `NothingMatches`."""
+    """The ztunnel of a node, the first one when no node is given; raises `SourceError`."""
     for ref in _ztunnels(source):
         if not node or _node(source, ref) == node:
             return ref
-    raise NothingMatches(f"no ztunnel on node {node}" if node else "no ztunnel in this source", ())
+    where = f"on node {node}" if node else "in this source"
+    raise SourceError(f"no ztunnel {where}", "only a ztunnel whose config dump was read can be shown")
 
 
 def _log(dump: ProxyDump, arguments: argparse.Namespace) -> int:

@@ -16,7 +16,6 @@ from meshdoctor.mesh.texttable import TextTable
 from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.envoy.sections import Sections
 
-
 # Every section of envoy.admin.v3 (Envoy 1.40).
 _KNOWN = {
     f"{name}ConfigDump"
