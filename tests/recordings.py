@@ -117,8 +117,8 @@ class Recording:
             self.put(f"envoy/{where}/{name}.json", body)
         return self
 
-    def syncz(self, *proxies: str, istiod: str = "istiod-6f7c9d8b5c-q2w4x", **errors: Json) -> Self:
-        """istiod's record of proxies (`namespace/pod`), all in sync; *errors*: xDS type to its record, of the last."""
+    def syncz(self, *proxies: str, istiod: str = "istiod-6f7c9d8b5c-q2w4x", errors: Json | None = None) -> Self:
+        """istiod's record of proxies (`namespace/pod`), all in sync; *errors* are records of the last one by type."""
         records: list[Json] = []
         for proxy in proxies:
             where, _, name = proxy.partition("/")
