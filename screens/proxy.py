@@ -24,6 +24,7 @@ class ProxyScreen(FactsScreen[ProxyTables]):
 
     SCOPES = ("table", "proxy", "views")
     BINDINGS: ClassVar[list[BindingType]] = bindings("proxy", "views")
+    AUTO_FOCUS = ""
 
     def compose_body(self) -> ComposeResult:
         """The line of tables, and the tables, one of them in sight."""
@@ -32,6 +33,10 @@ class ProxyScreen(FactsScreen[ProxyTables]):
             table = LineTable(COLUMNS[name], words=self.words, empty=self.words("proxy.reading"), id=name)
             table.display = name == self.shown
             yield table
+
+    def on_mount(self) -> None:
+        """The table in sight has the keys; Textual would give them to the first one, which may be hidden."""
+        self.set_focus(self.query_one(f"#{self.shown}", LineTable))
 
     def _parts(self) -> tuple[str, str, str]:
         pod, _, rest = self.location.argument.partition(" ")

@@ -134,8 +134,14 @@ def _route(pod: PodRef, row: joined.RouteRow) -> Iterable[Row]:
     for cluster in row.clusters or ("",):
         leads = short_cluster(cluster) if cluster else f"answers {row.answer}"
         target = f"proxy {pod} clusters {cluster}" if cluster else ""
-        cells = (row.config, row.domains, row.match, leads, row.origin or "-")
+        cells = (row.config, _domains(row.domains), row.match, leads, row.origin or "-")
         yield Row(key, cells, target, not cluster and row.answer not in ("redirect",), copies=row.config)
+
+
+def _domains(domains: tuple[str, ...]) -> str:
+    """The first domain, and how many others (other forms of the same name, mostly)."""
+    first = short_host(domains[0]) if domains else "-"
+    return f"{first} +{len(domains) - 1}" if len(domains) > 1 else first
 
 
 def _cluster(pod: PodRef, row: joined.ClusterRow) -> Row:

@@ -13,7 +13,6 @@ import msgspec
 
 from meshdoctor.mesh.blame import of_cluster, of_route
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.proxy.route import describe_domains
 from meshdoctor.model.envoy.cluster import Cluster
 from meshdoctor.model.envoy.config_dump import ConfigDump, Resource
 from meshdoctor.model.envoy.endpoint import ClusterStatus, HostStatus, LbEndpoint
@@ -45,7 +44,7 @@ class RouteRow(NamedTuple):
 
     config: str
     host: str
-    domains: str
+    domains: tuple[str, ...]
     match: str
     clusters: tuple[str, ...]
     answer: str
@@ -166,7 +165,7 @@ def route_rows(config: ConfigDump) -> Iterator[RouteRow]:
     """A row per route, in Envoy's order of matching; a virtual host without routes answers 404."""
     for entry in config.routes:
         for host in entry.body.virtual_hosts:
-            domains = describe_domains(host.domains)
+            domains = tuple(host.domains)
             for route in host.routes:
                 clusters = route.route.clusters if route.route else ()
                 origin = of_route(route)
