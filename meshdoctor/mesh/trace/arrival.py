@@ -99,7 +99,7 @@ def _sidecar(facts: Facts, arrival: Arrival, pod: Pod, kind: str, proxy: Proxy) 
     trust = _verification(facts, arrival, pod, state)
     if trust is not None:
         return Trace((*own.hops[:2], trust), _client_outcome(arrival, trust.why, tls=True), True)
-    misread = _misread(arrival, state)
+    misread = _misread(arrival, state, own, where)
     if misread is not None:
         return misread
     if own.failing:
@@ -135,30 +135,15 @@ def _client_outcome(arrival: Arrival, why: str, tls: bool) -> Outcome:
     return Outcome("http", 503, "UF" if tls else "UC", f"{_RESET}{{{reason}}}", why=why, fix=fix)
 
 
-def _misread(arrival: Arrival, state: Walk) -> Trace | None:
+def _misread(arrival: Arrival, state: Walk, own: Trace, where: str) -> Trace | None:
     """TLS that Istio added and the server's chain does not open: HTTP bytes that are none."""
-    if arrival.tls.hello is None or state.chain is None or state.handshake.terminated:
-        return None
-    where = state_name(arrival, state)
-    if state.chain.http is None:
+    if arrival.tls.hello is None or state.chain is None or state.handshake.terminated or state.chain.http is None:
         return None
     why = "the client's Envoy speaks TLS, and the server's filter chain reads plain HTTP"
-    hop = Hop(
-        where,
-        "filter chain",
-        state.chain.label,
-        why,
-        (),
-        arrival.sources,
-        "fails",
-        ("the server logs 400 DPE http1.codec_error, the client WRONG_VERSION_NUMBER",),
-    )
-    return Trace((hop,), _client_outcome(arrival, why, tls=True), True)
-
-
-def state_name(arrival: Arrival, state: Walk) -> str:
-    """The server in the hops of a connection that broke."""
-    return state.listener.body.name if state.listener is not None else arrival.ip
+    notes = ("the server logs 400 DPE http1.codec_error, the client 503 UF WRONG_VERSION_NUMBER",)
+    others = own.hops[1].others if len(own.hops) > 1 else ()
+    hop = Hop(where, "filter chain", state.chain.label, why, others, arrival.sources, "fails", notes)
+    return Trace((*own.hops[:1], hop), _client_outcome(arrival, why, tls=True), True)
 
 
 def _verification(facts: Facts, arrival: Arrival, pod: Pod, state: Walk) -> Hop | None:

@@ -19,7 +19,8 @@ def end_hops(state: Walk, end: End, where: str) -> list[Hop]:
         if end.route is None:
             return []
         if outcome.failing:
-            return [failing_hop(where, outcome, part, sources)]
+            # A fault's own words tell its share.
+            return [failing_hop(where, outcome, "" if outcome.flags == "FI" else part, sources)]
         said = f"{outcome.code} to {outcome.location}" if outcome.location else f"{outcome.code} {outcome.details}"
         return [Hop(where, "answer", said, outcome.why + part, sources=sources)]
     if end.upstream is None:

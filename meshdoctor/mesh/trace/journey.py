@@ -144,7 +144,10 @@ class _Journey:
         if uncertified is not None:
             return uncertified
         arrivals = [arrival for host in _hosts(state.request, end) for arrival in self._arrivals(state, end, host, pod)]
-        return self._first_failing(arrivals)
+        found = self._first_failing(arrivals)
+        if not arrivals or any(hop.step == "client TLS" for hop in found.hops):
+            return found
+        return _joined([_tls_hop(arrivals[0], str(ref))], found)
 
     def _without_certificate(self, state: Walk, end: End, ref: PodRef) -> Trace | None:
         """TLS for which the Envoy was never given its own certificate: every connection fails before it begins."""
@@ -217,6 +220,19 @@ def _forwarded(state: Walk, end: End, host: Host) -> Request:
         authority=rewritten_authority(decoded.authority, route.route, host.hostname),
         path=rewritten_path(decoded.path, route.match, route.route),
     )
+
+
+def _tls_hop(arrival: Arrival, where: str) -> Hop:
+    """What the Envoy speaks to the endpoint."""
+    tls = arrival.tls
+    if tls.hello is None:
+        own = "the application's own TLS, unopened" if arrival.request.tls is not None else "plain text"
+        return Hop(where, "client TLS", own, f"transport socket {tls.socket}", (), arrival.sources)
+    chosen = "Istio's mTLS" if tls.mutual else "TLS with a client certificate" if tls.hello.certificate else "TLS"
+    notes = tuple(
+        f"{word} {value}" for word, value in (("SNI", tls.hello.sni), ("ALPN", ",".join(tls.hello.alpn))) if value
+    )
+    return Hop(where, "client TLS", chosen, f"transport socket {tls.socket}", (), arrival.sources, notes=notes)
 
 
 def _no_backend(destination: Destination, where: str) -> Trace:

@@ -142,7 +142,7 @@ def test_no_configuration_breaks_it(changes: list[tuple[tuple[Any, ...], Any]]) 
     body = copy.deepcopy(EVERYTHING)
     for place, junk in changes:
         with contextlib.suppress(LookupError, TypeError):  # an earlier change may have taken the place away
-            functools.reduce(operator.getitem, place[:-1], body)[place[-1]] = junk
+            functools.reduce(operator.getitem, place[:-1], body)[place[-1]] = copy.deepcopy(junk)
     try:
         proxy = Proxy(decode_config_dump(json.dumps(body).encode()))
     except UnreadableError:
