@@ -70,17 +70,18 @@ class Objects:
 
     def change(self, type: str, path: str, item: dict[str, Any]) -> None:
         """ADDED, MODIFIED or DELETED *item*; watches hear of it."""
-        self.version += 1
-        item = {**item, "metadata": {**item["metadata"], "resourceVersion": str(self.version)}}
+        version = self.version + 1
+        item = {**item, "metadata": {**item["metadata"], "resourceVersion": str(version)}}
         new = _stored(item, self.kinds[path].kind, path)
         kept = [old for old in self.lists[path] if (old.namespace, old.name) != (new.namespace, new.name)]
         self.lists[path] = kept if type == "DELETED" else [*kept, new]
-        self.changes.append(Change(self.version, path, type, new.alone, new.namespace))
+        self.changes.append(Change(version, path, type, new.alone, new.namespace))
+        self.version = version  # last: a watch on the server's thread must not see the version without the change
 
     def forget(self) -> None:
         """Compact: everything before now is too old."""
-        self.version += 1
-        self.oldest = self.version
+        self.oldest = self.version + 1
+        self.version = self.oldest
         self.changes.clear()
 
     def select(self, path: str, namespace: str, labels: str, fields: str) -> list[Stored]:
