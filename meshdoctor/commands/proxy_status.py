@@ -57,6 +57,8 @@ def _show(arguments: argparse.Namespace) -> int:
         return _differences(arguments)
     if arguments.file:
         return _from_file(arguments)
+    from meshdoctor.mesh.sync import connected_proxies
+
     source = open_source(arguments)
     istiods = [facts for facts in read_istiods(source) if arguments.revision in ("", facts.revision)]
     now = arguments.now or source.info.finished_at or time.time()
@@ -66,8 +68,10 @@ def _show(arguments: argparse.Namespace) -> int:
         _check_istiods(istiods)
         _write_documents([discovery_response(facts, now, arguments.namespace) for facts in istiods], arguments)
         return 0
-    if arguments.output == "istioctl":
+    if arguments.output in ("istioctl", "table") and not arguments.target:
         _check_istiods(istiods)
+        _write(_of_namespace(connected_proxies(istiods, now), arguments.namespace), arguments)
+        return 0
     proxies = read_status(source, istiods, now)
     if arguments.target:
         return _one(source, proxies, arguments)
@@ -110,7 +114,7 @@ def _from_file(arguments: argparse.Namespace) -> int:
     from meshdoctor.commands.proxy_dump import FileDump
     from meshdoctor.mesh.discovery import in_namespace, istiod_facts, read_responses
     from meshdoctor.mesh.revisions import Revisions
-    from meshdoctor.mesh.sync import sync_status
+    from meshdoctor.mesh.sync import connected_proxies, sync_status
     from meshdoctor.model.decode import UnreadableError
 
     dump = FileDump(arguments.file)
@@ -124,7 +128,9 @@ def _from_file(arguments: argparse.Namespace) -> int:
         return 0
     istiods = [istiod_facts(response) for response in responses]
     now = arguments.now or time.time()
-    _write(sync_status(istiods, (), Revisions(pods_known=False), now), arguments)
+    as_istioctl = arguments.output in ("istioctl", "table")
+    known = Revisions(pods_known=False)
+    _write(connected_proxies(istiods, now) if as_istioctl else sync_status(istiods, (), known, now), arguments)
     return 0
 
 

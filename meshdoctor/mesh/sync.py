@@ -136,6 +136,17 @@ def sync_status(
     return tuple(sorted(found, key=lambda proxy: proxy.name))
 
 
+def connected_proxies(istiods: Iterable[IstiodFacts], now: float) -> tuple[ProxySync, ...]:
+    """What istioctl shows: a row for each connection of each istiod, also twice for a proxy that moves between two."""
+    found = []
+    for istiod in istiods:
+        for record in istiod.records or ():
+            if _is_proxy(record):
+                ref = PodRef(record.namespace, record.pod)
+                found.append(_connected(ref, "", (istiod, record), (), istiod.revision, now))
+    return tuple(sorted(found, key=lambda proxy: proxy.name))
+
+
 def pod_proxy(pod: Pod) -> str:
     """`sidecar`, `gateway`, `waypoint`, `ztunnel` or `none`: a pod that ztunnel serves has no proxy of its own."""
     containers = (*pod.spec.containers, *pod.spec.init_containers)
@@ -153,11 +164,16 @@ def _connections(istiods: Iterable[IstiodFacts]) -> dict[PodRef, list[Connection
     found: dict[PodRef, list[Connection]] = {}
     for istiod in istiods:
         for record in istiod.records or ():
-            if record.proxy and (record.proxy_type or record.istio_version):
+            if _is_proxy(record):
                 found.setdefault(PodRef(record.namespace, record.pod), []).append((istiod, record))
     for connected in found.values():
         connected.sort(key=lambda pair: _last_send(pair[1]), reverse=True)
     return found
+
+
+def _is_proxy(record: SyncRecord) -> bool:
+    """Whether it is no other client of istiod, such as istioctl itself."""
+    return bool(record.proxy and (record.proxy_type or record.istio_version))
 
 
 def _last_send(record: SyncRecord) -> float:
@@ -180,17 +196,24 @@ def _joined(
     istiod, record = connected[0]
     notes = list(_oddities(pod, istiod, record, injected, revisions))
     notes += [f"also connected to {other.name}" for other, _ in connected[1:]]
+    return _connected(ref, kind, connected[0], tuple(notes), injected or istiod.revision, now)
+
+
+def _connected(
+    ref: PodRef, kind: str, connection: Connection, notes: tuple[str, ...], revision: str, now: float
+) -> ProxySync:
+    istiod, record = connection
     return ProxySync(
         ref,
-        kind if kind != NONE else _KINDS.get(record.proxy_type, record.proxy_type),
+        kind if kind not in ("", NONE) else _KINDS.get(record.proxy_type, record.proxy_type),
         CONNECTED,
         type_states(record, now),
         istiod.name,
         istiod.version,
         record.istio_version,
-        injected or istiod.revision,
+        revision,
         record.cluster_id,
-        tuple(notes),
+        notes,
     )
 
 

@@ -1,4 +1,4 @@
-"""proxy-config, proxy-status and ztunnel-config of a cluster print what they print of its recording."""
+"""proxy-config and proxy-status of a cluster print what they print of its recording."""
 
 from __future__ import annotations
 

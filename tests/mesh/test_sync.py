@@ -21,6 +21,7 @@ from meshdoctor.mesh.sync import (
     UNKNOWN,
     IstiodFacts,
     ProxySync,
+    connected_proxies,
     rejection,
     sync_status,
     type_states,
@@ -148,6 +149,14 @@ def test_a_proxy_at_two_istiods_counts_once_with_the_newer_send() -> None:
     found = status([istiod(record(CDS=OK)), istiod(record(CDS=newer), name="istiod-b")], pod())
     assert found["web.shop"].istiod == "istiod-b"
     assert found["web.shop"].notes == ("also connected to istiod-a",)
+
+
+def test_istioctl_shows_each_connection() -> None:
+    found = connected_proxies([istiod(record()), istiod(record(), SyncRecord("istioctl.x"), name="istiod-b")], NOW)
+    assert [(proxy.name, proxy.istiod, proxy.kind) for proxy in found] == [
+        ("web.shop", "istiod-a", "sidecar"),
+        ("web.shop", "istiod-b", "sidecar"),
+    ]
 
 
 def test_a_fresh_send_is_in_flight_and_an_old_one_is_stale() -> None:
