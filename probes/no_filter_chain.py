@@ -231,6 +231,8 @@ def _without_sidecar(
                 everything,
             )
         )
+    if not mesh.known("Namespace"):
+        return inconclusive(f"{pod.key} has no sidecar; whether its namespace asks for one could not be read", *why)
     if is_enrolled(mesh, pod):
         return inconclusive("an ambient workload reaches a STRICT workload with plain text", *why)
     return culprit(
