@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from meshdoctor.mesh.mtls.peer_authentication import MergedPolicy
 from meshdoctor.mesh.mtls.server import excluded_ports
 from meshdoctor.mesh.trace.endpoint import Host
 from meshdoctor.mesh.trace.experience import kept_away
@@ -51,6 +52,8 @@ class Arrival(NamedTuple):
     """Where the packets come from."""
     host: Host | None = None
     """The endpoint as the caller's Envoy counts it."""
+    http: bool = True
+    """Whether the caller's Envoy saw HTTP (or only carried bytes)."""
 
 
 def arrive(facts: Facts, arrival: Arrival) -> Trace:
@@ -99,29 +102,43 @@ def _sidecar(facts: Facts, arrival: Arrival, pod: Pod, kind: str, proxy: Proxy) 
     trust = _verification(facts, arrival, pod, state)
     if trust is not None:
         return Trace((*own.hops[:2], trust), _client_outcome(arrival, trust.why, tls=True), True)
-    misread = _misread(arrival, state, own, where)
+    policy = facts.mtls_policy(pod)
+    misread = _misread(arrival, state, own, where, policy)
     if misread is not None:
         return misread
     if own.failing:
         bad = [hop for hop in own.hops if hop.verdict in FAILING]
         good = [hop for hop in own.hops if hop.verdict not in FAILING]
-        return _seen_by_client(arrival, Trace((*good, *bad), own.outcome, True))
+        return _seen_by_client(arrival, Trace((*good, *bad), own.outcome, True), policy)
     return _into_application(arrival, pod, state, own)
 
 
-def _seen_by_client(arrival: Arrival, own: Trace) -> Trace:
+def _seen_by_client(arrival: Arrival, own: Trace, policy: MergedPolicy) -> Trace:
     """A refusal of the server's Envoy: an HTTP answer goes back as it is, a reset connection becomes UF or UC."""
     outcome = own.outcome
-    if outcome.layer == "http" or arrival.caller is None:
+    if outcome.layer == "http":
         return own
     hop = own.hops[-1]
-    blamed = msgspec.structs.replace(hop, sources=(*hop.sources, *arrival.sources))
-    client = _client_outcome(arrival, outcome.why, tls=arrival.tls.hello is not None)
-    client = msgspec.structs.replace(client, fix=outcome.fix)
-    said = f"the server logs {outcome.flags} {outcome.details}".strip() if outcome.flags or outcome.details else ""
-    note = f"the client logs {client.code} {client.flags}" if client.code else ""
-    notes = tuple(dict.fromkeys(filter(None, (*blamed.notes, said, note))))
-    return Trace((*own.hops[:-1], msgspec.structs.replace(blamed, notes=notes)), client, True)
+    # A network filter refuses after the handshake: no matter of mTLS modes, and the client sees a closed stream.
+    shaken = hop.step == "authorization"
+    declared, why = _declared(policy, arrival.port) if not shaken else ((), "")
+    notes = [*hop.notes, why]
+    client = outcome
+    if arrival.caller is not None and (arrival.http or not shaken):
+        client = _client_outcome(arrival, outcome.why, tls=arrival.tls.hello is not None and not shaken)
+        client = msgspec.structs.replace(client, fix=outcome.fix)
+        said = f"{outcome.flags} {outcome.details}".strip()
+        notes += [f"the server logs {said}" if said else "", f"the client logs {client.code or 0} {client.flags}"]
+    sources = tuple(dict.fromkeys((*hop.sources, *arrival.sources, *declared)))
+    blamed = msgspec.structs.replace(hop, sources=sources, notes=tuple(dict.fromkeys(filter(None, notes))))
+    return Trace((*own.hops[:-1], blamed), client, True)
+
+
+def _declared(policy: MergedPolicy, port: int) -> tuple[tuple[Source, ...], str]:
+    """The PeerAuthentication behind the server's filter chains, and why that one."""
+    found = policy.port_policy if port in policy.ports else policy.winner
+    why = f"{policy.for_port(port)}: {policy.reason_for(port)}"
+    return ((Source("PeerAuthentication", found.namespace, found.name),) if found is not None else ()), why
 
 
 def _client_outcome(arrival: Arrival, why: str, tls: bool) -> Outcome:
@@ -129,20 +146,22 @@ def _client_outcome(arrival: Arrival, why: str, tls: bool) -> Outcome:
     fix = "the DestinationRule's TLS mode and the server's PeerAuthentication must agree"
     if arrival.caller is None:
         return Outcome("none", None, "", "connection_reset", why=why, fix=fix)
-    if not arrival.request.version:
-        return Outcome("tcp", None, "UF" if tls else "", "", why=why, fix=fix)
+    if not arrival.http:
+        return Outcome("tcp", None, "UF" if tls else "UR", why=why, fix=fix)
     reason = "remote_connection_failure" if tls else "connection_termination"
     return Outcome("http", 503, "UF" if tls else "UC", f"{_RESET}{{{reason}}}", why=why, fix=fix)
 
 
-def _misread(arrival: Arrival, state: Walk, own: Trace, where: str) -> Trace | None:
+def _misread(arrival: Arrival, state: Walk, own: Trace, where: str, policy: MergedPolicy) -> Trace | None:
     """TLS that Istio added and the server's chain does not open: HTTP bytes that are none."""
     if arrival.tls.hello is None or state.chain is None or state.handshake.terminated or state.chain.http is None:
         return None
     why = "the client's Envoy speaks TLS, and the server's filter chain reads plain HTTP"
-    notes = ("the server logs 400 DPE http1.codec_error, the client 503 UF WRONG_VERSION_NUMBER",)
+    declared, reason = _declared(policy, arrival.port)
+    notes = (reason, "the server logs 400 DPE http1.codec_error, the client 503 UF WRONG_VERSION_NUMBER")
     others = own.hops[1].others if len(own.hops) > 1 else ()
-    hop = Hop(where, "filter chain", state.chain.label, why, others, arrival.sources, "fails", notes)
+    sources = (*arrival.sources, *declared)
+    hop = Hop(where, "filter chain", state.chain.label, why, others, sources, "fails", notes)
     return Trace((*own.hops[:1], hop), _client_outcome(arrival, why, tls=True), True)
 
 

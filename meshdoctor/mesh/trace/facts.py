@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.mtls.peer_authentication import MergedPolicy, PeerAuthentications
 from meshdoctor.mesh.trace.proxy import Proxy
 from meshdoctor.model import wants as ask
 from meshdoctor.model.envoy.admin import Certificates
+from meshdoctor.model.istio import PeerAuthentication
 from meshdoctor.model.kubernetes import Pod
 from meshdoctor.model.moment import unix
 from meshdoctor.model.snapshot import PodRef, Snapshot, Want
@@ -16,7 +18,16 @@ T = TypeVar("T")
 MAX_ROOTS = 8
 """More roots than this are the public ones of the operating system, not a mesh's."""
 
-KINDS = ("Pod", "ReplicaSet", "Service", "EndpointSlice", "ServiceEntry", "Gateway", "VirtualService")
+KINDS = (
+    "Pod",
+    "ReplicaSet",
+    "Service",
+    "EndpointSlice",
+    "ServiceEntry",
+    "Gateway",
+    "VirtualService",
+    "PeerAuthentication",
+)
 
 
 class Facts:
@@ -26,8 +37,9 @@ class Facts:
         self.snapshot = snapshot
         self.mesh = MeshIndex(snapshot)
         self.lacking: dict[Want[Any], None] = {}
-        for want in (ask.Contents(), *(ask.Objects(kind) for kind in KINDS)):
+        for want in (ask.Contents(), ask.Mesh(), *(ask.Objects(kind) for kind in KINDS)):
             self.value(want)
+        self._policies: PeerAuthentications | None = None
         self._proxies: dict[PodRef, Proxy | None] = {}
 
     @property
@@ -46,6 +58,13 @@ class Facts:
             statuses = self.value(ask.ProxyClusters(ref))
             self._proxies[ref] = Proxy(dump, statuses) if dump is not None else None
         return self._proxies[ref]
+
+    def mtls_policy(self, pod: Pod) -> MergedPolicy:
+        """What PeerAuthentications declare for a pod."""
+        if self._policies is None:
+            found = self.mesh.objects("PeerAuthentication", PeerAuthentication)
+            self._policies = PeerAuthentications(found, self.mesh.mesh_config.root_namespace)
+        return self._policies.for_workload(pod.namespace, pod.metadata.labels)
 
     def certificates(self, ref: PodRef) -> OwnCertificate | None:
         found = self.value(ask.ProxyCertificates(ref))

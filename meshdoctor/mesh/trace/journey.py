@@ -185,14 +185,17 @@ class _Journey:
         request = msgspec.structs.replace(request, source_ip=pod.status.pod_ip if pod is not None else "")
         tls = towards(end.upstream, host, manager, request.version)
         caller = pod if pod is not None else _NO_POD
+        http = end.outcome.layer == "http"
         sources = sources_of(end.upstream.metadata)
         service = self.mesh.service_by_ip(ip)
         if service is not None:
             places = backends(self.mesh, service, int(port))
-            return [Arrival(each, number, request, tls, caller, sources, True, pod) for each, number in places]
+            return [
+                Arrival(each, number, request, tls, caller, sources, True, pod, http=http) for each, number in places
+            ]
         name = parse_cluster_name(end.upstream.name)
         own = name.direction == "outbound" and self.mesh.service_by_host(name.host) is not None
-        return [Arrival(ip, int(port), request, tls, caller, sources, own, pod, host)]
+        return [Arrival(ip, int(port), request, tls, caller, sources, own, pod, host, http)]
 
 
 _NO_POD = Pod()
