@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -27,6 +27,15 @@ class LoopThread:
         except (KeyboardInterrupt, concurrent.futures.CancelledError):
             future.cancel()
             raise
+
+    def start(self, work: Coroutine[Any, Any, None]) -> Callable[[], None]:
+        """Begin *work* in the background; returns a function that cancels it and may be called from anywhere."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+
+        def stop() -> None:
+            future.cancel()
+
+        return stop
 
     def close(self) -> None:
         """Cancel what is under way and end the thread."""

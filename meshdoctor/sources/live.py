@@ -31,6 +31,7 @@ from meshdoctor.recording.raw import Manifest, RawRecording
 from meshdoctor.sources.live_lists import Capture, LiveLists, missing
 from meshdoctor.sources.live_pods import MeshPods, inventory, mesh_pods
 from meshdoctor.sources.live_visits import Answers, PodVisits, config_map_mesh, place
+from meshdoctor.sources.live_watch import Watched, watch_kind
 from meshdoctor.sources.recording import RecordingSource
 
 
@@ -61,7 +62,6 @@ class LiveSource:
         self._log_bytes = log_bytes
         self._capture = capture
         self._clock = clock
-        self._loop = LoopThread()
         self._connection = Connection(
             target,
             self.settings,
@@ -76,6 +76,7 @@ class LiveSource:
         self._mesh_lock = anyio.Lock()
         self._visits = PodVisits(self._connection, allow_exec=allow_exec, decode=self._decode)
         self._started = clock()
+        self._loop = LoopThread()
 
     @property
     def info(self) -> SourceInfo:
@@ -95,6 +96,15 @@ class LiveSource:
     def authenticate(self, *, terminal: bool) -> None:
         """Get a new credential; an exec plugin may ask at the terminal. Raises CredentialError."""
         self._loop.run(self._connection.credentials.authenticate(terminal=terminal))
+
+    def whoami(self) -> tuple[str, tuple[str, ...]]:
+        """The user name and groups that the cluster sees, for a header. Raises ClusterError."""
+        return self._loop.run(AccessReviewer(self._client).whoami())
+
+    def watch(self, kind: str, tell: Callable[[Watched], None]) -> Callable[[], None]:
+        """Keep *kind* up to date: *tell* is called on the source's thread. Returns a function that stops it."""
+        work = watch_kind(self._client, self._lists.discovery, BY_NAME[kind], tell, self._clock)
+        return self._loop.start(work)
 
     def close(self) -> None:
         """Close every connection."""

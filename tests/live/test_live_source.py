@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from meshdoctor.mesh.case import parse_question
 from meshdoctor.model import wants as ask
 from meshdoctor.model.snapshot import Fact, Missing, PodRef, Snapshot
 from meshdoctor.sources.live import LiveSource
+from meshdoctor.sources.live_watch import Watched
 from meshdoctor.sources.recording import RecordingSource
 from tests.live.apiserver import ApiServer, Fault
 from tests.live.recorded_cluster import serving_recording
@@ -162,3 +164,39 @@ def test_without_istiods_port_the_mesh_config_is_the_config_maps(
         missed = source.read([ask.Mesh()]).get(ask.Mesh())
         assert isinstance(missed, Missing)
         assert "pods/portforward" in missed.detail and "configmaps" in missed.detail
+
+
+def test_a_watched_kind_stays_up_to_date_and_tells_when_it_is_lost(
+    folder: Path, cluster: ApiServer, tmp_path: Path
+) -> None:
+    told: queue.Queue[Watched] = queue.Queue()
+    with live(cluster, tmp_path) as source:
+        stop = source.watch("Namespace", told.put)
+        first = told.get(timeout=20)
+        cluster.objects.change("ADDED", "/api/v1/namespaces", {"metadata": {"name": "brand-new"}})
+        second = told.get(timeout=20)
+        cluster.faults.append(Fault("/namespaces", 503, "ServiceUnavailable", times=5))
+        cluster.objects.forget()
+        lost = told.get(timeout=20)
+        while (back := told.get(timeout=20)).lost:
+            continue
+        stop()
+    assert {item.name for item in second.objects} == {item.name for item in first.objects} | {"brand-new"}
+    assert "HTTP 503" in lost.lost and lost.objects == second.objects
+    assert {item.name for item in back.objects} == {item.name for item in second.objects}
+
+
+def test_exec_takes_over_where_port_forward_is_forbidden(folder: Path, cluster: ApiServer, tmp_path: Path) -> None:
+    cluster.denied = {("create", "pods/portforward")}
+    with live(cluster, tmp_path, allow_exec=True) as source:
+        contents = source.read([ask.Contents()]).value(ask.Contents())
+        assert contents is not None
+        if not contents.proxies:
+            pytest.skip("an ambient mesh has no pilot-agent to ask")
+        pod = contents.proxies[0]
+        wants: list[Any] = [ask.ProxyServerInfo(pod), ask.ProxyConfig(pod)]
+        found = source.read(wants)
+        assert source.whoami()[0] == "tester"
+    expected = RecordingSource.open(folder).read(wants)
+    assert [comparable(found.get(want)) for want in wants] == [comparable(expected.get(want)) for want in wants]
+    assert any(path.endswith("/exec") for _, path in cluster.requests)

@@ -1,0 +1,88 @@
+"""Objects of one kind kept up to date by a watch: the whole list again after each change, and word when it is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from meshdoctor.kube.client import KubeClient
+from meshdoctor.kube.discovery import Discovery
+from meshdoctor.kube.errors import ClusterError
+from meshdoctor.kube.watch import Changed, Listed, follow
+from meshdoctor.model.decode import UnreadableError, decode_json
+from meshdoctor.model.kinds import Kind
+from meshdoctor.model.kubernetes import Object
+from meshdoctor.sources.live_lists import decode_page
+
+
+class Watched(NamedTuple):
+    """The objects as last heard of; *lost* says why nothing is heard now, "" while all is well."""
+
+    kind: str
+    objects: tuple[Object, ...]
+    heard_at: float
+    lost: str = ""
+
+
+class _Name(msgspec.Struct, frozen=True):
+    name: str = ""
+    namespace: str = ""
+
+
+class _Named(msgspec.Struct, frozen=True):
+    metadata: _Name
+
+
+async def watch_kind(
+    client: KubeClient,
+    discovery: Discovery,
+    kind: Kind,
+    tell: Callable[[Watched], None],
+    now: Callable[[], float],
+) -> None:
+    """Call *tell* with every new state of *kind*, until cancelled; ends by itself when it is forbidden or not served.
+
+    The last objects are told again with `lost` when nothing is heard, so that they can stay on a screen with their age.
+    """
+    known: dict[tuple[str, str], Object] = {}
+    heard = now()
+
+    def state(lost: str = "") -> Watched:
+        return Watched(kind.name, tuple(known.values()), heard, lost)
+
+    try:
+        path = await discovery.path(kind)
+        if path is None:
+            tell(state())
+            return
+        async for event in follow(client, path, lambda body: decode_page(body, kind, [])):
+            if isinstance(event, Listed):
+                known = {(item.namespace, item.name): item for item in event.items}
+            elif isinstance(event, Changed):
+                _apply(known, kind, event)
+            else:
+                tell(state(str(event.error)))
+                continue
+            heard = now()
+            tell(state())
+    except ClusterError as error:
+        tell(state(str(error)))
+
+
+def _apply(known: dict[tuple[str, str], Object], kind: Kind, event: Changed) -> None:
+    try:
+        item = decode_json(bytes(event.object), kind.struct)
+    except UnreadableError:
+        # What cannot be decoded must not stay as it was before: it is left out until the next list.
+        try:
+            meta = msgspec.json.decode(event.object, type=_Named).metadata
+        except msgspec.DecodeError:
+            return  # it does not even name itself
+        known.pop((meta.namespace, meta.name), None)
+        return
+    if event.type == "DELETED":
+        known.pop((item.namespace, item.name), None)
+    else:
+        known[item.namespace, item.name] = item
