@@ -285,7 +285,7 @@ def around(root: Path, address: str, peer: bool = True) -> Depot:
     for at in range(100, 106):
         details = "upstream_reset_before_response_started{connection_termination}"
         there, ours = f"{address}:9191", f"{PICKER_IP}:{41000 + at}"
-        passed = {"cluster": "PassthroughCluster", "authority": there, "route": "allow_any"}
+        passed: dict[str, Any] = {"cluster": "PassthroughCluster", "authority": there, "route": "allow_any"}
         depot.request(at, 503, "UC", details, local=there, upstream=there, upstream_local=ours, **passed)
     return strict(depot) if peer else depot
 

@@ -1,0 +1,183 @@
+"""Failures that no proxy logged: silent-failure and gateway-certificate, and what metrics and replies tell instead."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.envoy_dumps import config_dump, server_info
+from tests.kube_objects import container_status, event, istio, pod
+from tests.moments import Json, when
+from tests.probes.depot import (
+    HOST,
+    OUTBOUND,
+    PICKER,
+    Depot,
+    accuses,
+    causes,
+    is_open,
+    ledgers,
+    picker,
+    spares,
+)
+
+PODS = r"kube/core/v1/pods\.json"
+CALLER = "Deployment depot/picker"
+
+
+def silent(depot: Depot, *times: float, error: str = "Connection refused") -> Depot:
+    for at in times:
+        depot.call(at, 0, error)
+    return depot
+
+
+# -- silent-failure
+
+
+def starting(root: Path, **more: Any) -> Depot:
+    """The caller calls from 100 on; its sidecar is ready at 104."""
+    depot = Depot(root, client=picker(**{"ready_at": 105, "created": 98} | more))
+    depot.log(PICKER, "istio-proxy", f"{when(104)[:-1]}.2Z\tinfo\tEnvoy proxy is ready")
+    return silent(depot, 100, 101, 102, 103).good(106, 107, 108, 109, 120)
+
+
+def test_calls_before_the_sidecar_listens(tmp_path: Path) -> None:
+    depot = starting(tmp_path)
+    accuses(depot.ask("silent-failure"), "sidecar-start-race", CALLER)
+
+
+def test_calls_before_the_sidecar_listens_by_the_pods_ready_time(tmp_path: Path) -> None:
+    depot = silent(Depot(tmp_path, client=picker(ready_at=104, created=98)), 100, 101, 102)
+    accuses(depot.ask("silent-failure"), "sidecar-start-race", CALLER)
+
+
+def test_a_native_sidecar_has_no_start_race(tmp_path: Path) -> None:
+    is_open(starting(tmp_path, native=True).ask("silent-failure"))
+
+
+def test_calls_long_after_the_start_are_no_start_race(tmp_path: Path) -> None:
+    is_open(silent(starting(tmp_path), 300, 301).ask("silent-failure"))
+
+
+def test_calls_after_the_stop(tmp_path: Path) -> None:
+    depot = Depot(tmp_path, client=picker(stopped=100, grace=60)).good(50, 60)
+    finding = silent(depot, 106, 107, 108).ask("silent-failure")
+    accuses(finding, "sidecar-exits-before-app", CALLER)
+    spares(finding, "sidecar-start-race")
+
+
+def test_calls_after_the_stop_of_a_pod_that_is_gone(tmp_path: Path) -> None:
+    depot = Depot(tmp_path).drop(PODS)
+    depot.objects("Pod", *ledgers())
+    name = PICKER.partition("/")[2]
+    depot.objects("Event", event("Pod", "depot", name, "Killing", "Stopping container server", 100))
+    accuses(silent(depot.good(50, 60), 106, 107).ask("silent-failure"), "sidecar-exits-before-app", CALLER)
+
+
+def test_a_sidecar_that_never_became_ready(tmp_path: Path) -> None:
+    statuses = [container_status("server"), container_status("istio-proxy", False)]
+    depot = Depot(tmp_path, client=picker(ready=False, statuses=statuses))
+    finding = silent(depot, *range(100, 110)).ask("silent-failure")
+    accuses(finding, "sidecar-never-ready", CALLER)
+    spares(finding, "sidecar-start-race")
+
+
+def test_a_caller_without_sidecar_is_not_accused(tmp_path: Path) -> None:
+    is_open(silent(Depot(tmp_path, client=picker(sidecar=False, ready_at=104)), 100, 101).ask("silent-failure"))
+
+
+def test_calls_whose_failure_the_proxy_logged_are_not_silent(tmp_path: Path) -> None:
+    depot = silent(Depot(tmp_path, client=picker(ready_at=104)), 100, 101, 102)
+    for at in (100, 101, 102):
+        depot.request(at, 503, "UF,URX", "upstream_reset_before_response_started{connection_timeout}")
+    spares(depot.ask("silent-failure"))
+
+
+def test_silent_failures_and_pods_that_were_not_read(tmp_path: Path) -> None:
+    depot = starting(tmp_path).drop(PODS)
+    spares(depot.ask("silent-failure"))
+    assert causes(depot.diagnose()) == []
+
+
+# -- gateway-certificate
+
+GATE = "edge/front-door-5c7d8f9b6c-t6v8x"
+SECRET = "kubernetes://door-plate"
+
+
+def door(
+    root: Path, *, secrets: tuple[tuple[str, str], ...] = (), waits: bool = False, host: str = "*.example.org"
+) -> Depot:
+    depot = Depot(root)
+    name = GATE.partition("/")[2]
+    depot.objects("Pod", pod(name, "edge", "10.40.7.7", {"istio": "front-door"}, gateway=True))
+    server: Json = {"port": {"number": 443, "name": "https", "protocol": "HTTPS"}, "hosts": [host]}
+    server["tls"] = {"mode": "SIMPLE", "credentialName": "door-plate"}
+    depot.objects("Gateway", istio("door", "edge", {"selector": {"istio": "front-door"}, "servers": [server]}))
+    depot.proxy(GATE, server_info=server_info("router"), config_dump=config_dump(secrets=secrets))
+    targets = [{"name": "listener", "target_names": [f"SdsApi {SECRET}"]}] if waits else []
+    depot.proxy(GATE, init_dump={"unready_targets_dumps": targets})
+    for at in range(100, 106):
+        depot.call(at, 0, "EOF occurred in violation of protocol", "https://read.example.org/page")
+    return depot
+
+
+@pytest.mark.parametrize(("secrets", "waits"), [((), True), (((SECRET, "warming"),), False)], ids=["waits", "warming"])
+def test_a_gateway_without_its_certificate(tmp_path: Path, secrets: tuple[tuple[str, str], ...], waits: bool) -> None:
+    depot = door(tmp_path, secrets=secrets, waits=waits)
+    accuses(depot.ask("gateway-certificate"), "gateway-tls-credential", "Gateway edge/door", "Secret edge/door-plate")
+    assert causes(depot.diagnose()) == ["gateway-tls-credential"]
+
+
+def test_a_gateway_that_holds_its_certificate(tmp_path: Path) -> None:
+    finding = door(tmp_path, secrets=((SECRET, "active"),)).ask("gateway-certificate")
+    assert finding.outcome == "cleared"
+
+
+def test_a_gateway_for_other_hosts_is_not_accused(tmp_path: Path) -> None:
+    spares(door(tmp_path, waits=True, host="library.example.com").ask("gateway-certificate"))
+
+
+def test_a_gateway_that_was_not_read(tmp_path: Path) -> None:
+    depot = door(tmp_path, waits=True).drop("envoy/")
+    is_open(depot.ask("gateway-certificate"))
+    assert causes(depot.diagnose()) == []
+
+
+# -- without access logs
+
+
+def test_a_counter_is_not_claimed_as_surely_as_a_log(tmp_path: Path) -> None:
+    """Istio's default profile writes no access log; the proxy's own metrics say who fails towards whom."""
+    depot = Depot(tmp_path, servers=[])
+    labels = f'reporter="source",response_code="503",response_flags="UH",destination_service="{HOST}"'
+    depot.put(f"envoy/{PICKER}/stats.prom", f"istio_requests_total{{{labels}}} 12\n").configured()
+    diagnosis = depot.diagnose()
+    assert [group.flags for group in diagnosis.traffic] == [("UH",)]
+    assert causes(diagnosis) == ["no-endpoints"]
+    assert diagnosis.verdicts[0].confidence <= 0.8
+
+
+def test_the_text_of_envoys_own_answer(tmp_path: Path) -> None:
+    depot = Depot(tmp_path, servers=[]).configured()
+    for at in range(100, 106):
+        depot.call(at, 503, "no healthy upstream")
+    assert causes(depot.diagnose()) == ["no-endpoints"]
+    assert depot.diagnose().verdicts[0].confidence <= 0.8
+
+
+def test_an_answer_that_the_application_may_have_written(tmp_path: Path) -> None:
+    depot = Depot(tmp_path, servers=[]).configured()
+    for at in range(100, 106):
+        depot.call(at, 503, "database is down")
+    assert causes(depot.diagnose()) == []
+
+
+def test_quiet_counters_accuse_nobody(tmp_path: Path) -> None:
+    depot = Depot(tmp_path).configured()
+    labels = f'reporter="source",response_code="200",response_flags="-",destination_service="{HOST}"'
+    depot.put(f"envoy/{PICKER}/stats.prom", f"istio_requests_total{{{labels}}} 12\n")
+    assert depot.diagnose().verdicts == () or causes(depot.diagnose()) in ([], ["healthy"])
+    assert OUTBOUND not in str(depot.diagnose().traffic)
