@@ -12,6 +12,12 @@ from meshdoctor.mesh.trace.route import matches
 from meshdoctor.mesh.trace.walk import Walk
 from meshdoctor.model.envoy.route import Route
 
+FALLBACKS = {
+    "allow_any": "this Envoy knows no such host: the request leaves as it is, without the mesh's policies",
+    "block_all": "this Envoy knows no such host, and outboundTrafficPolicy is REGISTRY_ONLY",
+}
+"""istiod's virtual hosts for names that are not in the registry (outboundTrafficPolicy)."""
+
 
 def guard_hops(answers: list[Guarded], where: str) -> list[Hop]:
     """One hop for each filter that may refuse."""
@@ -45,7 +51,10 @@ def http_hops(state: Walk, where: str) -> list[Hop]:
         hops.append(Hop(where, "virtual host", "none", f"no domain takes {key!r}", _near(key, state), verdict="fails"))
         return hops
     reason = f"domain {state.domain}" + ("" if state.domain == key else f" takes {key!r}")
-    hops.append(Hop(where, "virtual host", state.host.body.name, reason))
+    fallen = state.domain == "*" and state.host.body.name in FALLBACKS
+    others = _near(key, state) if fallen else ()
+    notes = (FALLBACKS[state.host.body.name],) if fallen else ()
+    hops.append(Hop(where, "virtual host", state.host.body.name, reason, others, notes=notes))
     if state.view is not None:
         hops.append(_route_hop(state, where))
     return hops

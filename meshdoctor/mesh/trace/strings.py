@@ -65,13 +65,6 @@ _COMPARE: dict[str, Callable[[str, str], bool]] = {
 }
 
 
-def both(first: Answer, second: Answer) -> Answer:
-    """Three-valued AND."""
-    if first is False or second is False:
-        return False
-    return None if first is None or second is None else True
-
-
 def negate(answer: Answer) -> Answer:
     """Three-valued NOT."""
     return None if answer is None else not answer

@@ -9,6 +9,7 @@ from meshdoctor.mesh.trace.outcome import Trace
 from meshdoctor.mesh.trace.question import Question, Target, parse_target
 from meshdoctor.present.trace import trace_lines
 from tests.mesh.trace.dumps import (
+    TLS_INSPECTOR,
     Json,
     cluster,
     dump,
@@ -16,8 +17,10 @@ from tests.mesh.trace.dumps import (
     host,
     http_chain,
     listener,
+    passthrough,
     rbac,
     routes,
+    tcp_chain,
     to,
     upstream_tls,
     with_tls,
@@ -362,3 +365,20 @@ def test_a_matcher_tree_is_not_judged() -> None:
     found = follow(World(web=web))
     assert [hop.verdict for hop in found.hops if hop.step == "filter chain"] == ["may match"]
     assert not found.failing
+
+
+def test_a_caller_that_only_carries_bytes_logs_no_code() -> None:
+    target = {**cluster(CART), "transport_socket": MTLS}
+    chain = tcp_chain(CART)
+    out = [listener("10.96.0.2_80", "10.96.0.2", 80, chain)]
+    web = dump(out, [], [target], [endpoints(CART, f"{CART_IP}:8080")])
+    deny = rbac("ALLOW", network=True)
+    tcp = with_tls(tcp_chain("inbound|8080||", {"transport_protocol": "tls"}, before=[deny]), client=True)
+    inbound = listener("virtualInbound", "0.0.0.0", 15006, tcp, listener_filters=[TLS_INSPECTOR])
+    denied = dump([inbound], [], [passthrough("inbound|8080||")])
+    found = follow(World(web=web, cart=denied), version="")
+    assert (found.outcome.layer, found.outcome.flags) == ("tcp", "")
+    assert found.outcome.details == "rbac_access_denied_matched_policy[none]" and found.failing
+    plain = dump(out, [], [cluster(CART)], [endpoints(CART, f"{CART_IP}:8080")])
+    reset = follow(World(web=plain, cart=server("STRICT")))
+    assert (reset.outcome.layer, reset.outcome.flags, reset.outcome.code) == ("tcp", "UR", None)

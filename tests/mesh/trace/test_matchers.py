@@ -6,7 +6,7 @@ import pytest
 
 from meshdoctor.mesh.trace.headers import Headers
 from meshdoctor.mesh.trace.matchers import header_test, query_test
-from meshdoctor.mesh.trace.strings import Answer, all_of, any_of, both, negate, string_test
+from meshdoctor.mesh.trace.strings import Answer, all_of, any_of, negate, string_test
 
 
 @pytest.mark.parametrize(
@@ -90,4 +90,4 @@ def test_query_matchers() -> None:
 def test_three_valued_logic() -> None:
     assert (any_of([False, None]), any_of([None, True]), any_of([])) == (None, True, False)
     assert (all_of([True, None]), all_of([None, False]), all_of([])) == (None, False, True)
-    assert (negate(None), negate(False), both(True, None), both(None, False)) == (None, True, None, False)
+    assert (negate(None), negate(False), negate(True)) == (None, True, False)

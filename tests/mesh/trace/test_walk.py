@@ -441,3 +441,10 @@ def test_no_request_breaks_it(request_: Request) -> None:
     found = trace(ANY, request_)
     assert found.hops
     assert found.failing == found.outcome.failing
+
+
+def test_an_unknown_host_is_told_its_likely_names() -> None:
+    proxy = one_route_table(host("shop", ["shop.pay.svc.cluster.local"], to("a")), host("allow_any", ["*"], to("b")))
+    hop = next(hop for hop in trace(proxy, get("shop.pau")).hops if hop.step == "virtual host")
+    assert hop.others == (("shop.pay.svc.cluster.local", "another name"),)
+    assert "knows no such host" in hop.notes[0]
