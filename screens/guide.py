@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from meshdoctor.present.guide_rows import COLUMNS, RUNNING, Progress, guide_rows, headline
+from meshdoctor.present.guide_columns import COLUMNS, RUNNING
 from meshdoctor.tui.factsscreen import FactsScreen
 from meshdoctor.tui.keys import bindings
 from meshdoctor.tui.linetable import LineTable
 from meshdoctor.tui.router import Navigator
 
+if TYPE_CHECKING:
+    from meshdoctor.present.guide_rows import Progress
 
-class GuideScreen(FactsScreen[Progress]):
+
+class GuideScreen(FactsScreen["Progress"]):
     """The flowchart, walked for the question, for all failing flows, or for the one that the command names."""
 
     SCOPES = ("table", "guide", "views")
@@ -29,6 +32,8 @@ class GuideScreen(FactsScreen[Progress]):
 
     def work(self) -> None:
         """Each step as it is taken."""
+        from meshdoctor.present.guide_rows import Progress  # brings all probes: after the first paint
+
         examination = self.session.of_case(self.location.argument)
         progress = Progress(examination.cases, (), None, True, self.location.argument)
         self.tell(progress)
@@ -43,6 +48,8 @@ class GuideScreen(FactsScreen[Progress]):
 
     def show_facts(self, facts: Progress) -> None:
         """The outline, wrapped to the width."""
+        from meshdoctor.present.guide_rows import guide_rows
+
         table = self.query_one(LineTable)
         untouched = table.cursor_row is None or table.cursor_row.key in (RUNNING, table.rows.shown[0].key)
         table.show(guide_rows(facts, self.words, self.app.size.width))
@@ -51,7 +58,11 @@ class GuideScreen(FactsScreen[Progress]):
 
     def counts(self) -> Sequence[Text]:
         """Whether requests fail now, and how far the guide is."""
-        return tuple(headline(self.facts, self.words)) if self.facts else ()
+        if self.facts is None:
+            return ()
+        from meshdoctor.present.guide_rows import headline
+
+        return tuple(headline(self.facts, self.words))
 
     def crumb(self) -> str:
         """The flow, when it is just one."""
@@ -67,5 +78,4 @@ class GuideScreen(FactsScreen[Progress]):
 
     def action_again(self) -> None:
         """Walk the flowchart anew."""
-        self.query_one(LineTable).empty = self.words("guide.reading")
         self.start()

@@ -78,7 +78,7 @@ class LogScreen(FactsScreen[Log]):
     def show_facts(self, facts: Log) -> None:
         """The lines; the cursor goes to the one named when they come first."""
         table = self.query_one(LineTable)
-        table.empty = self.words("log.empty")
+        table.say_when_empty(self.words("log.empty"))
         first = not table.rows.by_key
         table.show(facts.rows)
         if first and (number := self._parts()[2]):

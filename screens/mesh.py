@@ -38,7 +38,7 @@ class MeshScreen(FactsScreen[tuple[ProxyState, ...]]):
     def show_facts(self, facts: tuple[ProxyState, ...]) -> None:
         """A row each."""
         table = self.query_one(LineTable)
-        table.empty = self.words("mesh.no_proxies")
+        table.say_when_empty(self.words("mesh.no_proxies"))
         table.show(mesh_rows(facts))
 
     def _describe(self, row: Row | None) -> None:

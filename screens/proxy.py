@@ -65,7 +65,8 @@ class ProxyScreen(FactsScreen[ProxyTables]):
         for table in self.query(LineTable):
             key = str(table.id)
             rows = only(key, facts.rows[key], name) if name and key == chosen else facts.rows[key]
-            table.empty = self.words("proxy.no_such", name=name) if name and key == chosen else self.words("proxy.none")
+            missing = self.words("proxy.no_such", name=name) if name and key == chosen else self.words("proxy.none")
+            table.say_when_empty(missing)
             table.show(rows)
         self._write_tabs()
         if facts.problems:

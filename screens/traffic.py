@@ -35,7 +35,7 @@ class TrafficScreen(FactsScreen[tuple[FailingFlow, ...]]):
     def show_facts(self, facts: tuple[FailingFlow, ...]) -> None:
         """A row each."""
         table = self.query_one(LineTable)
-        table.empty = self.words("traffic.nothing_fails")
+        table.say_when_empty(self.words("traffic.nothing_fails"))
         table.show(traffic_rows(facts, self.words))
         self._explain(table.cursor_row)
 

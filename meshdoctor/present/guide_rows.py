@@ -16,20 +16,14 @@ from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.failing_flows import case_name
 from meshdoctor.mesh.finding import CLEARED, CONFIGURATION_ONLY, CULPRIT, INCONCLUSIVE, NOT_APPLICABLE
 from meshdoctor.present.explanation_text import wrap
+from meshdoctor.present.guide_columns import RUNNING, WORD_WIDTH
 from meshdoctor.present.places import place_command, place_text, resource_command
-from meshdoctor.present.table import Cell, Column, Row
+from meshdoctor.present.table import Cell, Row
 from meshdoctor.present.words import Words
 
-WORD_WIDTH = 8
-COLUMNS = (
-    Column("state", "OUTCOME", WORD_WIDTH, priority=0),
-    Column("what", "WHAT WAS FOUND", 30, flex=1, priority=0),
-)
 BESIDE = WORD_WIDTH + 3
 """Cells of a line that are not the second column's: margin, first column, gap, and one that stays free."""
 SHOWN_EVIDENCE = 6
-RUNNING = "running"
-"""The key of the row that stands for the step which runs now."""
 SHOWN_YAML = 12
 _OUTCOMES = {
     CULPRIT: ("CULPRIT", "severity.high"),
@@ -103,7 +97,7 @@ def guide_rows(progress: Progress, words: Words, width: int) -> list[Row]:
 
 def _verdict(writer: _Writer, number: int, verdict: Judgement) -> None:
     words, key = writer.words, f"v{number}"
-    state = words(f"guide.{verdict.state}")
+    state = "" if verdict.cause == "healthy" else words(f"guide.{verdict.state}")
     head = Text.assemble(
         (verdict.cause, "title"), f"  {words('guide.sure', percent=round(verdict.confidence * 100))}  {state}"
     )
@@ -210,7 +204,9 @@ def _not_checked(writer: _Writer, diagnosis: Diagnosis) -> None:
     writer.add("unchecked", "", "")
     writer.line("unchecked.title", "", writer.words("guide.not_checked"), style="title")
     for number, (why, names) in enumerate(groups.items()):
-        writer.line(f"unchecked.{number}", "", f"{why}: {', '.join(names)}", style="quiet")
+        # Of one thing, say the thing first; of many that share a reason, the reason.
+        text = f"{names[0]}: {why}" if len(names) == 1 else f"{why}: {', '.join(names)}"
+        writer.line(f"unchecked.{number}", "", text, style="quiet")
 
 
 def _time(moment: str) -> str:

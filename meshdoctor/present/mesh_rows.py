@@ -9,7 +9,7 @@ from rich.text import Text
 
 from meshdoctor.mesh.ages import human_duration
 from meshdoctor.mesh.overview import LOST, NACK, ODD, OK, STALE, STATES, UNKNOWN, ProxyState
-from meshdoctor.mesh.sync import ERROR, IGNORED, NOT_SENT, SYNCED, TypeSync, rejection
+from meshdoctor.mesh.sync import ERROR, IGNORED, NOT_SENT, SYNCED, ZTUNNEL, TypeSync, rejection
 from meshdoctor.mesh.sync import STALE as TYPE_STALE
 from meshdoctor.present.table import Column, Row
 from meshdoctor.present.words import Words
@@ -62,9 +62,15 @@ def mesh_rows(proxies: Iterable[ProxyState]) -> list[Row]:
             "-" if proxy.age is None else human_duration(proxy.age),
             why(proxy),
         )
-        target = f"proxy {proxy.pod}" if proxy.recorded else f"object Pod {proxy.pod}"
-        rows.append(Row(str(proxy.pod), cells, target=target, problem=proxy.state != OK))
+        rows.append(Row(str(proxy.pod), cells, target=_target(proxy), problem=proxy.state != OK))
     return rows
+
+
+def _target(proxy: ProxyState) -> str:
+    if not proxy.recorded:
+        return f"object Pod {proxy.pod}"
+    # A ztunnel is no Envoy: it has workloads and services, not listeners and clusters.
+    return f"file ztunnel/{proxy.pod}/config_dump.json" if proxy.sync.kind == ZTUNNEL else f"proxy {proxy.pod}"
 
 
 def _letter(entry: TypeSync) -> str:

@@ -108,6 +108,5 @@ class FactsScreen(ShellScreen, Generic[T]):
             self.app.exit(return_code=self.session.failure.exit_status)
             return
         for table in self.query(LineTable):
-            table.empty = str(message.error)
-            table.refresh()
+            table.say_when_empty(str(message.error))
         self.say(str(message.error), "error")

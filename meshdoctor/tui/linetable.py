@@ -131,6 +131,12 @@ class LineTable(ScrollView, can_focus=True):
         """Show these rows instead; the cursor stays on its key, at its place on the screen."""
         self._apply(self.rows.replace(rows))
 
+    def say_when_empty(self, text: str) -> None:
+        """What stands there while there are no rows."""
+        if text != self.empty:
+            self.empty = text
+            self.refresh()
+
     def patch(self, rows: Iterable[Row], removed: Iterable[str] = ()) -> None:
         """Update or add *rows* and drop the keys in *removed*; while live, at most some hundred at once."""
         self._apply(self.rows.patch(rows, removed))
