@@ -57,7 +57,7 @@ def folded(lines: Iterable[Cell], width: int) -> Iterator[Cell]:
         if not isinstance(line, str) or cell_len(line) <= width:
             yield line
             continue
-        indent = " " * min(len(line) - len(line.lstrip()) + 2, width // 2)
+        indent = " " * min(len(line) - len(line.lstrip()) + 2, max(0, width - 2) // 2)
         rest, first = line, True
         while rest:
             room = width if first else width - len(indent)
