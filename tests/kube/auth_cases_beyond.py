@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 
 from tests.kube.auth_cases import Scene, b64, cases, second
@@ -83,6 +85,27 @@ def plugin_without_mode(scene: Scene) -> None:
 
 def removed_auth_provider(scene: Scene) -> None:
     scene.user = {"auth-provider": {"name": "gcp", "config": {"access-token": "x"}}}
+    scene.fails = True
+    scene.write()
+
+
+def _jwt(expires: int) -> str:
+    parts = [json.dumps(part).encode() for part in ({"alg": "none"}, {"exp": expires, "sub": "ivan"})]
+    return ".".join(base64.urlsafe_b64encode(part).rstrip(b"=").decode() for part in (*parts, b"signature"))
+
+
+def _oidc(expires: int) -> dict[str, object]:
+    config = {"idp-issuer-url": "https://127.0.0.1:1", "client-id": "kubectl", "id-token": _jwt(expires)}
+    return {"auth-provider": {"name": "oidc", "config": config}}
+
+
+def oidc_id_token(scene: Scene) -> None:
+    scene.user = _oidc(4102444800)  # the year 2100
+    scene.write()
+
+
+def expired_oidc_id_token(scene: Scene) -> None:
+    scene.user = _oidc(1000000000)
     scene.fails = True
     scene.write()
 
@@ -197,6 +220,8 @@ BEYOND = cases(
     plugin_that_must_ask,
     plugin_without_mode,
     removed_auth_provider,
+    oidc_id_token,
+    expired_oidc_id_token,
     group_without_user,
     missing_context,
     flags_for_another_context,
