@@ -92,6 +92,7 @@ def test_every_word_that_is_asked_for_exists() -> None:
         found
         for room in ("screens", "tui", "present")
         for path in (package / room).glob("*.py")
+        if path.name != "words.py"  # its docstring has an example
         for found in re.findall(r'words\(\s*"([a-z_.]+)"', path.read_text(encoding="utf-8"))
     }
     assert len(asked) > 30
