@@ -40,6 +40,7 @@ _HELP = {
     "log": "the loggers and their levels",
     "rootca-compare": "whether two pods trust a common root",
 }
+_SHOWN_PROBLEMS = 5
 _DESCRIPTION = "A group of commands used to retrieve information about proxy configuration from the Envoy config dump."
 _EPILOG = """\
 A TARGET is [type/]name[.namespace]: a pod, deployment/x, service/x and so on.
@@ -192,8 +193,11 @@ def _complain(dump: ProxyDump) -> None:
     """What could not be read, a line each, beside what was shown."""
     from meshdoctor.model.text import visible_line
 
-    for problem in dump.problems:
+    problems = dump.problems
+    for problem in problems[:_SHOWN_PROBLEMS]:
         sys.stderr.write(f"meshdoctor: {visible_line(dump.name)}: {visible_line(problem)}\n")
+    if len(problems) > _SHOWN_PROBLEMS:
+        sys.stderr.write(f"meshdoctor: {len(problems) - _SHOWN_PROBLEMS} more entries could not be read\n")
 
 
 def _compare_roots(arguments: argparse.Namespace) -> int:

@@ -30,9 +30,17 @@ class ProxyDump:
 
     name: str
 
-    @abstractmethod
+    def __init__(self) -> None:
+        self._bodies: dict[str, Body] = {}
+
     def body(self, file: str) -> Body:
-        """An answer by its name in a recording; raises `SourceError`."""
+        """An answer by its name in a recording, read once; raises `SourceError`."""
+        if file not in self._bodies:
+            self._bodies[file] = self._read(file)
+        return self._bodies[file]
+
+    @abstractmethod
+    def _read(self, file: str) -> Body: ...
 
     @property
     @abstractmethod
@@ -61,10 +69,11 @@ class FileDump(ProxyDump):
     """One file that is whatever the table needs; `-` is standard input."""
 
     def __init__(self, path: str) -> None:
+        super().__init__()
         self.name = "standard input" if path == "-" else path
         self._path = path
 
-    def body(self, file: str) -> Body:
+    def _read(self, file: str) -> Body:
         if self._path == "-":
             return sys.stdin.buffer.read()
         try:
@@ -85,11 +94,12 @@ class SourceDump(ProxyDump):
     """A pod's answers, from a recording or a cluster."""
 
     def __init__(self, source: Source, ref: PodRef) -> None:
+        super().__init__()
         self.name = f"{ref.name}.{ref.namespace}"
         self._source = source
         self._ref = ref
 
-    def body(self, file: str) -> Body:
+    def _read(self, file: str) -> Body:
         from meshdoctor.model import wants as ask
 
         return fact(self._source, ask.ProxyBody(self._ref, file))

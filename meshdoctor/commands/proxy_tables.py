@@ -13,6 +13,7 @@ from meshdoctor.present.tabwriter import render
 
 if TYPE_CHECKING:
     from meshdoctor.commands.proxy_dump import ProxyDump
+    from meshdoctor.model.envoy.sections import Body
 
 
 def write(table: TextTable) -> None:
@@ -33,11 +34,7 @@ def write_data(value: Any, output: str) -> None:
 
 def write_resources(raws: Sequence[Any], output: str) -> None:
     """Envoy's resources (raw JSON or values in Envoy's spelling) as istioctl prints them, one at a time as JSON."""
-    import msgspec
-
-    from meshdoctor.mesh.proxy.protojson import to_protojson
-
-    values = (to_protojson(msgspec.json.decode(raw) if isinstance(raw, msgspec.Raw) else raw) for raw in raws)
+    values = (value for raw in raws if (value := _resource(raw)) is not None)
     if output == "yaml" or not raws or sys.stdout.isatty():
         write_data(list(values), output)
         return
@@ -47,7 +44,22 @@ def write_resources(raws: Sequence[Any], output: str) -> None:
     for value in values:
         sys.stdout.write(separator + json_text(value).rstrip("\n").replace("\n", "\n    "))
         separator = ",\n    "
-    sys.stdout.write("\n]\n")
+    sys.stdout.write("[]\n" if separator.startswith("[") else "\n]\n")
+
+
+def _resource(raw: Any) -> Any:
+    """One resource in istioctl's spelling; None, and a line on standard error, when it cannot be read."""
+    import msgspec
+
+    from meshdoctor.mesh.proxy.part import resource_value
+    from meshdoctor.mesh.proxy.protojson import to_protojson
+    from meshdoctor.model.decode import UnreadableError
+
+    try:
+        return to_protojson(resource_value(raw) if isinstance(raw, msgspec.Raw) else raw)
+    except UnreadableError as error:
+        sys.stderr.write(f"meshdoctor: a resource could not be read: {error}\n")
+        return None
 
 
 def _is_data(arguments: argparse.Namespace) -> bool:
@@ -174,11 +186,27 @@ def _ecds(dump: ProxyDump, arguments: argparse.Namespace) -> None:
         write(ecds.ecds_table(dump.sections))
 
 
+def _copy(body: Body) -> None:
+    """An answer as it is, a piece at a time."""
+    from codecs import getincrementaldecoder
+
+    decoder = getincrementaldecoder("utf-8")("replace")
+    for start in range(0, len(body), _PIECE):
+        sys.stdout.write(decoder.decode(body[start : start + _PIECE]))
+    sys.stdout.write(decoder.decode(b"", final=True) + "\n")
+
+
+_PIECE = 1 << 20
+
+
 def _all(dump: ProxyDump, arguments: argparse.Namespace) -> None:
     if _is_data(arguments):
-        import msgspec
+        from meshdoctor.mesh.proxy.part import is_sound, whole_dump
 
-        write_data(msgspec.json.decode(bytes(dump.body("config_dump.json"))), arguments.output)
+        if arguments.output == "json" and not sys.stdout.isatty() and is_sound(dump.sections):
+            _copy(dump.body("config_dump.json"))  # as istioctl does
+        else:
+            write_data(whole_dump(dump.sections), arguments.output)
         return
     from meshdoctor.mesh.proxy import secret
     from meshdoctor.mesh.proxy.cluster import ClusterFilter

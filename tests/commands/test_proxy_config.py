@@ -64,6 +64,12 @@ def test_standard_input(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> No
     assert lines(capsys, "endpoint", "-f", "-")[1] == "10.0.0.1:80     UNKNOWN     OK                c"
 
 
+def test_the_whole_dump_of_standard_input_is_copied(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(WEB)))
+    assert main(["proxy-config", "all", "-f", "-", "-o", "json"]) == 0
+    assert capsys.readouterr().out == WEB.decode() + "\n"
+
+
 @pytest.mark.parametrize(
     "target",
     ["web-1.shop", "web-1", "shop/web-1", "pod/web-1.shop", "deployment/web.shop", "deploy/web", "svc/web-svc.shop"],
@@ -147,6 +153,22 @@ def test_a_broken_section_is_named_and_the_others_are_shown(capsys: Captured, tm
     assert "Cluster: x" in printed.out
     assert "ClustersConfigDump is not valid JSON" in printed.err
     assert main(["proxy-config", "all", "-f", str(path), "-o", "istioctl"]) == 1
+
+
+@pytest.mark.parametrize("odd", [b"\\ud800", b"\xff\xfe", b"\x01", b"\\u0000", b'"'])
+@pytest.mark.parametrize("output", ["short", "wide", "json", "yaml"])
+@pytest.mark.parametrize("table", ["cluster", "all"])
+def test_bytes_that_are_no_text_stop_nothing(
+    capsys: Captured, tmp_path: Path, odd: bytes, output: str, table: str
+) -> None:
+    path = tmp_path / "dump.json"
+    named = dump(ClustersConfigDump=clusters({"name": "first"}, {"name": "odd"}), RoutesConfigDump={})
+    path.write_bytes(named.replace(b'"odd"', b'"' + odd + b'"'))
+    assert main(["proxy-config", table, "-f", str(path), "-o", output]) == 0
+    printed = capsys.readouterr().out
+    if output == "json":
+        json.loads(printed)
+    assert "first" in printed or table == "all"
 
 
 def test_hostile_text_cannot_reach_the_terminal(capsys: Captured, tmp_path: Path) -> None:

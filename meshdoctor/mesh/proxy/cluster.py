@@ -9,7 +9,7 @@ import msgspec
 
 from meshdoctor.mesh.gosort import sort_by
 from meshdoctor.mesh.proxy.naming import Metadata, SubsetKey, is_subset_key, managed_by, subset_key
-from meshdoctor.mesh.proxy.part import read_part
+from meshdoctor.mesh.proxy.part import read_part, readable
 from meshdoctor.mesh.texttable import Cells, TextTable
 from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.envoy.sections import Sections
@@ -97,11 +97,10 @@ def _row(key: SubsetKey, cluster: _Cluster, typed: bool) -> Cells:
 def cluster_resources(sections: Sections, chosen: ClusterFilter) -> list[msgspec.Raw]:
     """The clusters that the filter keeps as JSON, in the table's order; raises `UnreadableError`."""
     found = read_part(sections, SECTION, _RawClusters)
-    named = []
-    for entry in (*found.dynamic_active_clusters, *found.static_clusters):
-        if bytes(entry.cluster):
-            name = msgspec.json.decode(entry.cluster, type=_Named).name
-            named.append((subset_key(name), name, entry.cluster))
+    raws = (entry.cluster for entry in (*found.dynamic_active_clusters, *found.static_clusters))
+    named = [
+        (subset_key(body.name), body.name, raw) for body, raw in readable(raws, _Named, SECTION, sections.problems)
+    ]
     if not named:
         raise UnreadableError("no clusters found")
     return [raw for _, name, raw in sort_by(named, itemgetter(0)) if chosen.keeps(name)]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from meshdoctor.mesh.gosort import sort_by
-from meshdoctor.mesh.proxy.part import decode_part
+from meshdoctor.mesh.proxy.part import decode_part, readable
 from meshdoctor.mesh.texttable import Cells, TextTable
 from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.envoy.sections import Body
@@ -140,8 +140,7 @@ def place_of(address: Address | None) -> tuple[str, int]:
 def endpoint_resources(clusters: ClusterHosts, chosen: EndpointFilter) -> list[msgspec.Raw]:
     """The clusters with a host that the filter keeps, as JSON, in the order of the answer."""
     kept = []
-    for raw in clusters.raw_clusters:
-        cluster = msgspec.json.decode(raw, type=_ClusterStatus, strict=False)
+    for cluster, raw in readable(clusters.raw_clusters, _ClusterStatus, "clusters", clusters.problems):
         for host in cluster.host_statuses:
             status = host.health_status.eds_health_status if host.health_status else "UNKNOWN"
             if chosen.keeps(*place_of(host.address), cluster.name, status):

@@ -8,7 +8,7 @@ import msgspec
 
 from meshdoctor.mesh.gosort import sort_by
 from meshdoctor.mesh.proxy.endpoint import Address
-from meshdoctor.mesh.proxy.part import read_part
+from meshdoctor.mesh.proxy.part import read_part, readable
 from meshdoctor.mesh.proxy.route import RouteConfiguration, describe_match
 from meshdoctor.mesh.texttable import Cells, TextTable
 from meshdoctor.model.decode import UnreadableError
@@ -268,7 +268,8 @@ def listener_resources(sections: Sections, chosen: ListenerFilter) -> list[msgsp
     """The listeners that the filter keeps as JSON, in the order of the dump; raises `UnreadableError`."""
     found = read_part(sections, SECTION, _RawListeners)
     states = (*(entry.active_state for entry in found.dynamic_listeners), *found.static_listeners)
-    raws = [state.listener for state in states if state and bytes(state.listener)]
-    if not raws:
+    raws = (state.listener for state in states if state)
+    read = list(readable(raws, Listener, SECTION, sections.problems))
+    if not read:
         raise UnreadableError("no listeners found")
-    return [raw for raw in raws if chosen.keeps(msgspec.json.decode(raw, type=Listener, strict=False))]
+    return [raw for listener, raw in read if chosen.keeps(listener)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar, cast, get_args
 
 import msgspec
@@ -33,7 +34,7 @@ def part(sections: Sections, name: str) -> Part:
 def section_value(sections: Sections, name: str) -> Any:
     """A whole section as JSON values; raises `UnreadableError`."""
     try:
-        return msgspec.json.decode(part(sections, name))
+        return msgspec.json.decode(_utf8(part(sections, name)))
     except (msgspec.DecodeError, RecursionError) as error:
         raise UnreadableError(f"{name} is not valid JSON: {_line(error)}") from None
 
@@ -67,19 +68,89 @@ def decode_part(raw: Part, name: str, kind: type[S], problems: list[str]) -> S:
     """*raw* as *kind*, by entries when it cannot be decoded as a whole; raises `UnreadableError`."""
     try:
         return msgspec.json.decode(raw, type=kind, strict=False)
-    except msgspec.ValidationError as error:
-        if not _lists(kind):
+    except UnicodeDecodeError:
+        _note(problems, f"{name}: bytes that are no UTF-8 are shown as \ufffd")
+        return decode_part(_utf8(raw), name, kind, problems)
+    except (msgspec.DecodeError, RecursionError) as error:
+        lists = _lists(kind)
+        if isinstance(error, msgspec.ValidationError) and not lists:
             raise UnreadableError(f"{name}: {_line(error)}") from None
-        fields: dict[str, Any] = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        fields = _fields(raw, name, lists, problems)
+    entries = {field: _entries(fields.get(field), entry, f"{name}.{field}", problems) for field, entry in lists.items()}
+    return kind(**entries)
+
+
+def _fields(raw: Part, name: str, lists: Iterable[str], problems: list[str]) -> dict[str, Any]:
+    """The lists of a section, each as raw JSON, or as the entries that are left when it is no JSON."""
+    try:
+        return dict(msgspec.json.decode(raw, type=dict[str, msgspec.Raw]))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        fields = salvaged(raw, _lists(kind))
-        if not any(fields.values()):
+        found = salvaged(raw, lists)
+        if not found:
             raise UnreadableError(f"{name} is not valid JSON: {_line(error)}") from None
         _note(problems, f"{name} is not valid JSON ({_line(error)}); the entries before that are shown")
-    entries = {
-        field: _entries(fields.get(field), entry, f"{name}.{field}", problems) for field, entry in _lists(kind).items()
-    }
-    return kind(**entries)
+        return dict(found)
+
+
+def readable(
+    raws: Iterable[msgspec.Raw], kind: type[S], where: str, problems: list[str]
+) -> Iterator[tuple[S, msgspec.Raw]]:
+    """Each resource that can be read, as *kind* and as JSON; what is empty is left out, what is broken is named."""
+    for raw in raws:
+        if not bytes(raw):
+            continue
+        try:
+            yield msgspec.json.decode(raw, type=kind, strict=False), raw
+        except UnicodeDecodeError:
+            yield from readable([msgspec.Raw(_utf8(bytes(raw)))], kind, where, problems)
+        except (msgspec.DecodeError, RecursionError) as error:
+            _note(problems, f"{where}: {_line(error)}")
+
+
+def resource_value(raw: msgspec.Raw) -> Any:
+    """A resource's JSON as values; text that is no Unicode is shown as replacement characters.
+
+    Raises `UnreadableError` when even so it is no JSON.
+    """
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        text = _SURROGATE.sub("\ufffd", bytes(raw).decode(errors="replace"))
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise UnreadableError(f"not valid JSON: {_line(error)}") from None
+
+
+def is_sound(sections: Sections) -> bool:
+    """Whether nothing was left out and every section is JSON."""
+    if sections.problems:
+        return False
+    try:
+        for raw in (raw for parts in sections.parts.values() for raw in parts):
+            msgspec.json.decode(raw, type=msgspec.Raw)
+    except (msgspec.DecodeError, RecursionError):
+        return False
+    return True
+
+
+def whole_dump(sections: Sections) -> dict[str, Any]:
+    """Every section that can be read, as the values of one dump, in Envoy's own spelling."""
+    configs = []
+    for name, parts in sections.parts.items():
+        for raw in parts:
+            try:
+                configs.append(resource_value(msgspec.Raw(raw)))
+            except UnreadableError as error:
+                _note(sections.problems, f"{name} is {error}")
+    return {"configs": configs}
+
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+
+
+def _utf8(raw: Part) -> bytes:
+    return bytes(raw).decode(errors="replace").encode()
 
 
 def _note(problems: list[str], line: str) -> None:
@@ -109,7 +180,7 @@ def _entries(raw: Any, kind: type[Any], where: str, problems: list[str]) -> list
     for number, entry in enumerate(raws):
         try:
             found.append(msgspec.json.decode(entry, type=kind, strict=False))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             _note(problems, f"{where}[{number}]: {_line(error)}")
     return found
 

@@ -8,7 +8,7 @@ import msgspec
 
 from meshdoctor.mesh.gosort import sort_slice
 from meshdoctor.mesh.proxy.naming import Metadata, integer, managed_by
-from meshdoctor.mesh.proxy.part import read_part
+from meshdoctor.mesh.proxy.part import read_part, readable
 from meshdoctor.mesh.texttable import Cells, TextTable
 from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.envoy.sections import Sections
@@ -152,10 +152,8 @@ def describe_match(match: RouteMatch | None) -> str:
 def route_resources(sections: Sections, name: str) -> list[msgspec.Raw]:
     """The route configurations as JSON, in the table's order; raises `UnreadableError`."""
     found = read_part(sections, SECTION, _RawRoutes)
-    named = []
-    for entry in (*found.dynamic_route_configs, *found.static_route_configs):
-        if bytes(entry.route_config):
-            named.append((msgspec.json.decode(entry.route_config, type=_Outline), entry.route_config))
+    raws = (entry.route_config for entry in (*found.dynamic_route_configs, *found.static_route_configs))
+    named = list(readable(raws, _Outline, SECTION, sections.problems))
     if not named:
         raise UnreadableError("no routes found")
     ordered = sort_slice(named, lambda a, b: _before(a[0], b[0]))
