@@ -18,26 +18,34 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def add_source_arguments(parser: argparse.ArgumentParser) -> None:
-    """`--recording` with `--at`, `-n`, and kubectl's flags for a cluster."""
+def add_source_arguments(parser: argparse.ArgumentParser, *, positional: bool = False) -> None:
+    """What is read: recordings (by `--recording`, or as *positional* arguments) with `--at`, else kubectl's cluster."""
     from meshdoctor.commands.cluster_flags import add_cluster_flags
 
-    parser.add_argument("--recording", type=Path, metavar="PATH", help="read this recording instead of a cluster")
+    files = "a recording, a bundle, or files of kubectl, istioctl (bug-report, too) and Envoy's admin port"
+    if positional:
+        parser.add_argument(
+            "recording", type=Path, metavar="RECORDING", nargs="*", help=f"{files}; none: the cluster of the kubeconfig"
+        )
+    else:
+        parser.add_argument(
+            "--recording", type=Path, action="append", metavar="PATH", help=f"read {files}, instead of a cluster"
+        )
     parser.add_argument("--at", metavar="TIME", help="the moment of a recording with several (RFC 3339)")
     parser.add_argument("-n", "--namespace", default="", metavar="NS", help="the namespace of a name without one")
     add_cluster_flags(parser, namespace=False)
 
 
 def open_source(arguments: argparse.Namespace) -> Source:
-    """The recording that the flags name, else the cluster; `close_source` ends it. Raises `SourceError`."""
-    if arguments.recording is None:
+    """The recordings that the flags name, else the cluster; `close_source` ends it. Raises `SourceError`."""
+    if not arguments.recording:
         from meshdoctor.commands.cluster_flags import open_live_source
 
         arguments.opened = open_live_source(arguments)
         return cast("Source", arguments.opened)
     from meshdoctor.sources.recording import RecordingSource
 
-    return RecordingSource.open(arguments.recording, arguments.at)
+    return RecordingSource.open_all(arguments.recording, arguments.at)
 
 
 def close_source(arguments: argparse.Namespace) -> None:

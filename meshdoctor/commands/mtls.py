@@ -1,11 +1,12 @@
-"""`meshdoctor mtls RECORDING`: the mTLS mode in force between every two workloads, and whether they would agree."""
+"""`meshdoctor mtls [NS[/WORKLOAD]]`: the mTLS in force between every two workloads, and whether they would agree."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from meshdoctor.commands.mesh_source import add_source_arguments, close_source, open_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,24 +17,23 @@ if TYPE_CHECKING:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "recording", metavar="RECORDING", type=Path, help="a folder, .tar, .tar.gz, .tar.xz or .tar.zst"
-    )
     parser.add_argument("only", metavar="NS[/WORKLOAD]", nargs="?", default="", help="show these clients only")
     parser.add_argument("--to", dest="target", default="", metavar="HOST[:PORT]", help="one service, with the why")
-    parser.add_argument("--at", metavar="TIME", help="the moment of a recording with several (RFC 3339)")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print (default: text)")
+    add_source_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     from meshdoctor.mesh.index import MeshIndex
     from meshdoctor.mesh.mtls.findings import findings
     from meshdoctor.mesh.mtls.view import MtlsView, object_wants, proxy_wants
-    from meshdoctor.sources.recording import RecordingSource
 
-    source = RecordingSource.open(arguments.recording, arguments.at)
-    snapshot = source.read(object_wants())
-    snapshot = source.read(proxy_wants(MeshIndex(snapshot), counters=bool(arguments.target)), snapshot)
+    try:
+        source = open_source(arguments)
+        snapshot = source.read(object_wants())
+        snapshot = source.read(proxy_wants(MeshIndex(snapshot), counters=bool(arguments.target)), snapshot)
+    finally:
+        close_source(arguments)
     view = MtlsView(MeshIndex(snapshot))
     only = _only(view, arguments.only)
     columns = _columns(view, arguments.target, only) if arguments.target else view.columns

@@ -53,7 +53,8 @@ BASE = (service(), endpoints([SERVER]), SERVER, CLIENT)
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
-    status = main(["mtls", *arguments])
+    recording, *rest = arguments
+    status = main(["mtls", "--recording", recording, *rest])
     return status, capsys.readouterr().out
 
 
@@ -116,7 +117,7 @@ def test_to_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
 
 def test_json_has_every_cell_and_every_reason(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     made = record(tmp_path, *BASE, policy("STRICT"), rule(tls="DISABLE"))
-    assert main(["mtls", str(made), "-o", "json"]) == 3
+    assert main(["mtls", "--recording", str(made), "-o", "json"]) == 3
     report: dict[str, Any] = json.loads(capsysbinary.readouterr().out)
     assert report["schema"] == "meshdoctor.mtls/1"
     cell = next(cell for cell in report["cells"] if cell["client"] == "cli/c-1")
@@ -129,7 +130,7 @@ def test_json_has_every_cell_and_every_reason(tmp_path: Path, capsysbinary: pyte
 def test_names_that_match_nothing_are_errors(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["mtls", str(record(tmp_path, *BASE)), *arguments]) == 2
+    assert main(["mtls", "--recording", str(record(tmp_path, *BASE)), *arguments]) == 2
     assert capsys.readouterr().err.startswith("meshdoctor: no ")
 
 
