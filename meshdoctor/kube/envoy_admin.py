@@ -99,6 +99,10 @@ class _Stats(msgspec.Struct, frozen=True):
     stats: tuple[_Stat, ...] = ()
 
 
+class _Clusters(msgspec.Struct, frozen=True):
+    cluster_statuses: tuple[msgspec.Raw, ...] = ()
+
+
 class _Configs(msgspec.Struct, frozen=True):
     configs: tuple[msgspec.Raw, ...] = ()
 
@@ -129,6 +133,29 @@ async def read_config_dump(get: Get, memory_limit: int | None = None) -> bytes:
     if not (await proxy_size(get, memory_limit)).in_parts:
         return await get("/config_dump?include_eds")
     return await read_in_parts(get)
+
+
+async def read_clusters(get: Get, memory_limit: int | None = None, names_per_part: int = NAMES_PER_PART) -> bytes:
+    """`/clusters?format=json`, whole when the proxy is small, else by groups of names. Raises ClusterError."""
+    target = "/clusters?format=json"
+    if not (await proxy_size(get, memory_limit)).in_parts:
+        return await get(target)
+    names: list[str] = []
+    for section in SECTIONS:
+        if section.message == "ClustersConfigDump":
+            found = await _configs(get, f"/config_dump?resource={section.field}&mask=cluster.name")
+            names += [_name(raw, ("cluster", "name")) for raw in found]
+    statuses: list[bytes] = []
+    for number, pattern in enumerate(name_patterns(names, names_per_part)):
+        body = await get(f"{target}&filter={quote(f'^(?:{pattern})$', safe='')}")
+        try:
+            part = msgspec.json.decode(body, type=_Clusters).cluster_statuses
+        except msgspec.DecodeError:
+            raise PodError(f"GET {target}: the answer is no complete JSON ({len(body)} bytes)", "try again") from None
+        if number == 0 and len(part) > names_per_part:
+            return body  # an Envoy that does not know `filter` has answered with everything
+        statuses += [bytes(raw) for raw in part]
+    return b'{"cluster_statuses":[' + b",".join(statuses) + b"]}"
 
 
 async def read_in_parts(get: Get, names_per_part: int = NAMES_PER_PART) -> bytes:

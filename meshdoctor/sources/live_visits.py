@@ -10,7 +10,7 @@ import yaml
 
 from meshdoctor.kube.client import KubeClient
 from meshdoctor.kube.connection import Connection
-from meshdoctor.kube.envoy_admin import read_config_dump
+from meshdoctor.kube.envoy_admin import read_clusters, read_config_dump
 from meshdoctor.kube.errors import ClusterError, Forbidden, PodError
 from meshdoctor.kube.exec_fallback import exec_get
 from meshdoctor.kube.fanout import Job, Unread, fan_out
@@ -140,8 +140,9 @@ class PodVisits:
                 return await exec_get(self._connection, pod, target, deadline=deadline)
 
         try:
-            if read.parts:
-                body = await read_config_dump(get, memory_limit(pods.all[pod]))
+            if read.parts and read.role == "envoy":
+                whole = read_clusters if read.file == "clusters.json" else read_config_dump
+                body = await whole(get, memory_limit(pods.all[pod]))
             else:
                 body = await get(read.target)
         except ClusterError as error:

@@ -23,17 +23,21 @@ from meshdoctor.sources.recording import RecordingSource
 from tests.live.apiserver import ApiServer, Fault
 from tests.live.recorded_cluster import serving_recording
 
-INCIDENTS = Path(__file__).resolve().parents[3] / "shared" / "incidents"
-CASES = sorted(path.name for path in INCIDENTS.glob("*-*"))[::20] if INCIDENTS.is_dir() else ["none"]
+ROOT = Path(__file__).resolve().parents[2]
+# Recordings that ship with the program, and one of an ambient mesh where the corpora lie beside the repository.
+CASES = [
+    *sorted((ROOT / "fixtures").glob("*.tar.xz"))[::2],
+    next(iter(sorted((ROOT.parent / "shared" / "incidents").glob("ambient-*/recording.tar.xz"))), Path("ambient")),
+]
 QUICK = Settings(retry=Retry(attempts=2, base=0.01), fan_out=FanOut(per_node=8, deadline=5, new_per_second=10_000))
 
 
-@pytest.fixture(params=CASES)
+@pytest.fixture(params=CASES, ids=lambda path: path.name.partition(".")[0])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """An unpacked incident."""
-    packed = INCIDENTS / request.param / "recording.tar.xz"
+    packed: Path = request.param
     if not packed.is_file():
-        pytest.skip(f"{packed} is not there")
+        pytest.skip("no recording of an ambient mesh in ../shared/incidents")
     with tarfile.open(packed) as archive:
         archive.extractall(tmp_path / "case", filter="data")
     return next(path.parent for path in sorted((tmp_path / "case").rglob("manifest.json")))

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 
-from meshdoctor.kube.envoy_admin import Get, proxy_size, read_config_dump, read_in_parts, service_target
+from meshdoctor.kube.envoy_admin import Get, proxy_size, read_clusters, read_config_dump, read_in_parts, service_target
 from meshdoctor.kube.podhttp import PodHttp
+from meshdoctor.model.decode import decode_json
 from meshdoctor.model.envoy.config_dump import ConfigDump, Resource, decode_config_dump
+from meshdoctor.model.envoy.endpoint import ClusterStatuses
 from meshdoctor.model.snapshot import PodRef
 from tests.live.apiserver import ApiServer
 from tests.live.conftest import connect
@@ -50,6 +52,26 @@ async def test_parts_are_the_whole(get: Get) -> None:
     assert len(whole.clusters) == 41
     assert {item.state for item in whole.clusters} == {"active", "static"}
     assert parts.problems == whole.problems == []
+
+
+async def test_clusters_in_parts_are_the_whole(get: Get) -> None:
+    asked: list[str] = []
+
+    async def noting(target: str) -> bytes:
+        asked.append(target)
+        if target.startswith("/stats"):
+            return b'{"stats":[{"name":"cluster_manager.active_clusters","value":9000}]}'
+        return await get(target)
+
+    whole = decode_json(await get("/clusters?format=json"), ClusterStatuses)
+    parts = decode_json(await read_clusters(noting, names_per_part=7), ClusterStatuses)
+
+    def by_name(statuses: ClusterStatuses) -> list[str]:
+        return sorted(status.name for status in statuses.cluster_statuses)
+
+    assert by_name(parts) == by_name(whole)
+    assert "/clusters?format=json" not in asked
+    assert sum("/clusters" in target for target in asked) >= 6
 
 
 async def test_the_size_is_known_before(get: Get) -> None:
