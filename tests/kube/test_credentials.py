@@ -202,3 +202,37 @@ def test_without_any_kubeconfig_the_next_step_is_told(tmp_path: Path) -> None:
 def test_a_user_never_shows_its_secrets(scene: Scene) -> None:
     scene.user = {"token": "secret-token", "password": ""}
     assert "secret-token" not in repr(target_of(scene))
+
+
+@pytest.mark.parametrize(
+    ("version", "mode", "terminal", "interactive"),
+    [
+        ("v1", "Never", True, False),
+        ("v1", "IfAvailable", True, True),
+        ("v1", "IfAvailable", False, False),
+        ("v1", "Always", True, True),
+        ("v1beta1", "", True, True),
+        ("v1beta1", "", False, False),
+    ],
+)
+async def test_a_plugin_is_told_whether_it_may_ask(
+    scene: Scene, version: str, mode: str, terminal: bool, interactive: bool
+) -> None:
+    api = f"client.authentication.k8s.io/{version}"
+    answer = json.dumps({"apiVersion": api, "kind": "ExecCredential", "status": {"token": "t"}})
+    body = f"#!/bin/sh\necho \"$KUBERNETES_EXEC_INFO\" > {scene.folder}/told\necho '{answer}'\n"
+    path = Path(scene.file("bin/asks", body.encode()))
+    path.chmod(0o755)
+    scene.user = {"exec": scene.plugin(command=str(path), apiVersion=api, interactiveMode=mode)}
+    async with Connection(target_of(scene), environment=scene.environment, terminal=terminal) as connection:
+        assert (await connection.reads.get("/version")).status_code == 200
+    told = json.loads((scene.folder / "told").read_text())
+    assert told["spec"]["interactive"] is interactive
+    assert told["apiVersion"] == api
+
+
+async def test_a_plugin_that_is_not_there_shows_the_kubeconfigs_hint(scene: Scene) -> None:
+    scene.user = {"exec": scene.plugin(command="no-such-plugin", installHint="get it from\n\x1b[1mhere")}
+    async with Connection(target_of(scene), environment=scene.environment) as connection:
+        with pytest.raises(CredentialError, match=r"not installed or not in PATH: get it from \[1mhere"):
+            await connection.reads.get("/version")
