@@ -26,9 +26,20 @@ _HOP_BY_HOP = frozenset({"connection", "proxy-connection", "keep-alive", "transf
 class Settings:
     """A connection manager's settings that matter before routing, read once."""
 
-    __slots__ = ("accept_http10", "codec", "edge", "http10_host", "path", "strip_any", "strip_matching", "trusted_hops")
+    __slots__ = (
+        "accept_http10",
+        "codec",
+        "edge",
+        "http10_host",
+        "joined",
+        "path",
+        "strip_any",
+        "strip_matching",
+        "trusted_hops",
+    )
 
-    def __init__(self, manager: HttpConnectionManager) -> None:
+    def __init__(self, manager: HttpConnectionManager, joined: bool = False) -> None:
+        self.joined = joined
         options = manager.http_protocol_options
         self.codec = manager.codec_type
         self.accept_http10 = bool(options.get("accept_http_10"))
@@ -83,7 +94,7 @@ def _http1(request: Request, settings: Settings, tls: bool) -> Decoded:
         scheme, authority, path = whole
         if scheme.lower() not in ("http", "https"):
             return _refused(_outcome(400, "DPE", "http1.invalid_scheme", f"the scheme {scheme!r} is not HTTP"))
-    headers = Headers(request.headers)
+    headers = Headers(request.headers, joined=settings.joined)
     if request.version != "1.1":
         if not settings.accept_http10:
             why = f"HTTP/{request.version} is not accepted"
@@ -111,7 +122,7 @@ def _http2(request: Request, settings: Settings, tls: bool) -> Decoded:
     if authority is None:
         why = "HTTP/2 needs an :authority"
         return _refused(_outcome(0, "DPE", "http2.violation.of.messaging.rule", why))
-    headers = Headers(request.headers, http2=True)
+    headers = Headers(request.headers, http2=True, joined=settings.joined)
     return _checked(request, settings, tls, headers, authority, path, "https" if tls else "http")
 
 

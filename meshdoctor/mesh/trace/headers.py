@@ -27,16 +27,19 @@ GENERATED = frozenset({"x-request-id"})
 
 
 class Headers:
-    """Header values by lower-case name; the pseudo headers are `:method`, `:authority`, `:path` and `:scheme`."""
+    """Header values by lower-case name; the pseudo headers are `:method`, `:authority`, `:path` and `:scheme`.
+
+    *joined* is the older Envoys' way: the values of a repeated header are matched as one, joined with commas.
+    """
 
     __slots__ = ("values",)
 
-    def __init__(self, pairs: Iterable[tuple[str, str]] = (), http2: bool = False) -> None:
+    def __init__(self, pairs: Iterable[tuple[str, str]] = (), http2: bool = False, joined: bool = False) -> None:
         self.values: dict[str, list[str]] = {}
         for name, value in pairs:
-            self._add(name.lower(), value.strip(" \t"), http2)
+            self._add(name.lower(), value.strip(" \t"), http2, joined)
 
-    def _add(self, name: str, value: str, http2: bool) -> None:
+    def _add(self, name: str, value: str, http2: bool, joined: bool) -> None:
         held = self.values.get(name)
         if name == "cookie" and http2:
             # RFC 9113 8.2.3: crumbs are joined; an empty first one adds nothing.
@@ -47,8 +50,10 @@ class Headers:
                 held[0] = f"{held[0]}; {value}"
         elif held is None:
             self.values[name] = [value]
-        elif name not in INLINE:
+        elif name not in INLINE and not joined:
             held.append(value)
+        elif name not in INLINE:
+            held[0] = f"{held[0]},{value}"
         elif value:
             held[0] = f"{held[0]},{value}" if held[0] else value
 

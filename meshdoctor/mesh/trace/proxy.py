@@ -9,6 +9,7 @@ from meshdoctor.mesh.trace.codec import Settings
 from meshdoctor.mesh.trace.endpoint import Endpoints, of_cluster
 from meshdoctor.mesh.trace.guard import guards_of
 from meshdoctor.mesh.trace.listener import Listeners
+from meshdoctor.mesh.trace.loose import message, whole
 from meshdoctor.mesh.trace.route import Rule, rule_of
 from meshdoctor.mesh.trace.sniff import Inspectors
 from meshdoctor.mesh.trace.vhost import Domains
@@ -19,19 +20,21 @@ from meshdoctor.model.envoy.listener import FilterChain, HttpConnectionManager, 
 from meshdoctor.model.envoy.route import RouteConfiguration, VirtualHost
 from meshdoctor.model.envoy.tls import TlsContext
 
+MATCHES_SINGLE_VALUES = (1, 39)
+"""The first release that matches each value of a repeated header by itself (envoyproxy/envoy pull request 44819)."""
 SNI_CLUSTER = "envoy.filters.network.sni_cluster"
 
 
 class Chain:
     """A filter chain with its terminal filter decoded; *index* None is the listener's default chain."""
 
-    def __init__(self, body: FilterChain, index: int | None) -> None:
+    def __init__(self, body: FilterChain, index: int | None, joined: bool) -> None:
         self.body = body
         self.index = index
         self.tls: TlsContext | None = body.tls
         self.http: HttpConnectionManager | None = body.http
         self.tcp: TcpProxy | None = None if self.http else body.tcp
-        self.settings = Settings(self.http) if self.http else None
+        self.settings = Settings(self.http, joined) if self.http else None
         self.by_sni = any(entry.name == SNI_CLUSTER for entry in body.filters)
         self.network_guards = guards_of(body.filters)
         self.guards = guards_of(self.http.http_filters) if self.http else ()
@@ -44,13 +47,14 @@ class Chain:
 class OpenListener:
     """A listener with its inspectors and chains compiled."""
 
-    def __init__(self, body: Listener) -> None:
+    def __init__(self, body: Listener, joined: bool = False) -> None:
         self.body = body
         self.inspectors = Inspectors(body)
         self.index = ChainIndex(
             criteria(number, chain.filter_chain_match) for number, chain in enumerate(body.filter_chains)
         )
         self._chains: dict[int | None, Chain] = {}
+        self._joined = joined
 
     def chain(self, index: int | None) -> Chain | None:
         """The chain of that place, the default one for None; None when there is no default chain."""
@@ -58,7 +62,7 @@ class OpenListener:
             body = self.body.default_filter_chain if index is None else self.body.filter_chains[index]
             if body is None:
                 return None
-            self._chains[index] = Chain(body, index)
+            self._chains[index] = Chain(body, index, self._joined)
         return self._chains[index]
 
 
@@ -106,7 +110,7 @@ class Proxy:
     def open(self, listener: Listener) -> OpenListener:
         found = self._open.get(id(listener))
         if found is None:
-            found = self._open[id(listener)] = OpenListener(listener)
+            found = self._open[id(listener)] = OpenListener(listener, self.joins_headers)
         return found
 
     def table(self, manager: HttpConnectionManager) -> RouteTable | None:
@@ -131,6 +135,14 @@ class Proxy:
             found = of_cluster(cluster, self.dump, self._statuses.get(cluster.name))
             self._endpoints[cluster.name] = found
         return found
+
+    @cached_property
+    def joins_headers(self) -> bool:
+        """Whether this Envoy matches a repeated header's values joined with commas: releases before mid-2026 do."""
+        node = self.dump.bootstrap.node if self.dump.bootstrap is not None else {}
+        version = message(message(node.get("user_agent_build_version")).get("version"))
+        release = whole(version.get("major_number")), whole(version.get("minor_number"))
+        return (0, 0) < release < MATCHES_SINGLE_VALUES
 
     @cached_property
     def warming(self) -> frozenset[str]:

@@ -92,3 +92,22 @@ def parse_target(text: str) -> Target:
         raise ValueError(f"{text!r} is no target")
     tls = scheme.lower() in ("https", "tls")
     return Target(host, int(number or 0), path if path.startswith("/") else "/" + path, tls)
+
+
+def parse_words(text: str) -> Question:
+    """`NS/CLIENT TARGET [METHOD] [NAME:VALUE ...]` as one line; raises `ValueError` with one line."""
+    client, target, *rest = [*text.split(), "", ""][: max(2, len(text.split()))]
+    namespace, slash, name = client.partition("/")
+    if not (slash and namespace and name):
+        raise ValueError(f"{client!r} names no client")
+    found = parse_target(target)
+    method, headers = "GET", []
+    for word in rest:
+        header, colon, value = word.partition(":")
+        if colon and header:
+            headers.append((header.lower(), value))
+        elif word.isalpha():
+            method = word.upper()
+        else:
+            raise ValueError(f"{word!r} is no method and no header NAME:VALUE")
+    return Question(namespace, name, found.host, found.port, found.path, method, tuple(headers), tls=found.tls)

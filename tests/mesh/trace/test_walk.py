@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -448,3 +449,14 @@ def test_an_unknown_host_is_told_its_likely_names() -> None:
     hop = next(hop for hop in trace(proxy, get("shop.pau")).hops if hop.step == "virtual host")
     assert hop.others == (("shop.pay.svc.cluster.local", "another name"),)
     assert "knows no such host" in hop.notes[0]
+
+
+@pytest.mark.parametrize(("minor", "route"), [(38, 1), (40, 0), (None, 0)])
+def test_older_envoys_join_repeated_headers(minor: int | None, route: int) -> None:
+    match = {"prefix": "/", "headers": [{"name": "x", "string_match": {"exact": "b"}}]}
+    proxy = one_route_table(host("all", ["*"], to("a", match), to("b")))
+    if minor is not None:
+        version = {"version": {"major_number": 1, "minor_number": minor}}
+        section = {"bootstrap": {"node": {"user_agent_build_version": version}}}
+        proxy.dump.sections["BootstrapConfigDump"] = (msgspec.Raw(json.dumps(section).encode()),)
+    assert taken(proxy, get(headers=(("x", "a"), ("x", "b")))) == route
