@@ -8,7 +8,7 @@ from typing import Any
 
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.control_plane import rejected
-from meshdoctor.mesh.finding import Finding, Resource, Verdict, cleared, culprit, inconclusive
+from meshdoctor.mesh.finding import Finding, Resource, Verdict, cleared, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.labels import selects
 from meshdoctor.mesh.probe import Probe
@@ -23,6 +23,8 @@ LACKING = ("NC", "NR", "UH")
 
 def examine(case: Case, mesh: MeshIndex) -> Finding:
     lines = case.with_flag(*LACKING)
+    if not lines:
+        return not_applicable("no proxy lacked a cluster, a route or an endpoint")
     pods = dict.fromkeys(seen.pod for seen in lines)
     refused = {pod: found for pod in pods if (found := rejected(mesh, pod))}
     if not refused:
