@@ -1,8 +1,9 @@
-"""The command line: argparse only, so that `--help` imports nothing heavy; a sub-command's module is imported when chosen."""
+"""The command line: argparse only, so that `--help` imports nothing heavy; a command is imported when it is chosen."""
 
 from __future__ import annotations
 
 import argparse
+import os.path
 import sys
 from importlib import import_module
 from typing import NamedTuple
@@ -12,7 +13,9 @@ from meshdoctor.errors import MeshDoctorError
 
 
 class Command(NamedTuple):
-    """A sub-command: its module (with `configure(parser)` and `run(arguments) -> exit status`) and its one-line help."""
+    """A sub-command: its module (with `configure(parser)` and `run(arguments) -> exit status`) and its one-line
+    help.
+    """
 
     module: str
     summary: str
@@ -28,7 +31,7 @@ COMMANDS: dict[str, Command] = {
     "trace": Command("meshdoctor.commands.trace", "follow one request hop by hop, and say where it fails"),
     "waypoint": Command("meshdoctor.commands.waypoint", "list the waypoints, show whether they are programmed"),
     "check-access": Command("meshdoctor.commands.check_access", "show which rights you have, and the role for more"),
-    "open": Command("meshdoctor.commands.tui", "open a recording in the terminal application"),
+    "open": Command("meshdoctor.commands.tui", "open a cluster or a recording in the terminal application"),
     "demo": Command("meshdoctor.commands.demo", "practise on a recorded incident of a real mesh"),
 }
 
@@ -42,7 +45,8 @@ def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
     """The parser; only the *chosen* sub-command's module is imported to add its arguments."""
     parser = argparse.ArgumentParser(
         prog="meshdoctor",
-        description="Why does this Istio mesh fail requests? Names the culprit, with evidence and what to change.",
+        description="Why does this Istio mesh fail requests? Names the culprit, with evidence and what to change.\n"
+        "Without a command, the cluster of the kubeconfig (or a RECORDING) is opened in the terminal.",
         epilog=EXIT_STATUSES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -61,9 +65,19 @@ def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
     return parser
 
 
+def _with_command(arguments: list[str]) -> list[str]:
+    """*arguments* with `open` before them where no command is named: `meshdoctor`, `meshdoctor --context x`."""
+    if not arguments:
+        return ["open"]
+    first = arguments[0]
+    own = {"-h", "--help", "--version"}
+    is_flag = first.startswith("-") and first not in own
+    return ["open", *arguments] if is_flag or (first not in COMMANDS and os.path.exists(first)) else arguments
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status (see `EXIT_STATUSES`)."""
-    arguments = sys.argv[1:] if argv is None else argv
+    arguments = _with_command(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in arguments if not word.startswith("-")), None)
     parsed = build_parser(chosen).parse_args(arguments)
     try:
