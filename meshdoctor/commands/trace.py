@@ -1,12 +1,12 @@
-"""`meshdoctor trace RECORDING NS/WORKLOAD HOST[:PORT][/PATH]`: what happens to this request, hop by hop."""
+"""`meshdoctor trace NS/WORKLOAD HOST[:PORT][/PATH]`: what happens to this request, hop by hop."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from meshdoctor.commands.mesh_source import add_source_arguments, close_source, open_source
 from meshdoctor.errors import NothingMatches, UsageError
 
 if TYPE_CHECKING:
@@ -27,10 +27,8 @@ configuration is marked "?" and the trace goes on.
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.epilog = f"{_EPILOG}\n{parser.epilog or ''}"
-    parser.add_argument("recording", metavar="RECORDING", type=Path, help="a folder or a recording file")
     parser.add_argument("client", metavar="NS/WORKLOAD", help="who calls: a workload, a pod or a gateway")
     parser.add_argument("target", metavar="HOST[:PORT][/PATH]", help="what is called; a scheme is allowed")
-    parser.add_argument("--at", metavar="TIME", help="the moment of a recording with several (RFC 3339)")
     parser.add_argument("--method", default="GET", help="the HTTP method (default: GET)")
     parser.add_argument("--header", action="append", default=[], metavar="NAME:VALUE", help="a header; may repeat")
     parser.add_argument("--authority", default="", metavar="HOST", help="the Host header, if not the target's host")
@@ -41,17 +39,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--http", choices=("1.0", "1.1", "2", "none"), default="1.1", help="the HTTP version; none: TCP"
     )
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print (default: text)")
+    add_source_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     import msgspec
 
     from meshdoctor.present.trace import trace_lines
-    from meshdoctor.sources.recording import RecordingSource
 
     question = question_of(arguments)
-    source = RecordingSource.open(arguments.recording, arguments.at)
-    found = follow(source, question)
+    try:
+        found = follow(open_source(arguments), question)
+    finally:
+        close_source(arguments)
     if arguments.output == "json":
         answer = {"question": question, "trace": found}
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(answer), indent=1) + b"\n")
@@ -67,6 +67,8 @@ def question_of(arguments: argparse.Namespace) -> Question:
     from meshdoctor.mesh.trace.question import Question, parse_target
 
     namespace, slash, client = arguments.client.partition("/")
+    if not slash and arguments.namespace:
+        namespace, slash, client = arguments.namespace, "/", arguments.client
     if not slash or not namespace or not client:
         raise UsageError(f"{arguments.client!r} names no client", "write NAMESPACE/WORKLOAD")
     try:

@@ -46,7 +46,7 @@ def mesh(tmp_path: Path) -> str:
 
 
 def test_a_request_that_arrives(mesh: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["trace", mesh, "shop/web", "cart:80/items"]) == 0
+    assert main(["trace", "--recording", mesh, "shop/web", "cart:80/items"]) == 0
     printed = capsys.readouterr().out
     assert "Nothing on the way fails this request." in printed
     assert "from DestinationRule shop/cart" in printed
@@ -54,14 +54,16 @@ def test_a_request_that_arrives(mesh: str, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_a_request_that_is_refused(mesh: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["trace", mesh, "shop/web", "cart/secret/x", "--header", "x-a: 1", "--method", "POST"]) == 1
+    assert (
+        main(["trace", "--recording", mesh, "shop/web", "cart/secret/x", "--header", "x-a: 1", "--method", "POST"]) == 1
+    )
     printed = capsys.readouterr().out
     assert "FAILS  403 rbac_access_denied_matched_policy[ns[shop]-policy[secret]-rule[0]]" in printed
     assert "from AuthorizationPolicy shop/secret" in printed
 
 
 def test_json(mesh: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["trace", mesh, "shop/web", "cart/secret", "-o", "json"]) == 1
+    assert main(["trace", "--recording", mesh, "shop/web", "cart/secret", "-o", "json"]) == 1
     answer = json.loads(capsys.readouterr().out)
     assert answer["question"]["host"] == "cart"
     assert answer["trace"]["failing"] is True
@@ -71,9 +73,9 @@ def test_json(mesh: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_other_protocols(mesh: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["trace", mesh, "shop/web", "cart", "--http", "1.0"]) == 1
+    assert main(["trace", "--recording", mesh, "shop/web", "cart", "--http", "1.0"]) == 1
     assert "426 DPE low_version" in capsys.readouterr().out
-    assert main(["trace", mesh, "shop/web", "cart", "--authority", "a/b"]) == 1
+    assert main(["trace", "--recording", mesh, "shop/web", "cart", "--authority", "a/b"]) == 1
     assert "http.invalid_authority" in capsys.readouterr().out
 
 
@@ -89,6 +91,6 @@ def test_other_protocols(mesh: str, capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_is_wrong_is_one_line(
     mesh: str, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["trace", mesh, *arguments]) == 2
+    assert main(["trace", "--recording", mesh, *arguments]) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
