@@ -35,7 +35,7 @@ class LogScreen(FactsScreen[Log]):
 
     SCOPES = ("table", "views")
     BINDINGS: ClassVar[list[BindingType]] = bindings("views")
-    DEFAULT_CSS = "LogScreen TextView { height: 9; background: $panel; }"
+    DEFAULT_CSS = "LogScreen TextView { height: 50%; max-height: 14; background: $panel; }"
 
     def compose_body(self) -> ComposeResult:
         """The lines, and the chosen one in full."""
@@ -82,7 +82,7 @@ class LogScreen(FactsScreen[Log]):
         first = not table.rows.by_key
         table.show(facts.rows)
         if first and (number := self._parts()[2]):
-            self.call_after_refresh(self._go_to, int(number))
+            self._go_to(int(number))
         self._explain(table.cursor_row)
 
     def _go_to(self, number: int) -> None:

@@ -21,7 +21,7 @@ class TrafficScreen(FactsScreen[tuple[FailingFlow, ...]]):
 
     SCOPES = ("table", "views")
     BINDINGS: ClassVar[list[BindingType]] = bindings("views")
-    DEFAULT_CSS = "TrafficScreen TextView { height: 8; background: $panel; }"
+    DEFAULT_CSS = "TrafficScreen TextView { height: 50%; max-height: 14; background: $panel; }"
 
     def compose_body(self) -> ComposeResult:
         """The failures."""

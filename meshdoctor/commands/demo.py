@@ -109,8 +109,8 @@ def _open(practice: Practice, path: Path, language: Language, arguments: argpars
     except NoTerminal:
         _print(practice, path, language)
         return 0
-    title = f"{practice.name}: {practice.symptom(language)}"
-    return show(recording_session(path, practice.client, practice.target, title=title), arguments)
+    session = recording_session(path, practice.client, practice.target, title=practice.name, kind="practice")
+    return show(session, arguments)
 
 
 def _print(practice: Practice, path: Path, language: Language) -> None:

@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def recording_session(
-    path: Path, client: str = "", target: str = "", at: str | None = None, title: str = ""
+    path: Path, client: str = "", target: str = "", at: str | None = None, title: str = "", kind: str = "recording"
 ) -> ExaminedSession:
     """A session on the recording at *path*, which is opened when the first view asks.
 
@@ -60,7 +60,7 @@ def recording_session(
 
         return RecordingSource.open(path, at)
 
-    return ExaminedSession(title or path.name, open_source, client=client, target=target)
+    return ExaminedSession(title or path.name, open_source, client=client, target=target, kind=kind)
 
 
 def show(session: ExaminedSession, arguments: argparse.Namespace, view: str = "") -> int:

@@ -47,7 +47,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("origin", "FROM", 24, flex=1, priority=5),
     ),
     "endpoints": (
-        Column("state", "STATE", 4, priority=0, ranks=("DOWN", "OK")),
+        Column("state", "STATE", 5, priority=0, ranks=("DOWN", "OK")),
         Column("address", "ENDPOINT", 21, flex=1, widest=44, priority=0),
         Column("name", "CLUSTER", 24, flex=3, priority=0, elide="middle"),
         Column("pod", "POD", 18, flex=2, priority=1, elide="middle"),

@@ -170,7 +170,7 @@ class LineTable(ScrollView, can_focus=True):
             self._resize_content()
             if kept is not None and self.scroll_offset.y:
                 # At the top the view stays at the top, where a new problem appears in a sorted table.
-                self.scroll_to(y=max(0, self._cursor - on_screen), animate=False)
+                self.scroll_to(y=max(0, self._cursor - on_screen), animate=False, force=True)
             self._keep_in_sight()
             self.refresh()
             self._announce()
@@ -267,11 +267,12 @@ class LineTable(ScrollView, can_focus=True):
             self.post_message(self.RowHighlighted(self, row))
 
     def _keep_in_sight(self) -> None:
+        # Forced: Textual scrolls only what its last layout found too small, and new rows come before the next layout.
         top = self.scroll_offset.y
         if self._cursor < top:
-            self.scroll_to(y=self._cursor, animate=False)
+            self.scroll_to(y=self._cursor, animate=False, force=True)
         elif self._cursor >= top + self._page:
-            self.scroll_to(y=self._cursor - self._page + 1, animate=False)
+            self.scroll_to(y=self._cursor - self._page + 1, animate=False, force=True)
 
     def _go(self, position: int) -> None:
         position = max(0, min(position, len(self.rows.shown) - 1))

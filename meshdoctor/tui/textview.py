@@ -83,7 +83,7 @@ class TextView(ScrollView, can_focus=True):
         for distance in range(count):
             index = (start + distance * step) % count
             if self._sought in fold(plain(self.lines[index])):
-                self.scroll_to(y=index, animate=False)
+                self.scroll_to(y=index, animate=False, force=True)
                 return True
         return False
 
@@ -93,7 +93,7 @@ class TextView(ScrollView, can_focus=True):
 
     def action_move(self, lines: int) -> None:
         """Scroll by lines."""
-        self.scroll_to(y=self.scroll_offset.y + lines, animate=False)
+        self.scroll_to(y=self.scroll_offset.y + lines, animate=False, force=True)
 
     def action_page(self, pages: int) -> None:
         """Scroll by pages, one line of the old page staying in sight."""
@@ -101,8 +101,8 @@ class TextView(ScrollView, can_focus=True):
 
     def action_top(self) -> None:
         """To the first line."""
-        self.scroll_to(y=0, animate=False)
+        self.scroll_to(y=0, animate=False, force=True)
 
     def action_bottom(self) -> None:
         """To the last line."""
-        self.scroll_to(y=len(self.lines), animate=False)
+        self.scroll_to(y=len(self.lines), animate=False, force=True)

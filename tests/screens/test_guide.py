@@ -58,6 +58,7 @@ async def test_evidence_opens_the_log_at_its_line() -> None:
         assert chosen is not None
         assert chosen.key == number
         assert chosen.problem
+        assert any(line.startswith(">") and f" {number} " in line for line in screen_text(app))
         assert f"line {number}" in text_of(app)
         assert chosen.copies.split()[0] in text_of(app)
         await pilot.press("escape")

@@ -128,7 +128,7 @@ async def test_commands_complete_and_unknown_ones_offer_the_nearest() -> None:
 
 async def test_help_lists_the_keys_of_the_view_below_first() -> None:
     app = make()
-    async with app.run_test(size=(80, 60)) as pilot:
+    async with app.run_test(size=(80, 120)) as pilot:
         await pilot.press("question_mark")
         text = await shown(pilot, app)
         assert text.index(" Tables") < text.index(" Everywhere") < text.index(" Text views")
