@@ -170,22 +170,30 @@ def read_status(source: Source, istiods: list[IstiodFacts], now: float) -> tuple
     """The state of every proxy that the source knows of."""
     from meshdoctor.mesh.revisions import revisions
     from meshdoctor.mesh.sync import sync_status
+    from meshdoctor.model import wants as ask
     from meshdoctor.model.kubernetes import Namespace, Pod, WebhookConfiguration
+    from meshdoctor.model.snapshot import Missing
 
     snapshot = _cluster(source)
     pods = objects(snapshot, "Pod", Pod)
+    known = not isinstance(snapshot.get(ask.Objects("Pod")), Missing)
+    if not known:
+        sys.stderr.write("meshdoctor: the pods could not be read: a proxy that nothing else names is not shown\n")
     found = revisions(
         objects(snapshot, "MutatingWebhookConfiguration", WebhookConfiguration),
         objects(snapshot, "Namespace", Namespace),
-        pods_known=bool(pods),
+        pods_known=known,
     )
-    return sync_status(istiods, pods, found, now)
+    inventory = snapshot.value(ask.Contents()) or ask.Inventory()
+    recorded = dict.fromkeys(inventory.proxies, "proxy") | dict.fromkeys(inventory.ztunnels, "ztunnel")
+    return sync_status(istiods, pods, found, now, recorded)
 
 
 def _cluster(source: Source) -> Snapshot:
     from meshdoctor.model import wants as ask
 
-    return source.read([ask.Objects(kind) for kind in ("Pod", "Namespace", "MutatingWebhookConfiguration")])
+    kinds = ("Pod", "Namespace", "MutatingWebhookConfiguration")
+    return source.read([ask.Contents(), *(ask.Objects(kind) for kind in kinds)])
 
 
 def _one(source: Source, proxies: tuple[ProxySync, ...], arguments: argparse.Namespace) -> int:

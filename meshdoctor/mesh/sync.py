@@ -118,21 +118,33 @@ class IstiodFacts(NamedTuple):
 
 
 def sync_status(
-    istiods: Sequence[IstiodFacts], pods: Iterable[Pod], revisions: Revisions, now: float
+    istiods: Sequence[IstiodFacts],
+    pods: Sequence[Pod],
+    revisions: Revisions,
+    now: float,
+    recorded: Mapping[PodRef, str] | None = None,
 ) -> tuple[ProxySync, ...]:
-    """Every proxy of the cluster, sorted by name; *now* in Unix seconds."""
+    """Every proxy of the cluster, sorted by name; *now* in Unix seconds.
+
+    *recorded* are proxies, with their kind, that answered themselves, whether or not their pods could be read.
+    """
     connections = _connections(istiods)
+    silence = _silence(istiods, pods, revisions)
     found = []
+    rest = dict(recorded or {})
     for pod in pods:
+        rest.pop(PodRef(pod.namespace, pod.name), None)
         kind = pod_proxy(pod)
         ref = PodRef(pod.namespace, pod.name)
         connected = connections.pop(ref, [])
         if kind == NONE or (not connected and pod.status.phase in ("Succeeded", "Failed")):
             continue
-        found.append(_joined(ref, kind, pod, connected, istiods, revisions, now))
+        found.append(_joined(ref, kind, pod, connected, silence, revisions, now))
     for ref, connected in connections.items():
+        rest.pop(ref, None)
         kind = _KINDS.get(connected[0][1].proxy_type, connected[0][1].proxy_type)
-        found.append(_joined(ref, kind, None, connected, istiods, revisions, now))
+        found.append(_joined(ref, kind, None, connected, silence, revisions, now))
+    found += [_joined(ref, kind, None, [], silence, revisions, now) for ref, kind in rest.items()]
     return tuple(sorted(found, key=lambda proxy: proxy.name))
 
 
@@ -185,13 +197,13 @@ def _joined(
     kind: str,
     pod: Pod | None,
     connected: Sequence[Connection],
-    istiods: Sequence[IstiodFacts],
+    silence: tuple[str, str],
     revisions: Revisions,
     now: float,
 ) -> ProxySync:
     injected = injected_revision(pod) if pod else ""
     if not connected:
-        state, note = _absence(pod, istiods)
+        state, note = silence if silence[0] else _absence(pod)
         return ProxySync(ref, kind, state, revision=injected, notes=(note,) if note else ())
     istiod, record = connected[0]
     notes = list(_oddities(pod, istiod, record, injected, revisions))
@@ -217,15 +229,27 @@ def _connected(
     )
 
 
-def _absence(pod: Pod | None, istiods: Sequence[IstiodFacts]) -> tuple[str, str]:
-    """Why no istiod lists the proxy, as far as the facts go."""
-    if not istiods:
-        return NO_ISTIOD, "no istiod runs, or none was recorded"
-    silent = [istiod for istiod in istiods if istiod.records is None]
-    if silent:
-        return UNKNOWN, f"{silent[0].name} did not say which proxies it has: {silent[0].why or 'not recorded'}"
+def _silence(istiods: Sequence[IstiodFacts], pods: Sequence[Pod], revisions: Revisions) -> tuple[str, str]:
+    """Why nothing can be said of a proxy that no istiod lists, as state and note; two empty texts when it can."""
+    for istiod in istiods:
+        if istiod.records is None:
+            return UNKNOWN, f"{istiod.name} did not say which proxies it has: {istiod.why or 'not recorded'}"
+    if istiods:
+        return "", ""
+    if revisions.pods_known and not any(_is_istiod(pod) for pod in pods):
+        return NO_ISTIOD, "no istiod is ready"
+    return UNKNOWN, "what istiod says of its proxies is not in this source"
+
+
+def _is_istiod(pod: Pod) -> bool:
+    """Whether it is an istiod that can answer."""
+    return any(entry.name == "discovery" and entry.ready for entry in pod.status.container_statuses)
+
+
+def _absence(pod: Pod | None) -> tuple[str, str]:
+    """Why no istiod lists the proxy, though every one of them said which proxies it has."""
     if pod is None:
-        return UNKNOWN, ""
+        return DISCONNECTED, "no istiod lists it"
     statuses = (*pod.status.container_statuses, *pod.status.init_container_statuses)
     proxy = next((entry for entry in statuses if entry.name == "istio-proxy"), None)
     if proxy and proxy.ready:

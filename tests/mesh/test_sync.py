@@ -40,6 +40,7 @@ from meshdoctor.model.kubernetes import (
     WebhookConfiguration,
 )
 from meshdoctor.model.moment import unix
+from meshdoctor.model.snapshot import PodRef
 from meshdoctor.present.sync_tables import istioctl_table, istioctl_verbose_table, short_table, why
 
 SENT = "2026-11-23T10:00:00Z"
@@ -127,6 +128,19 @@ def test_every_pod_with_a_proxy_has_a_state(istiods: list[IstiodFacts], made: Po
     assert proxy.state == state
     assert proxy.problem is (state != CONNECTED)
     assert bool(why(proxy)) is (state != CONNECTED)
+
+
+def test_no_istiod_is_said_only_where_the_pods_are_known() -> None:
+    ready = Pod(
+        metadata=Meta(name="istiod-a", namespace="istio-system"),
+        status=PodStatus(container_statuses=[ContainerStatus("discovery", True)]),
+    )
+    assert status([], pod(), ready)["web.shop"].state == UNKNOWN
+    recorded = {PodRef("shop", "web"): "proxy"}
+    (proxy,) = sync_status([], [], revisions([], [], pods_known=False), NOW, recorded)
+    assert (proxy.name, proxy.kind, proxy.state) == ("web.shop", "proxy", UNKNOWN)
+    (lost,) = sync_status([istiod()], [], revisions([], [], pods_known=False), NOW, recorded)
+    assert lost.state == DISCONNECTED
 
 
 def test_pods_without_a_proxy_and_finished_ones_are_left_out() -> None:
