@@ -110,6 +110,7 @@ class ExaminedSession:
             "proxy": [str(pod) for pod in inventory.proxies],
             "log": [f"{log.pod} {log.container}{' previous' if log.previous else ''}" for log in inventory.logs],
             "object": objects,
+            **_mesh_names(examination.mesh),
         }
 
     @property
@@ -183,3 +184,18 @@ class ExaminedSession:
             near = get_close_matches(name, [str(each) for each in known], n=1, cutoff=0.4)
             raise NothingMatches(f"nothing was recorded of a proxy {name}", tuple(near))
         return ref
+
+
+def _mesh_names(mesh: MeshIndex) -> Mapping[str, Sequence[str]]:
+    """Who calls and what is called, for commands that name both."""
+    workloads = sorted({str(workload) for workload in mesh.workloads})
+    services = sorted(
+        (service.namespace, service.name, port.port)
+        for service in mesh.services.values()
+        for port in service.spec.ports
+    )
+    return {
+        "workload": workloads,
+        "client": [*sorted({name.partition("/")[0] for name in workloads}), *workloads],
+        "host": [f"{name}.{namespace}:{port}" for namespace, name, port in services],
+    }

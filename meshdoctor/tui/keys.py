@@ -82,6 +82,7 @@ KEYS: tuple[Key, ...] = (
     Key("view_guide", ("i",), "app.show('guide')", "views", footer=14),
     Key("view_traffic", ("f",), "app.show('traffic')", "views", footer=16),
     Key("report", ("d",), "app.show('report')", "views"),
+    Key("view_mtls", ("M",), "app.show('mtls')", "views", footer=40),
     Key("again", ("r",), "again", "guide"),
     Key("object", ("y",), "object", "mesh", footer=12),
     Key("log", ("l",), "log", "mesh", footer=13),
@@ -92,14 +93,22 @@ KEYS: tuple[Key, ...] = (
     Key("tables", ("5",), "table('certs')", "proxy"),
     Key("json", ("y",), "json", "proxy", footer=12),
     Key("log", ("l",), "log", "proxy", footer=13),
+    Key("cell_left", ("left",), "column(-1)", "matrix"),
+    Key("cell_right", ("right",), "column(1)", "matrix"),
+    Key("mtls_tables", ("1",), "table('matrix')", "mtls"),
+    Key("mtls_tables", ("2",), "table('disagreements')", "mtls"),
+    Key("mtls_tables", ("3",), "table('servers')", "mtls"),
+    Key("trace", ("t",), "trace", "flow", footer=11),
+    Key("json", ("y",), "json", "trace", footer=12),
     Key("accept", ("enter",), "accept", "prompt", footer=10),
     Key("cancel", ("escape", "ctrl+c"), "cancel", "prompt", footer=30),
     Key("complete", ("tab",), "complete", "command", footer=20),
     Key("recall", ("up",), "recall", "command"),
 )
 """Scopes: `app` everywhere; `table` on a LineTable; `text` on a TextView; `prompt` while a line is typed, `command`
-while that line is a command; `views` in every view of a session; `guide`, `mesh` and `proxy` in those views. Free
-letters: x z M D R (k9s' and our own uses)."""
+while that line is a command; `views` in every view of a session; `matrix` on a CellTable; `flow` where a row is
+a flow that can be traced; `guide`, `mesh`, `proxy`, `mtls` and `trace` in those views. Free letters: x z R (k9s' and
+our own uses)."""
 
 _DISPLAY = {
     "colon": ":",

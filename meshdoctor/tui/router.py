@@ -22,8 +22,9 @@ from meshdoctor.errors import UsageError
 class Route(msgspec.Struct, frozen=True):
     """A command: its `name`, where its screen is ("module:Class"), and what it is also called.
 
-    `argument` names what may follow ("NAME"); empty when nothing may. A route without `screen` runs the app's action
-    `action` instead of opening a view.
+    `argument` names what may follow ("NAME"); empty when nothing may. `words` names, for completion, what each of its
+    words can be, where they are completed one by one. A route without `screen` runs the app's action `action` instead
+    of opening a view.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Route(msgspec.Struct, frozen=True):
     argument: str = ""
     required: bool = False
     action: str = ""
+    words: tuple[str, ...] = ()
 
 
 ROUTES: tuple[Route, ...] = (
@@ -39,6 +41,22 @@ ROUTES: tuple[Route, ...] = (
     Route("mesh", "meshdoctor.screens.mesh:MeshScreen", aliases=("proxies", "px")),
     Route("traffic", "meshdoctor.screens.traffic:TrafficScreen", aliases=("flows", "failing")),
     Route("proxy", "meshdoctor.screens.proxy:ProxyScreen", argument="NS/POD TABLE", required=True),
+    Route("mtls", "meshdoctor.screens.mtls:MtlsScreen", argument="NS[/WORKLOAD]", words=("client",)),
+    Route(
+        "pair",
+        "meshdoctor.screens.pair:PairScreen",
+        aliases=("mtls-why",),
+        argument="NS/WORKLOAD HOST[:PORT]",
+        required=True,
+        words=("workload", "host"),
+    ),
+    Route(
+        "trace",
+        "meshdoctor.screens.trace:TraceScreen",
+        argument="NS/WORKLOAD HOST[:PORT][/PATH]",
+        required=True,
+        words=("workload", "host"),
+    ),
     Route("log", "meshdoctor.screens.log:LogScreen", aliases=("logs",), argument="NS/POD CONTAINER", required=True),
     Route("object", "meshdoctor.screens.object:ObjectScreen", aliases=("get",), argument="KIND NS/NAME", required=True),
     Route("dump", "meshdoctor.screens.dump:DumpScreen", argument="NS/POD KIND NAME", required=True),
@@ -135,7 +153,8 @@ def parse(command: str, routes: Sequence[Route] = ROUTES) -> tuple[Route, Locati
 def complete(text: str, names: Callable[[str], Sequence[str]], routes: Sequence[Route] = ROUTES) -> list[str]:
     """The commands that *text* can become: names of routes, or after a space the names that the route can be given.
 
-    *names* answers with everything that a route's argument can be, by the route's name.
+    *names* answers with everything that a route's argument can be, by the route's name, or with everything that one
+    word of it can be, by the name that the route's `words` have for it.
     """
     name, space, rest = text.lstrip(": ").partition(" ")
     if not space:
@@ -146,10 +165,16 @@ def complete(text: str, names: Callable[[str], Sequence[str]], routes: Sequence[
         return []
     if not route.argument:
         return []
+    if route.words:
+        done, _, rest = rest.rpartition(" ")
+        place = len(done.split())
+        known = list(names(route.words[place])) if place < len(route.words) else []
+        start = f"{route.name} {done} ".replace("  ", " ")
+    else:
+        known, start = list(names(route.name)), f"{route.name} "
     sought = rest.strip().casefold()
-    known = list(names(route.name))
     first = [each for each in known if each.casefold().startswith(sought)]
-    return [f"{route.name} {each}" for each in first or (each for each in known if sought in each.casefold())]
+    return [f"{start}{each}" for each in first or (each for each in known if sought in each.casefold())]
 
 
 def load_screen(route: Route) -> Callable[..., Any]:
