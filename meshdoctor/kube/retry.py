@@ -21,17 +21,18 @@ def backoff(retry: Retry, attempt: int, draw: Callable[[], float] = random.rando
 
 
 async def with_retries(retry: Retry, ask: Callable[[], Awaitable[T]], sleep: Sleep = anyio.sleep) -> T:
-    """*ask* until it answers, at most `retry.attempts` times; Busy and Unreachable are tried again.
+    """*ask* until it answers; Busy and Unreachable are tried again as often as *retry* says.
 
     For reads only: they may be repeated without harm. Raises the last error.
     """
-    attempt = 0
+    attempt = unanswered = 0
     while True:
         try:
             return await ask()
         except (Busy, Unreachable) as error:
             attempt += 1
-            if attempt >= retry.attempts:
+            unanswered += isinstance(error, Unreachable)
+            if attempt >= retry.attempts or unanswered >= retry.unreachable_attempts:
                 raise
             told = error.retry_after if isinstance(error, Busy) else None
             # A little jitter on top of Retry-After, or all clients come back at the same moment.

@@ -21,6 +21,8 @@ class Retry(msgspec.Struct, frozen=True):
     """Backoff with full jitter: the n-th wait is drawn from 0 to min(cap, base * 2**n)."""
 
     attempts: int = 5
+    unreachable_attempts: int = 2
+    """Of these, how many may end without any answer: each of them can take a whole timeout."""
     base: float = 0.5
     cap: float = 15.0
 

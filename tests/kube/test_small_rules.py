@@ -83,6 +83,22 @@ async def test_retries_wait_what_the_server_asks() -> None:
     assert 3 <= waits[0] <= 3.3 and 0 <= waits[1] <= 1
 
 
+async def test_silence_is_tried_once_more_only() -> None:
+    tries = 0
+
+    async def ask() -> str:
+        nonlocal tries
+        tries += 1
+        raise Unreachable("no answer in time")
+
+    async def sleep(seconds: float) -> None:
+        return None
+
+    with pytest.raises(Unreachable):
+        await with_retries(Retry(attempts=5), ask, sleep)
+    assert tries == 2
+
+
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [("5", 5.0), ("600", 60.0), ("", None), ("soon", None), ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0)],
