@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import anyio
 import msgspec
 
 from meshdoctor.kube.client import KubeClient, list_path
@@ -38,6 +39,7 @@ class Discovery:
 
     def __init__(self, client: KubeClient) -> None:
         self._client = client
+        self._lock = anyio.Lock()
         self._groups: dict[str, tuple[str, ...]] | None = None
         self._resources: dict[tuple[str, str], frozenset[str]] = {}
 
@@ -53,10 +55,11 @@ class Discovery:
         """
         if kind.group in _BUILT_IN:
             return kind
-        versions = (await self._versions()).get(kind.group, ())
-        for version in sorted(versions, key=lambda version: version != kind.version):
-            if kind.resource in await self._served(kind.group, version):
-                return kind._replace(version=version)
+        async with self._lock:  # a dozen kinds at once ask the server once
+            versions = (await self._versions()).get(kind.group, ())
+            for version in sorted(versions, key=lambda version: version != kind.version):
+                if kind.resource in await self._served(kind.group, version):
+                    return kind._replace(version=version)
         return None
 
     async def path(self, kind: Kind, namespace: str = "") -> str | None:

@@ -34,6 +34,8 @@ from meshdoctor.sources.live_visits import Answers, PodVisits, config_map_mesh, 
 from meshdoctor.sources.live_watch import Watched, watch_kind
 from meshdoctor.sources.recording import RecordingSource
 
+_PODS = ask.Objects("Pod")
+
 
 class LiveSource:
     """The facts of a cluster now. `read` may be called from any thread but the one of its own loop; `close` it.
@@ -143,9 +145,13 @@ class LiveSource:
         by_pod: dict[PodRef, list[Want[Any]]] = {}
         pods: MeshPods | Missing | None = None
         if any(not isinstance(want, ask.Objects) for want in lacking):
+            if _PODS in lacking:
+                await self._objects(_PODS, answers)  # first and once: everything else needs the pods as well
             pods = await self._mesh_pods()
         async with anyio.create_task_group() as group:
             for want in lacking:
+                if want in answers:
+                    continue
                 if isinstance(want, ask.Objects):
                     group.start_soon(self._objects, want, answers)
                 elif isinstance(pods, Missing):

@@ -12,10 +12,12 @@ import pytest
 import yaml
 
 from meshdoctor.guide.examination import Examination
+from meshdoctor.kube.errors import ClusterError
 from meshdoctor.kube.settings import FanOut, Retry, Settings
 from meshdoctor.kube.target import ClusterFlags, resolve_target
 from meshdoctor.mesh.case import parse_question
 from meshdoctor.model import wants as ask
+from meshdoctor.model.kinds import KINDS
 from meshdoctor.model.snapshot import Fact, Missing, PodRef, Snapshot
 from meshdoctor.sources.live import LiveSource
 from meshdoctor.sources.live_watch import Watched
@@ -111,6 +113,14 @@ def test_the_same_diagnosis(folder: Path, cluster: ApiServer, tmp_path: Path) ->
     assert not any("secrets" in path for _, path in cluster.requests)
 
 
+def test_nothing_is_asked_twice(folder: Path, cluster: ApiServer, tmp_path: Path) -> None:
+    with live(cluster, tmp_path) as source:
+        wants: list[Any] = [ask.Objects(kind.name) for kind in KINDS if kind.name != "ConfigMap"]
+        source.read([*wants, ask.Contents()])
+    paths = [path for _, path in cluster.requests]
+    assert len(paths) == len(set(paths))
+
+
 def test_partial_rights_are_told_fact_by_fact(folder: Path, cluster: ApiServer, tmp_path: Path) -> None:
     cluster.denied = {("list", "services"), ("create", "pods/portforward"), ("get", "pods/log")}
     with live(cluster, tmp_path) as source:
@@ -204,3 +214,13 @@ def test_exec_takes_over_where_port_forward_is_forbidden(folder: Path, cluster: 
     expected = RecordingSource.open(folder).read(wants)
     assert [comparable(found.get(want)) for want in wants] == [comparable(expected.get(want)) for want in wants]
     assert any(path.endswith("/exec") for _, path in cluster.requests)
+
+
+def test_a_dropped_impersonation_is_noticed(folder: Path, cluster: ApiServer, tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.write_text(yaml.safe_dump(cluster.kubeconfig()))
+    flags = ClusterFlags(kubeconfig=str(path), impersonate="carol")
+    target = resolve_target(flags, {"HOME": str(tmp_path)})
+    with LiveSource(target, QUICK, environment={}) as source:
+        with pytest.raises(ClusterError, match="sees user 'tester', not 'carol'"):
+            source.open()
