@@ -9,18 +9,20 @@ from textual.binding import BindingType
 
 from meshdoctor.mesh.failing_flows import FailingFlow, failing_flows
 from meshdoctor.present.table import Row
+from meshdoctor.present.trace_rows import flow_command
 from meshdoctor.present.traffic_rows import COLUMNS, flow_lines, traffic_rows
 from meshdoctor.tui.factsscreen import FactsScreen
 from meshdoctor.tui.keys import bindings
 from meshdoctor.tui.linetable import LineTable
+from meshdoctor.tui.router import Navigator
 from meshdoctor.tui.textview import TextView
 
 
 class TrafficScreen(FactsScreen[tuple[FailingFlow, ...]]):
     """A table of failures, and what the one under the cursor means."""
 
-    SCOPES = ("table", "views")
-    BINDINGS: ClassVar[list[BindingType]] = bindings("views")
+    SCOPES = ("table", "flow", "views")
+    BINDINGS: ClassVar[list[BindingType]] = bindings("flow", "views")
     DEFAULT_CSS = "TrafficScreen TextView { height: 50%; max-height: 14; background: $panel; }"
 
     def compose_body(self) -> ComposeResult:
@@ -39,8 +41,20 @@ class TrafficScreen(FactsScreen[tuple[FailingFlow, ...]]):
         table.show(traffic_rows(facts, self.words))
         self._explain(table.cursor_row)
 
+    def _flow(self, row: Row | None) -> FailingFlow | None:
+        return self.facts[int(row.key.partition(" ")[0])] if row and self.facts else None
+
+    async def action_trace(self) -> None:
+        """The way of the request that fails."""
+        flow = self._flow(self.query_one(LineTable).cursor_row)
+        command = flow_command(flow) if flow else ""
+        if not command:
+            self.say(self.words("trace.nobody"), "warning")
+        elif isinstance(self.app, Navigator):
+            await self.app.go(command)
+
     def _explain(self, row: Row | None) -> None:
-        flow = self.facts[int(row.key.partition(" ")[0])] if row and self.facts else None
+        flow = self._flow(row)
         view = self.query_one(TextView)
         view.show(flow_lines(flow, self.words, self.app.size.width - 1) if flow else ())
         view.action_top()
