@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 class GuideScreen(FactsScreen["Progress"]):
     """The flowchart, walked for the question, for all failing flows, or for the one that the command names."""
 
-    SCOPES = ("table", "guide", "views")
+    SCOPES = ("table", "flow", "guide", "views")
     COUNTED = False
-    BINDINGS: ClassVar[list[BindingType]] = bindings("guide", "views")
+    BINDINGS: ClassVar[list[BindingType]] = bindings("flow", "guide", "views")
 
     def compose_body(self) -> ComposeResult:
         """One outline of rows."""
@@ -79,3 +79,14 @@ class GuideScreen(FactsScreen["Progress"]):
     def action_again(self) -> None:
         """Walk the flowchart anew."""
         self.start()
+
+    async def action_trace(self) -> None:
+        """The way of the request that the row is about."""
+        from meshdoctor.present.trace_rows import guide_command
+
+        row = self.query_one(LineTable).cursor_row
+        command = guide_command(self.facts, row.key if row else "") if self.facts else ""
+        if not command:
+            self.say(self.words("trace.nobody"), "warning")
+        elif isinstance(self.app, Navigator):
+            await self.app.go(command)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.failing_flows import FailingFlow
+from meshdoctor.mesh.index import Workload
 from meshdoctor.mesh.trace.outcome import Hop, Trace
+from meshdoctor.model.accesslog import AccessLine
 from meshdoctor.model.kinds import BY_NAME
 from meshdoctor.present.explanation_text import wrap
 from meshdoctor.present.short_names import short_cluster
 from meshdoctor.present.table import Cell, Column, Row
 from meshdoctor.present.words import Words
+
+if TYPE_CHECKING:
+    from meshdoctor.present.guide_rows import Progress
 
 COLUMNS = (
     Column("state", "VERDICT", 8, priority=0, ranks=("FAILS", "MAY FAIL", "?", "ok")),
@@ -150,23 +156,33 @@ def _wrapped(label: str, text: str, width: int) -> Iterator[str]:
     return wrap(f"{label} {text}", "     ", " ", width=width)
 
 
-def case_command(case: Case, method: str = "") -> str:
-    """The command that traces the request of a case; empty when nobody knows its client."""
-    if case.client is None:
-        return ""
-    return _command(str(case.client), str(case.destination), case.path, method)
+def guide_command(progress: Progress, key: str) -> str:
+    """The command that traces the flow which the guide's row with this key is about; empty when nobody is known."""
+    head, number = key.partition(".")[0][:1], key.partition(".")[0][1:]
+    verdicts = progress.diagnosis.verdicts if progress.diagnosis else ()
+    if head == "v" and number.isdigit() and (affects := verdicts[int(number)].affects):
+        return _command(affects[0]["from"], affects[0]["to"], "", "")
+    if head == "s" and number.isdigit():
+        return _case_command(progress.steps[int(number)].case)
+    return next((command for case in progress.cases if (command := _case_command(case))), "")
+
+
+def _case_command(case: Case) -> str:
+    return _traced(case.client, str(case.destination), case, None)
 
 
 def flow_command(flow: FailingFlow) -> str:
     """The command that traces the request of a failing flow, as the first of its lines shows it; empty for nobody's."""
-    seen = flow.example
-    client = seen.client or flow.case.client
+    return _traced(flow.example.client or flow.case.client, flow.target, flow.case, flow.example.access)
+
+
+def _traced(client: Workload | None, target: str, case: Case, access: AccessLine | None) -> str:
+    """The request of *access*, or of the first failing line of the case that shows one."""
     if client is None:
         return ""
-    access = seen.access
-    method = (access.method if access else None) or ""
-    path = (access.path if access else None) or flow.case.path
-    return _command(str(client), flow.target, path, method)
+    access = access or next((seen.access for seen in case.failures if seen.access), None)
+    path = (access.path if access else None) or case.path
+    return _command(str(client), target, path, (access.method if access else None) or "")
 
 
 def _command(client: str, target: str, path: str, method: str) -> str:
