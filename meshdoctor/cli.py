@@ -83,7 +83,10 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return int(import_module(COMMANDS[parsed.command].module).run(parsed))
     except MeshDoctorError as error:
-        print(f"meshdoctor: {error}", file=sys.stderr)
+        from meshdoctor.model.text import visible_line
+
+        # What the user typed, and names of a hostile archive, may be in it.
+        print(f"meshdoctor: {visible_line(str(error))}", file=sys.stderr)
         return error.exit_status
     except BrokenPipeError:
         # The reader of a pipe left (`| head`): not an error, and nothing more can be written.
