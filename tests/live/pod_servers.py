@@ -27,8 +27,8 @@ def _guarded(serve: Serve) -> Serve:
     async def guarded(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await serve(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
-            return  # the client left
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            return  # the client left, or the server ends
         finally:
             writer.close()
 

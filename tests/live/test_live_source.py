@@ -221,6 +221,6 @@ def test_a_dropped_impersonation_is_noticed(folder: Path, cluster: ApiServer, tm
     path.write_text(yaml.safe_dump(cluster.kubeconfig()))
     flags = ClusterFlags(kubeconfig=str(path), impersonate="carol")
     target = resolve_target(flags, {"HOME": str(tmp_path)})
-    with LiveSource(target, QUICK, environment={}) as source:
-        with pytest.raises(ClusterError, match="sees user 'tester', not 'carol'"):
-            source.open()
+    refused = pytest.raises(ClusterError, match="sees user 'tester', not 'carol'")
+    with LiveSource(target, QUICK, environment={}) as source, refused:
+        source.open()

@@ -102,8 +102,8 @@ class ApiServer:
                     continue
                 if await self._serve(request, reader, writer, fault):
                     return
-        except (ConnectionError, ssl.SSLError, asyncio.IncompleteReadError):
-            return  # the client left
+        except (ConnectionError, ssl.SSLError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            return  # the client left, or the server ends
         finally:
             self.open_sockets -= 1
             writer.close()
