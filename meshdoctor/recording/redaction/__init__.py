@@ -1,0 +1,1 @@
+"""What leaves a recording before it is kept: whatever may be a secret, by allowlist, at capture."""
