@@ -65,11 +65,10 @@ async def test_many_at_once_have_one_each(api: ApiServer, pods: PodHttp, envoy: 
 
 async def test_no_port_is_opened_here(pods: PodHttp, envoy: PodRef) -> None:
     def listening() -> set[str]:
-        lines = Path("/proc/self/net/tcp").read_text().splitlines()[1:]
-        own = {
-            str(entry.readlink()) for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink() and entry.exists()
-        }
-        return {line for line in lines if line.split()[3] == "0A" and f"socket:[{line.split()[9]}]" in own}
+        rows = [line.split() for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
+        links = [entry for entry in Path("/proc/self/fd").iterdir() if entry.is_symlink() and entry.exists()]
+        own = {str(link.readlink()) for link in links}
+        return {row[1] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in own}  # 0A is LISTEN
 
     before = listening()
     await pods.get(envoy, "envoy", "/ready", deadline=20)
