@@ -1,0 +1,94 @@
+"""The bundle's format, `meshdoctor.bundle` 1.0: a zip container whose entries are stored, not compressed, by the zip.
+
+    mimetype                      first, so that the file tells what it is
+    blobs/ab/<sha256>.zst         a part of a file; its name is the sha256 of what is in it
+    snapshots/000001.json.zst     one moment: which files it has, of which blobs, or why not
+    manifest.json                 last; only a finished bundle has one
+
+A file is cut into parts where its content says so (see `parts`), so that what two proxies or two moments have in common
+is held once. What follows a file's last part belongs to it too: a bundle that was cut short keeps its finished moments.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+MIMETYPE = b"application/vnd.meshdoctor.bundle+zip"
+FORMAT = "meshdoctor.bundle"
+VERSION = (1, 0)
+SUFFIX = ".mdb"
+
+MAX_BLOB = 64 * 2**20
+MAX_INDEX = 64 * 2**20
+MAX_MANIFEST = 8 * 2**20
+MAX_ENTRIES = 100_000
+MAX_SNAPSHOTS = 10_000
+DEFAULT_LIMIT = 256 * 2**20
+"""Bytes of a bundle, unless another limit is set."""
+
+NAME = re.compile(
+    r"mimetype|manifest\.json|snapshots/\d{6}\.json\.zst|blobs/(?P<two>[0-9a-f]{2})/(?P=two)[0-9a-f]{62}\.zst"
+)
+SHA = re.compile(r"[0-9a-f]{64}")
+
+OK, UNREADABLE, FAILED, SKIPPED, TRUNCATED = "ok", "unreadable", "failed", "skipped", "truncated"
+
+
+class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One file of a moment. *status*: ok; unreadable (did not decode, so nothing was kept), failed (could not be read),
+    skipped (no rule keeps such files), truncated (the bundle was full)."""
+
+    file: str
+    body: str = ""
+    """The blob that holds it, or that lists its parts when *listed*."""
+    listed: bool = False
+    holes: str = ""
+    """The blob with the values that were taken out of it (see `parts.hoisted`)."""
+    size: int = 0
+    status: str = OK
+    error: str = ""
+
+
+class Index(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One moment by *name* (RFC 3339); times in Unix seconds."""
+
+    id: int
+    name: str
+    entries: list[Entry]
+    started_at: float | None = None
+    finished_at: float | None = None
+    note: str = ""
+
+
+class SnapshotRef(msgspec.Struct, frozen=True):
+    id: int
+    name: str
+    index_sha256: str
+
+
+class BundleManifest(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`manifest.json` of a bundle."""
+
+    format: str
+    version: tuple[int, int]
+    tool: str = ""
+    created: str = ""
+    source: str = ""
+    snapshots: list[SnapshotRef] = []
+    redaction: dict[str, int] = {}
+    """How often each rule was applied."""
+    limit: int = 0
+    blobs: dict[str, int] = {}
+    root: str = ""
+    """sha256 over the hashes of the indexes, for the incident's ticket."""
+    note: str = ""
+
+
+def blob_name(sha: str) -> str:
+    return f"blobs/{sha[:2]}/{sha}.zst"
+
+
+def index_name(number: int) -> str:
+    return f"snapshots/{number:06}.json.zst"

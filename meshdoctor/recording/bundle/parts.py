@@ -1,0 +1,60 @@
+"""How a file is cut, so that what it shares with others is found: values that always differ are taken out, and the
+rest is cut where its own content says so, never at an offset that an insertion would move."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Iterator
+
+AVERAGE = 48 * 2**10
+"""Bytes of a part, on average."""
+LARGEST = 512 * 2**10
+_MARK = b"\x01"
+"""No JSON text holds it raw, so that it can stand where a value was."""
+# What differs between two proxies, or two moments of one, that are otherwise the same (Envoy's and istiod's own keys).
+_HOLES = re.compile(
+    rb'(?<="last_updated":")[^"\\\x01]*(?=")|(?<="version_info":")[^"\\\x01]*(?=")'
+    rb'|(?<="uptime_current_epoch":")[^"\\\x01]*(?=")|(?<="value":)\d+|(?<="days_until_expiration":)\d+'
+    rb'|(?<="resourceVersion":")[^"\\\x01]*(?=")'
+)
+_VALUE_OF_METRIC = re.compile(rb"(?<= )[-+.\deE]+$", re.MULTILINE)
+
+
+def hoisted(file: str, body: bytes) -> tuple[bytes, bytes]:
+    """*body* with marks instead of its ever-changing values, and these, a line each; (*body*, nothing) without any."""
+    pattern = _HOLES if file.endswith(".json") else _VALUE_OF_METRIC if file.endswith(".prom") else None
+    if pattern is None or _MARK in body:
+        return body, b""
+    values = pattern.findall(body)
+    if not values or any(b"\n" in value for value in values):
+        return body, b""
+    return pattern.sub(_MARK, body), b"\n".join(values)
+
+
+def filled(body: bytes, values: bytes) -> bytes:
+    """The inverse of `hoisted`; raises ValueError when the two do not fit."""
+    texts = body.split(_MARK)
+    holes = values.split(b"\n")
+    if len(texts) != len(holes) + 1:
+        raise ValueError("its values do not fit its text")
+    return b"".join(part for pair in zip(texts, [*holes, b""], strict=True) for part in pair)
+
+
+def parts(file: str, body: bytes) -> Iterator[bytes]:
+    """*body* cut at ends of JSON objects or of lines whose own hash says so; joined they are *body* again."""
+    separator = b"},{" if file.endswith(".json") else b"\n"
+    start = at = 0
+    while True:
+        found = body.find(separator, at)
+        if found < 0:
+            break
+        end = found + len(separator)
+        unit = body[at:end]
+        large = end - start >= LARGEST
+        if large or zlib.crc32(unit) < min(len(unit) / AVERAGE, 1.0) * 2**32:
+            yield body[start:end]
+            start = end
+        at = end
+    if start < len(body) or not body:
+        yield body[start:]

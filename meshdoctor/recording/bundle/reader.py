@@ -1,0 +1,260 @@
+"""Reads a bundle: somebody else's file, so every name, size and hash is checked before it is believed."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from meshdoctor.errors import RecordingError
+from meshdoctor.model.decode import UnreadableError, decode_json
+from meshdoctor.model.text import visible_line
+from meshdoctor.recording.archive import shown
+from meshdoctor.recording.body import too_large, unpacked_zstd
+from meshdoctor.recording.bundle.format import (
+    FORMAT,
+    MAX_BLOB,
+    MAX_ENTRIES,
+    MAX_INDEX,
+    MAX_MANIFEST,
+    MAX_SNAPSHOTS,
+    MIMETYPE,
+    NAME,
+    OK,
+    SHA,
+    SKIPPED,
+    VERSION,
+    BundleManifest,
+    Entry,
+    Index,
+    blob_name,
+    index_name,
+)
+from meshdoctor.recording.bundle.parts import filled
+from meshdoctor.recording.limits import MAX_FILE, MAX_NAME
+from meshdoctor.recording.raw import FORMAT as RAW_FORMAT
+from meshdoctor.recording.raw import MAJOR, RawRecording, raw_recording
+
+_END = struct.Struct("<4s4H2IH")
+_NOT_TRUSTED = "do not trust it; ask for a new one"
+_REPAIR = "it was cut short: try meshdoctor bundle repair"
+
+
+class Bundle:
+    """An open bundle; raises `RecordingError` when it is none, is damaged or hostile. To be closed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file: IO[bytes] = path.open("rb")
+        try:
+            self._places = _directory(self._file, path)
+            self.manifest = self._manifest()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def close(self) -> None:
+        self._file.close()
+
+    def __enter__(self) -> Bundle:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of all entries."""
+        return frozenset(self._places)
+
+    def index(self, number: int) -> Index:
+        """One moment; raises `RecordingError` when it is missing or damaged."""
+        reference = next(ref for ref in self.manifest.snapshots if ref.id == number)
+        try:
+            body = unpacked_zstd(self._stored(index_name(number)), MAX_INDEX + 1)
+            if len(body) > MAX_INDEX:
+                raise UnreadableError("it is far too large")
+            if hashlib.sha256(body).hexdigest() != reference.index_sha256:
+                raise UnreadableError("it is not what the manifest says")
+            index = decode_json(body, Index)
+        except UnreadableError as error:
+            raise RecordingError(
+                f"{shown(self.path)}: moment {shown(reference.name)} is damaged ({error})", _NOT_TRUSTED
+            ) from None
+        if len(index.entries) > MAX_ENTRIES or any(not _is_file(entry.file) for entry in index.entries):
+            raise RecordingError(f"{shown(self.path)}: a moment names files that no recording has", _NOT_TRUSTED)
+        return index
+
+    def body(self, entry: Entry) -> bytes:
+        """What an entry holds; raises `UnreadableError` when a blob is missing, damaged, or not what its name says."""
+        if entry.size > MAX_FILE:
+            raise too_large(entry.size)
+        limit = entry.size + 1
+        if entry.listed:
+            text = self._blob(entry.body, MAX_BLOB)
+            found = bytearray()
+            for sha in text.decode("ascii", "replace").split("\n"):
+                found += self._blob(sha, limit - len(found))
+            body = bytes(found)
+        else:
+            body = self._blob(entry.body, limit)
+        if entry.holes:
+            try:
+                body = filled(body, self._blob(entry.holes, limit + 1))
+            except ValueError as error:
+                raise UnreadableError(str(error)) from None
+        if len(body) != entry.size:
+            raise UnreadableError(f"it has {len(body)} bytes instead of {entry.size}")
+        return body
+
+    def blob(self, sha: str) -> bytes:
+        """One blob, checked against its name; raises `UnreadableError`."""
+        return self._blob(sha, MAX_BLOB)
+
+    def _blob(self, sha: str, limit: int) -> bytes:
+        if not SHA.fullmatch(sha):
+            raise UnreadableError("it names a part by no hash")
+        body = unpacked_zstd(self._stored(blob_name(sha)), max(min(limit, MAX_BLOB), 0) + 1)
+        if len(body) > limit or len(body) > MAX_BLOB:
+            raise UnreadableError("a part of it is larger than it may be")
+        if hashlib.sha256(body).hexdigest() != sha:
+            raise UnreadableError("a part of it is not what its hash says")
+        return body
+
+    def _stored(self, name: str) -> bytes:
+        place = self._places.get(name)
+        if place is None:
+            raise UnreadableError("a part of it is missing")
+        offset, size = place
+        self._file.seek(offset)
+        header = self._file.read(30)
+        if len(header) < 30 or header[:4] != b"PK\x03\x04":
+            raise UnreadableError("a part of it is damaged")
+        self._file.seek(offset + 30 + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little"))
+        return self._file.read(size)
+
+    def _manifest(self) -> BundleManifest:
+        if "manifest.json" not in self._places:
+            raise RecordingError(f"{shown(self.path)}: the bundle has no manifest", _REPAIR)
+        try:
+            if self._places["manifest.json"][1] > MAX_MANIFEST:
+                raise UnreadableError("it is far too large")
+            manifest = decode_json(self._stored("manifest.json"), BundleManifest)
+        except UnreadableError as error:
+            raise RecordingError(
+                f"{shown(self.path)}: the bundle's manifest cannot be read ({error})", _REPAIR
+            ) from None
+        if manifest.format != FORMAT:
+            raise RecordingError(
+                f"{shown(self.path)}: format {shown(manifest.format)[:60]!r} is not known", _NOT_TRUSTED
+            )
+        if manifest.version[0] > VERSION[0]:
+            raise RecordingError(
+                f"{shown(self.path)}: recorded by a newer MeshDoctor (bundle format {manifest.version[0]}.x,"
+                f" by {shown(manifest.tool)[:40] or 'unknown'})",
+                "upgrade meshdoctor to open it",
+            )
+        if len(manifest.snapshots) > MAX_SNAPSHOTS:
+            raise RecordingError(f"{shown(self.path)}: more than {MAX_SNAPSHOTS} moments", _NOT_TRUSTED)
+        if len({ref.id for ref in manifest.snapshots}) < len(manifest.snapshots):
+            raise RecordingError(f"{shown(self.path)}: two moments are one", _NOT_TRUSTED)
+        if any("/" in ref.name or not ref.name or len(ref.name) > 64 for ref in manifest.snapshots):
+            raise RecordingError(f"{shown(self.path)}: a moment's name is no time", _NOT_TRUSTED)
+        return manifest
+
+
+def open_bundle(path: Path, at: str | None = None) -> RawRecording:
+    """The bundle at *path* as a recording, at its last moment or the last one not after *at* (RFC 3339)."""
+    bundle = Bundle(path)
+    if not bundle.manifest.snapshots:
+        bundle.close()
+        raise RecordingError(f"{shown(path)}: the bundle holds no moment", "record again")
+    return raw_recording(path, dict(_files(bundle)), at)
+
+
+def _files(bundle: Bundle) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Every file of every moment, as the layout of a recording names it; a blob is read when its file is."""
+    for reference in bundle.manifest.snapshots:
+        index = bundle.index(reference.id)
+        prefix = f"snapshots/{visible_line(reference.name)}/"
+        for entry in index.entries:
+            if entry.status == OK:
+                yield prefix + entry.file, lambda entry=entry: bundle.body(entry)  # type: ignore[misc]
+        manifest = _raw_manifest(index, bundle.manifest)
+        yield f"{prefix}manifest.json", lambda manifest=manifest: manifest  # type: ignore[misc]
+
+
+def _raw_manifest(index: Index, manifest: BundleManifest) -> bytes:
+    """What the bundle says of a moment, as a recording's own manifest says it."""
+    unread = [
+        {"file": entry.file, "error": f"{entry.status}: {entry.error}" if entry.error else entry.status}
+        for entry in index.entries
+        if entry.status not in (OK, SKIPPED)
+    ]
+    return msgspec.json.encode(
+        {
+            "format": f"{RAW_FORMAT}/{MAJOR}",
+            "started_at": index.started_at,
+            "finished_at": index.finished_at,
+            "note": index.note or manifest.note,
+            "errors": unread,
+        }
+    )
+
+
+def _is_file(name: str) -> bool:
+    parts = name.split("/")
+    return len(name) <= MAX_NAME and all(parts) and not {".", ".."} & set(parts) and "\\" not in name
+
+
+def _directory(file: IO[bytes], path: Path) -> dict[str, tuple[int, int]]:
+    """Where each entry's header is, and its size; raises `RecordingError` for anything that no bundle of ours has."""
+
+    def refuse(why: str, next_step: str = _NOT_TRUSTED) -> RecordingError:
+        return RecordingError(f"{shown(path)}: {why}", next_step)
+
+    size = path.stat().st_size
+    file.seek(0)
+    if MIMETYPE not in file.read(128):
+        raise refuse("a zip archive, but no bundle", "unpack it, and open the folder")
+    if _declared(file, size) > MAX_ENTRIES:
+        raise refuse(f"more than {MAX_ENTRIES} entries")
+    try:
+        with zipfile.ZipFile(file) as archive:
+            infos = archive.infolist()
+    except (zipfile.BadZipFile, struct.error, OSError, ValueError, NotImplementedError):
+        raise refuse("the bundle is cut short or damaged", _REPAIR) from None
+    if len(infos) > MAX_ENTRIES:
+        raise refuse(f"more than {MAX_ENTRIES} entries")
+    places: dict[str, tuple[int, int]] = {}
+    for info in infos:
+        if not NAME.fullmatch(info.filename):
+            raise refuse(f"{shown(info.filename)[:100]!r} belongs in no bundle")
+        if info.filename in places:
+            raise refuse(f"it holds {info.filename} twice")
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size or info.flag_bits & 1:
+            raise refuse(f"{info.filename} is packed as no bundle packs it")
+        if info.header_offset < 0 or info.header_offset + info.file_size > size:
+            raise refuse(f"{info.filename} lies outside of the file")
+        places[info.filename] = (info.header_offset, info.file_size)
+    if sum(length for _, length in places.values()) > size:
+        raise refuse("its entries overlap")
+    return places
+
+
+def _declared(file: IO[bytes], size: int) -> int:
+    """How many entries the end of the directory declares, before a line of it is read; 0 when there is none."""
+    file.seek(max(size - 66_000, 0))
+    tail = file.read(66_000)
+    at = tail.rfind(b"PK\x05\x06")
+    if at < 0 or at + _END.size > len(tail):
+        return 0
+    count = int(_END.unpack_from(tail, at)[4])
+    if count == 0xFFFF and (far := tail.rfind(b"PK\x06\x06")) >= 0 and far + 40 <= len(tail):
+        return int.from_bytes(tail[far + 32 : far + 40], "little")
+    return count
