@@ -43,7 +43,7 @@ def wait(tmux: Tmux, needle: str) -> str:
 
 
 def test_a_walk_through_the_shell(tmux: Tmux) -> None:
-    first = wait(tmux, "<enter>open").splitlines()
+    first = wait(tmux, "load-015").splitlines()
     assert first[4] == " STALE  결제         정산-배치-6c9d7-k8s2m          38s CDS LDS"
     assert len(first) == 24
     tmux("send-keys", "/", "결제", "Enter", "Enter")
