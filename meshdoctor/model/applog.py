@@ -54,7 +54,7 @@ def parse_app_log(body: bytes) -> AppLog:
         if not line.startswith(b"{"):
             continue
         try:
-            fields = msgspec.json.decode(line)
+            fields = msgspec.json.decode(line.decode(errors="replace"))
         except (msgspec.DecodeError, RecursionError):
             continue
         call = _call(number, fields) if isinstance(fields, dict) else None

@@ -14,25 +14,42 @@ class UnreadableError(ValueError):
     """A body could not be decoded; the message is the reason in one line, for the missing fact."""
 
 
-# Raw C0 bytes are not allowed inside JSON strings, so a hostile character arrives as an escape (`\\u001b`) or, from
-# U+007F on, as UTF-8. An even number of backslashes before the escape means that it is one; the odd case is a literal.
+# The same characters as `text.visible` shows, in the two ways in which a JSON string holds them. Raw C0 bytes are not
+# allowed there, so such a one arrives as an escape (`\\u001b`, `\\r`) or, from U+007F on, as UTF-8 too. An even number
+# of backslashes before the escape means that it is one; the odd case is a literal. Above U+FFFF an escape is a pair.
 _ESCAPED = re.compile(
-    rb"(?<!\\)((?:\\\\)*)\\u(00(?:0[0-8bcefBCEF]|1[0-9a-fA-F]|7[fF]|[89][0-9a-fA-F])"
-    rb"|20(?:0[b-fB-F]|2[a-eA-E]|6[0-9a-fA-F])|[fF][eE][fF][fF])"
+    rb"(?<!\\)((?:\\\\)*)\\(?:([bfr])|u("
+    rb"00(?:0[0-8b-fB-F]|1[0-9a-fA-F]|7[fF]|[89][0-9a-fA-F]|[aA][dD])|06(?i:1c)|11(?:5[fF]|60)|18(?i:0e)"
+    rb"|20(?:0[b-fB-F]|2[89a-eA-E]|6[0-9a-fA-F])|3164|[fF][eE][fF][fF]|[fF][fF](?:[aA]0|[fF][9aAbB])"
+    rb"|[dD][bB]4[0-3]\\u[dD][c-fC-F][0-9a-fA-F]{2}))"
 )
-_RAW = re.compile(rb"\x7f|\xc2[\x80-\x9f]|\xe2\x80[\x8b-\x8f\xaa-\xae]|\xe2\x81[\xa0-\xaf]|\xef\xbb\xbf")
+_RAW = re.compile(
+    rb"\x7f|\xc2[\x80-\x9f\xad]|\xd8\x9c|\xe1(?:\x85[\x9f\xa0]|\xa0\x8e)|\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|\x81[\xa0-\xaf])"
+    rb"|\xe3\x85\xa4|\xef(?:\xbb\xbf|\xbe\xa0|\xbf[\xb9-\xbb])|\xf3\xa0[\x80-\xbf]{2}"
+)
+_ESCAPES = (b"\\u", b"\\r", b"\\b", b"\\f")
+_SHORT = {b"b": 0x08, b"f": 0x0C, b"r": 0x0D}
 
 
 def scrub(body: bytes) -> bytes:
-    """*body* with control, bidirectional and zero-width characters of its JSON strings replaced by visible symbols.
+    """*body* with control, bidirectional and invisible characters of its JSON strings replaced by visible symbols.
 
     Newline and tab stay: they belong to messages and are drawn by whoever shows the text.
     """
-    if b"\\u" in body:
-        body = _ESCAPED.sub(lambda match: match[1] + _symbol(int(match[2], 16)), body)
+    if any(escape in body for escape in _ESCAPES):
+        body = _ESCAPED.sub(_shown_escape, body)
     if body.isascii() and b"\x7f" not in body:
         return body  # most dumps, and a search of 70 MB for what is not there takes a while
     return _RAW.sub(lambda match: _symbol(ord(match[0].decode())), body)
+
+
+def _shown_escape(match: re.Match[bytes]) -> bytes:
+    before, short, code = match.groups()
+    if short:
+        return bytes(before) + _symbol(_SHORT[short])
+    high, _, low = code.partition(rb"\u")
+    number = int(high, 16)
+    return bytes(before) + _symbol(0x10000 + ((number - 0xD800) << 10) + int(low, 16) - 0xDC00 if low else number)
 
 
 def _symbol(code: int) -> bytes:
@@ -43,10 +60,11 @@ def _symbol(code: int) -> bytes:
 
 def decode_json(body: bytes, kind: type[T]) -> T:
     """*body* as *kind* (any type msgspec knows); raises `UnreadableError` with one line that says why it is not."""
+    body = body.removeprefix(b"\xef\xbb\xbf")
     if not body.strip():
         raise UnreadableError("the body is empty")
     try:
-        return msgspec.json.decode(scrub(body.removeprefix(b"\xef\xbb\xbf")), type=kind, strict=False)
+        return msgspec.json.decode(scrub(body), type=kind, strict=False)
     except msgspec.ValidationError as error:
         raise UnreadableError(f"unexpected shape: {error}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -57,7 +75,7 @@ def decode_raw(raw: msgspec.Raw | bytes, kind: type[T]) -> T:
     """A fragment that was already scrubbed with its file, as *kind*; raises `UnreadableError`."""
     try:
         return msgspec.json.decode(raw, type=kind, strict=False)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableError(f"unexpected shape: {_one_line(error)}") from None
 
 
