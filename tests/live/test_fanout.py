@@ -17,7 +17,8 @@ EVERY = 20
 
 
 async def test_a_thousand_pods_of_which_fifty_hang(tmp_path: Path) -> None:
-    limits = FanOut(deadline=60, new_per_second=10_000)
+    # A patient floor: on a busy machine a healthy answer may take seconds, and is no straggler for it.
+    limits = FanOut(deadline=60, new_per_second=10_000, straggler_floor=8)
     jobs = [Job(PodRef("shop", f"web-{number}"), f"node-{number % 50}") for number in range(PODS)]
     healthy = answering({"/server_info": b'{"state":"LIVE"}'})
     # Without TLS: the handshakes of a thousand websockets in one process would be most of this test.
