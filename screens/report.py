@@ -27,7 +27,6 @@ class ReportScreen(FactsScreen[Diagnosis]):
     def gather(self) -> Diagnosis:
         """The diagnosis after the last step."""
         examination = self.session.of_case(self.location.argument)
-        examination = examination.of(examination.cases)
         for _ in self.session.steps(examination):
             if self.is_left:
                 break

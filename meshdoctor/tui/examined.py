@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from meshdoctor.errors import MeshDoctorError, NothingMatches
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from meshdoctor.mesh.overview import ProxyState
     from meshdoctor.model.snapshot import PodRef, Want
     from meshdoctor.sources.source import Source
+
+T = TypeVar("T")
 
 
 class ExaminedSession:
@@ -59,6 +61,7 @@ class ExaminedSession:
         self._source: Source | None = None
         self._examination: Examination | None = None
         self._names: Mapping[str, Sequence[str]] = {}
+        self._made: dict[object, object] = {}
 
     def names(self, route: str) -> Sequence[str]:
         """What the argument of *route* can be; nothing before the source was read."""
@@ -129,8 +132,21 @@ class ExaminedSession:
                 mesh.extend(self._source.read(lacking, mesh.snapshot))
             yield mesh
 
+    def once(self, key: object, make: Callable[[], T]) -> T:
+        """What *make* makes of the source (the rows of a large table, say), made for the first view that asks."""
+        with self._lock:
+            if key not in self._made:
+                self._made[key] = make()
+            return cast("T", self._made[key])
+
+    def has_made(self, key: object) -> bool:
+        """Whether `once` would return at once."""
+        return key in self._made
+
     def of_case(self, name: str) -> Examination:
-        """The examination of the flow that *name* names ("ns/client host:port"); of all of them when it is empty.
+        """An examination of the flow that *name* names ("ns/client host:port"); of all of them when it is empty.
+
+        Each call gives another one: the steps that one view takes are none of another's.
 
         Raises:
             NothingMatches: no failing flow is called so.
@@ -140,7 +156,7 @@ class ExaminedSession:
         with self._lock:
             whole = self.examination()
             if not name:
-                return whole
+                return whole.of(whole.cases)
             cases = {case_name(case): case for case in (*whole.traffic.cases, *whole.cases)}
             if name not in cases:
                 raise NothingMatches(f"no failing flow {name}", tuple(get_close_matches(name, cases, n=1, cutoff=0.3)))

@@ -109,7 +109,7 @@ async def test_report_and_again() -> None:
         await pilot.press("d")
         await settled(pilot)
         assert text_of(app).startswith(" 1. mtls-plaintext-to-strict, ")
-        await pilot.press("q", "r")
+        await pilot.press("q", "r", "r", "r")
         await settled(pilot)
         assert column(app, "what") == before
 
