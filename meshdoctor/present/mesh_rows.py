@@ -50,7 +50,7 @@ def mesh_rows(proxies: Iterable[ProxyState]) -> list[Row]:
     rows = []
     for proxy in proxies:
         connected = bool(proxy.sync.types)
-        letters = [_letter(proxy.sync.of_type(name)) for name in TYPES] if connected else ["?"] * len(TYPES)
+        letters = [_letter(proxy.sync.of_type(name)) for name in _types(proxy)] if connected else ["?"] * len(TYPES)
         cells = (
             Text(proxy.state, style=STYLES[proxy.state]),
             proxy.pod.namespace,
@@ -71,6 +71,11 @@ def _target(proxy: ProxyState) -> str:
         return f"object Pod {proxy.pod}"
     # A ztunnel is no Envoy: it has workloads and services, not listeners and clusters.
     return f"file ztunnel/{proxy.pod}/config_dump.json" if proxy.sync.kind == ZTUNNEL else f"proxy {proxy.pod}"
+
+
+def _types(proxy: ProxyState) -> tuple[str, ...]:
+    """The xDS types of a proxy: a ztunnel's are its own."""
+    return tuple(entry.name for entry in proxy.sync.types) if proxy.sync.kind == ZTUNNEL else TYPES
 
 
 def _letter(entry: TypeSync) -> str:
@@ -95,7 +100,7 @@ def detail(proxy: ProxyState, words: Words) -> Iterator[Text]:
     """One proxy in three lines: each type in words, then what it is connected to, then what is wrong."""
     line = Text(" ")
     if proxy.sync.types:
-        for name in TYPES:
+        for name in _types(proxy):
             word = type_word(proxy.sync.of_type(name))
             line.append(f"{name} ", "quiet").append(word, STYLES.get(word, "quiet")).append("  ")
     else:
