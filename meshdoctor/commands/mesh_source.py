@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -96,8 +98,16 @@ def pod(source: Source, target: str, namespace: str) -> PodRef:
     return find_pod(target, places(source, target), namespace)
 
 
-def istioctl_error(error: MeshDoctorError) -> str:
-    """The one line that istioctl prints for an error."""
-    from meshdoctor.model.text import visible
+def as_istioctl(arguments: argparse.Namespace, show: Callable[[argparse.Namespace], int]) -> int:
+    """Run *show* and close what it opened; with `-o istioctl` an error is printed as istioctl does, with status 1."""
+    try:
+        return show(arguments)
+    except MeshDoctorError as error:
+        if arguments.output != "istioctl":
+            raise
+        from meshdoctor.model.text import visible
 
-    return f"Error: {visible(error.what)}\n"
+        sys.stderr.write(f"Error: {visible(error.what)}\n")
+        return 1
+    finally:
+        close_source(arguments)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from meshdoctor.commands.mesh_source import add_source_arguments, close_source, istioctl_error, open_source
+from meshdoctor.commands.mesh_source import add_source_arguments, as_istioctl, open_source
 from meshdoctor.errors import MeshDoctorError, SourceError, UsageError
 
 if TYPE_CHECKING:
@@ -126,17 +126,15 @@ def run(arguments: argparse.Namespace) -> int:
     collects = gc.isenabled()
     gc.disable()
     try:
-        _check(arguments)
-        return _show(arguments)
-    except MeshDoctorError as error:
-        if arguments.output != "istioctl":
-            raise
-        sys.stderr.write(istioctl_error(error))
-        return 1
+        return as_istioctl(arguments, _checked)
     finally:
-        close_source(arguments)
         if collects:
             gc.enable()
+
+
+def _checked(arguments: argparse.Namespace) -> int:
+    _check(arguments)
+    return _show(arguments)
 
 
 def _check(arguments: argparse.Namespace) -> None:

@@ -7,8 +7,8 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from meshdoctor.commands.mesh_source import add_source_arguments, close_source, istioctl_error, objects, open_source
-from meshdoctor.errors import MeshDoctorError, SourceError, UsageError
+from meshdoctor.commands.mesh_source import add_source_arguments, as_istioctl, objects, open_source
+from meshdoctor.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from meshdoctor.mesh.sync import IstiodFacts, ProxySync
@@ -39,15 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    try:
-        return _show(arguments)
-    except MeshDoctorError as error:
-        if arguments.output != "istioctl":
-            raise
-        sys.stderr.write(istioctl_error(error))
-        return 1
-    finally:
-        close_source(arguments)
+    return as_istioctl(arguments, _show)
 
 
 def _show(arguments: argparse.Namespace) -> int:

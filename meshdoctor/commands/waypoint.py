@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from meshdoctor.commands.mesh_source import add_source_arguments, close_source, fact, istioctl_error, open_source
+from meshdoctor.commands.mesh_source import add_source_arguments, as_istioctl, fact, open_source
 from meshdoctor.errors import MeshDoctorError
 
 
@@ -30,15 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    try:
-        return _show(arguments)
-    except MeshDoctorError as error:
-        if arguments.output != "istioctl":
-            raise
-        sys.stderr.write(istioctl_error(error))
-        return 1
-    finally:
-        close_source(arguments)
+    return as_istioctl(arguments, _show)
 
 
 def _show(arguments: argparse.Namespace) -> int:

@@ -6,8 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from meshdoctor.commands.mesh_source import add_source_arguments, close_source, istioctl_error, open_source
-from meshdoctor.errors import MeshDoctorError, SourceError, UsageError
+from meshdoctor.commands.mesh_source import add_source_arguments, as_istioctl, open_source
+from meshdoctor.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from meshdoctor.commands.proxy_dump import ProxyDump
@@ -69,15 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.table is None:
         arguments.parser.print_help()
         return 0
-    try:
-        return _show(arguments)
-    except MeshDoctorError as error:
-        if arguments.output != "istioctl":
-            raise
-        sys.stderr.write(istioctl_error(error))
-        return 1
-    finally:
-        close_source(arguments)
+    return as_istioctl(arguments, _show)
 
 
 def _show(arguments: argparse.Namespace) -> int:
