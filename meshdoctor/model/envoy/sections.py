@@ -68,7 +68,7 @@ def snake(part: Part) -> Part:
         return part
     try:
         return msgspec.json.encode(to_snake(msgspec.json.decode(part)))
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UnreadableError(f"not valid JSON: {error}") from None
 
 
@@ -140,7 +140,7 @@ def _by_decoding(body: bytes) -> Sections:
         match = _TYPE.match(raw)
         try:
             name = match[1].decode() if match else msgspec.json.decode(raw, type=_Typed).type.rpartition(".")[2]
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             name = ""
         if name:
             parts[name] = (*parts.get(name, ()), memoryview(raw))
