@@ -15,19 +15,21 @@ class UnreadableError(ValueError):
 
 
 # The same characters as `text.visible` shows, in the two ways in which a JSON string holds them. Raw C0 bytes are not
-# allowed there, so such a one arrives as an escape (`\\u001b`, `\\r`) or, from U+007F on, as UTF-8 too. An even number
-# of backslashes before the escape means that it is one; the odd case is a literal. Above U+FFFF an escape is a pair.
+# allowed there, so such a one arrives as an escape (`\\u001b`, `\\r`) or, from U+007F on, as UTF-8 too. Escapes are
+# taken one by one from the left, an escaped backslash among them, so that it begins none. Above U+FFFF an escape is a
+# pair. The pattern begins with the backslash itself: that search is fast (70 MB in 20 ms; with a look-behind, 5 s).
 _ESCAPED = re.compile(
-    rb"(?<!\\)((?:\\\\)*)\\(?:([bfr])|u("
+    rb"\\(?:([bfr])|u("
     rb"00(?:0[0-8b-fB-F]|1[0-9a-fA-F]|7[fF]|[89][0-9a-fA-F]|[aA][dD])|06(?i:1c)|11(?:5[fF]|60)|18(?i:0e)"
     rb"|20(?:0[b-fB-F]|2[89a-eA-E]|6[0-9a-fA-F])|3164|[fF][eE][fF][fF]|[fF][fF](?:[aA]0|[fF][9aAbB])"
-    rb"|[dD][bB]4[0-3]\\u[dD][c-fC-F][0-9a-fA-F]{2}))"
+    rb"|[dD][bB]4[0-3]\\u[dD][c-fC-F][0-9a-fA-F]{2})|[^bfr])",
+    re.DOTALL,
 )
 _RAW = re.compile(
     rb"\x7f|\xc2[\x80-\x9f\xad]|\xd8\x9c|\xe1(?:\x85[\x9f\xa0]|\xa0\x8e)|\xe2(?:\x80[\x8b-\x8f\xa8-\xae]|\x81[\xa0-\xaf])"
     rb"|\xe3\x85\xa4|\xef(?:\xbb\xbf|\xbe\xa0|\xbf[\xb9-\xbb])|\xf3\xa0[\x80-\xbf]{2}"
 )
-_ESCAPES = (b"\\u", b"\\r", b"\\b", b"\\f")
+_ANY_ESCAPE = re.compile(rb"\\[ubfr]")
 _SHORT = {b"b": 0x08, b"f": 0x0C, b"r": 0x0D}
 
 
@@ -36,7 +38,7 @@ def scrub(body: bytes) -> bytes:
 
     Newline and tab stay: they belong to messages and are drawn by whoever shows the text.
     """
-    if any(escape in body for escape in _ESCAPES):
+    if _ANY_ESCAPE.search(body):
         body = _ESCAPED.sub(_shown_escape, body)
     if body.isascii() and b"\x7f" not in body:
         return body  # most dumps, and a search of 70 MB for what is not there takes a while
@@ -44,12 +46,14 @@ def scrub(body: bytes) -> bytes:
 
 
 def _shown_escape(match: re.Match[bytes]) -> bytes:
-    before, short, code = match.groups()
+    short, code = match.groups()
     if short:
-        return bytes(before) + _symbol(_SHORT[short])
+        return _symbol(_SHORT[short])
+    if not code:
+        return match[0]
     high, _, low = code.partition(rb"\u")
     number = int(high, 16)
-    return bytes(before) + _symbol(0x10000 + ((number - 0xD800) << 10) + int(low, 16) - 0xDC00 if low else number)
+    return _symbol(0x10000 + ((number - 0xD800) << 10) + int(low, 16) - 0xDC00 if low else number)
 
 
 def _symbol(code: int) -> bytes:
