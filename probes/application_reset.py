@@ -124,7 +124,8 @@ def _steady(case: Case, mesh: MeshIndex, resource: Resource, lines: tuple[Seen, 
                 case.together(lines),
             )
         )
-    idle = _idle_before(case, lines)
+    rests = [case.rest_before(seen) for seen in lines]
+    idle = [rest for rest in rests if rest is not None and rest >= IDLE_SECONDS]
     rare = len(good) > len(lines)
     if middle <= RACE_MS and rare and len(lines) > 1 and len(idle) >= len(lines) / 2:
         return culprit(
@@ -148,28 +149,6 @@ def _steady(case: Case, mesh: MeshIndex, resource: Resource, lines: tuple[Seen, 
     return inconclusive(
         f"{resource} resets requests; neither a crash, a stop nor a pattern in time explains it", evidence
     )
-
-
-def _idle_before(case: Case, lines: tuple[Seen, ...]) -> list[float]:
-    """Seconds for which the connection of each failing request had rested, where it had carried one before.
-
-    The sidecar's own port (`upstream_local_address`) names the connection to the application.
-    """
-    found = []
-    for seen in lines:
-        port = seen.access.upstream_local_address if seen.access else None
-        ends = [
-            (other.start or 0.0) + (other.duration or 0.0) / 1000
-            for other in case.seen
-            if other.access
-            and other.pod == seen.pod
-            and other.access.upstream_local_address == port
-            and not other.failed
-        ]
-        before = [end for end in ends if end <= (seen.start or 0.0)]
-        if port and before and (seen.start or 0.0) - max(before) >= IDLE_SECONDS:
-            found.append((seen.start or 0.0) - max(before))
-    return found
 
 
 PROBE = Probe(

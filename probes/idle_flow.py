@@ -9,7 +9,7 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Lives
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, logged, remedy
-from meshdoctor.mesh.traffic import CLIENT, Seen, split_address
+from meshdoctor.mesh.traffic import CLIENT, split_address
 
 LONG_IDLE_SECONDS = 45.0
 """Load balancers and firewalls forget a flow after minutes (240 and 350 s are common); applications after seconds."""
@@ -17,7 +17,9 @@ LONG_IDLE_SECONDS = 45.0
 
 def examine(case: Case, mesh: MeshIndex) -> Finding:
     lines = tuple(seen for seen in case.with_flag("UC") if seen.side == CLIENT)
-    rested = [(seen, idle) for seen in lines if (idle := _rest(case, seen)) is not None and idle >= LONG_IDLE_SECONDS]
+    rested = [
+        (seen, idle) for seen in lines if (idle := case.rest_before(seen)) is not None and idle >= LONG_IDLE_SECONDS
+    ]
     if len(rested) < 2 or len(rested) < len(lines) / 2:
         return not_applicable("no request failed on a connection that had rested for long")
     cut = tuple(seen for seen, _ in rested)
@@ -53,18 +55,6 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
             cut,
         )
     )
-
-
-def _rest(case: Case, seen: Seen) -> float | None:
-    """Seconds since the last good answer on the same connection to the server; None for a fresh one."""
-    port = seen.access.upstream_local_address if seen.access else None
-    ends = [
-        (other.start or 0.0) + (other.duration or 0.0) / 1000
-        for other in case.seen
-        if other.access and other.access.upstream_local_address == port and other.pod == seen.pod and not other.failed
-    ]
-    before = [end for end in ends if end <= (seen.start or 0.0)]
-    return (seen.start or 0.0) - max(before) if port and before else None
 
 
 PROBE = Probe("idle-flow", "Are idle connections dropped on the way?", ("idle-flow-dropped",), examine)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import cached_property
@@ -119,6 +120,28 @@ class Case(msgspec.Struct, frozen=True, dict=True):
         return lines + tuple(
             seen for seen in self.failures if seen.access and seen.access.request_id in ids and id(seen) not in chosen
         )
+
+    def rest_before(self, seen: Seen) -> float | None:
+        """Seconds for which the connection of a request had rested since its last good answer; None for a fresh one.
+
+        The proxy's own port towards the upstream (`upstream_local_address`) names the connection.
+        """
+        line = seen.access
+        if line is None or not line.upstream_local_address or seen.start is None:
+            return None
+        ends = self._answers_by_connection.get((seen.pod, line.upstream_local_address), [])
+        before = bisect_right(ends, seen.start)
+        return seen.start - ends[before - 1] if before else None
+
+    @cached_property
+    def _answers_by_connection(self) -> dict[tuple[PodRef, str], list[float]]:
+        """When each good answer on a connection was complete, in order."""
+        found: dict[tuple[PodRef, str], list[float]] = {}
+        for seen in self.seen:
+            if seen.access and seen.access.upstream_local_address and not seen.failed:
+                end = (seen.start or 0.0) + (seen.duration or 0.0) / 1000
+                found.setdefault((seen.pod, seen.access.upstream_local_address), []).append(end)
+        return {connection: sorted(ends) for connection, ends in found.items()}
 
     @cached_property
     def signature(self) -> frozenset[str]:

@@ -92,7 +92,7 @@ def stale_records(mesh: MeshIndex, pod: PodRef, now: float | None) -> list[Evide
                 name = kind.rpartition(".")[2]
                 found.append(
                     Evidence(
-                        f"{name} was sent {now - sent:.0f} s ago and never acknowledged", "istiod/syncz.json", str(pod)
+                        f"{name} was sent {now - sent:.0f} s ago and never acknowledged", mesh.sync_file(pod), str(pod)
                     )
                 )
     return found
@@ -145,7 +145,7 @@ def rejected(mesh: MeshIndex, pod: PodRef) -> list[Evidence]:
             error = sync.last_error or sync.error
             if error and sync.sent != sync.acked:
                 name = kind.rpartition(".")[2]
-                found.append(Evidence(f"{name} rejected: {_reason(error)}", "istiod/syncz.json", f"{pod} {name}"))
+                found.append(Evidence(f"{name} rejected: {_reason(error)}", mesh.sync_file(pod), f"{pod} {name}"))
     config = mesh.config(pod)
     return found + (_rejected_listeners(config, pod) if config else [])
 

@@ -278,6 +278,14 @@ class MeshIndex:
                 found.setdefault(PodRef(record.namespace, record.pod), []).append(record)
         return {pod: tuple(records) for pod, records in found.items()}
 
+    def sync_file(self, pod: PodRef) -> str:
+        """The file in which some istiod speaks of that proxy; "" when none does."""
+        for istiod in self.inventory.istiods:
+            found = self.snapshot.get(ask.SyncStatus(istiod))
+            if not isinstance(found, Missing) and any((one.namespace, one.pod) == pod for one in found.value):
+                return found.origin.file
+        return ""
+
     def access_logs(self, pod: PodRef) -> Iterable[tuple[ask.LogRef, Fact[ParsedLog]]]:
         """The proxy's access logs that were read, the one before a restart first."""
         for log in sorted(self._logs.get(pod, ()), key=lambda entry: not entry.previous):
