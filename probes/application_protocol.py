@@ -7,7 +7,7 @@ from typing import Any
 
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
-from meshdoctor.mesh.finding import Evidence, Finding, Verdict, culprit, not_applicable
+from meshdoctor.mesh.finding import Evidence, Finding, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.protocols import is_http2, of_service_port
@@ -57,6 +57,8 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
                 case.together(lines),
             )
         )
+    if not mesh.known("Service"):
+        return inconclusive("an answer broke the protocol; which one the port declares could not be read", evidence)
     blamed = tuple(one for one in (owner, service) if one)
     if not blamed:
         return not_applicable("the peer that broke the protocol is not of this mesh")

@@ -69,6 +69,17 @@ def _nothing_selected(mesh: MeshIndex, service: k8s.Service) -> NoPods | str:
         for found in mesh.objects(kind, k8s.Workload)
         if found.namespace == service.namespace and selector.items() <= found.spec.template.metadata.labels.items()
     ]
+    if not owners and not mesh.known("Deployment"):
+        # Its selector may be right, and a Deployment that was not read be scaled to 0.
+        resource = Resource("Service", service.namespace, service.name)
+        return NoPods(
+            "no-endpoints",
+            0.7,
+            f"no pod has the labels that {resource} selects ({wanted})",
+            (resource,),
+            (object_says(mesh, "Service", service, f"selector {wanted}"), nothing),
+            f"See whether a Deployment makes pods with these labels, and how many; else correct {resource}.",
+        )
     if not owners:
         resource = Resource("Service", service.namespace, service.name, "spec.selector")
         return NoPods(

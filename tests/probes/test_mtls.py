@@ -150,6 +150,24 @@ def test_no_certificate(tmp_path: Path) -> None:
     accuses(depot.ask("tls-handshake"), "certificate-not-delivered", CALLER)
 
 
+@pytest.mark.parametrize(("secrets", "cause"), [((), True), ((("default", "active"),), False)], ids=["none", "held"])
+def test_a_server_without_a_certificate(tmp_path: Path, secrets: tuple[tuple[str, str], ...], cause: bool) -> None:
+    """Its listener resets every handshake; the caller only sees the reset."""
+    depot = Depot(tmp_path).configured(transport_socket=tls_socket())
+    for ref in LEDGERS:
+        depot.proxy(ref, config_dump=config_dump(secrets=secrets))
+    finding = handshake(depot, "Connection_reset_by_peer").ask("tls-handshake")
+    if cause:
+        accuses(finding, "certificate-not-delivered", OWNER)
+    else:
+        spares(finding, "certificate-not-delivered")
+
+
+def test_a_reset_by_a_server_whose_secrets_were_not_read(tmp_path: Path) -> None:
+    depot = Depot(tmp_path).configured(transport_socket=tls_socket())
+    spares(handshake(depot, "Connection_reset_by_peer").ask("tls-handshake"), "certificate-not-delivered")
+
+
 OUTSIDE = "outbound|443||rates.example.org"
 
 

@@ -207,6 +207,13 @@ def test_a_deployment_that_is_scaled_to_zero(tmp_path: Path) -> None:
     accuses(unhealthy(depot).ask("no-healthy-upstream"), "no-endpoints", OWNER)
 
 
+def test_no_pods_and_deployments_that_were_not_read(tmp_path: Path) -> None:
+    """The selector may be right, and the Deployment be scaled to 0: the Service's selector is not what is accused."""
+    depot = unhealthy(Depot(tmp_path, servers=[])).drop(r"kube/apps/v1/deployments")
+    verdict = accuses(depot.ask("no-healthy-upstream"), "no-endpoints", "Service books/ledger")
+    assert verdict.confidence < 0.85 and not verdict.resources[0].field
+
+
 def test_a_target_port_that_no_container_names(tmp_path: Path) -> None:
     depot = Depot(tmp_path, servers=ledgers(ports=[("web", 9191)])).drop(r"kube/core/v1/services\.json")
     depot.objects("Service", service("ledger", "books", SERVICE_IP, [(8090, "http", "pages")], APP))
