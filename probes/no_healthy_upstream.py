@@ -127,7 +127,7 @@ def _subset(mesh: MeshIndex, name: ClusterName, lines: tuple[Seen, ...], evidenc
         if subset.name == name.subset
     ]
     service = mesh.service_by_host(name.host or "")
-    if not rules or not service or not mesh.known("Pod"):
+    if not rules or not service or not mesh.complete("Pod"):
         return None
     pods = mesh.selected_pods(service)
     rule, subset = rules[0]
@@ -173,7 +173,7 @@ def _routes_to(lines: tuple[Seen, ...], mesh: MeshIndex) -> Iterable[Resource]:
 
 def _of_service(case: Case, mesh: MeshIndex, name: ClusterName, lines: tuple[Seen, ...], evidence: Evidence) -> Finding:
     service = mesh.service_by_host(name.host or "")
-    if service is None or not mesh.known("Pod") or not mesh.known("EndpointSlice"):
+    if service is None or not mesh.complete("Pod") or not mesh.known("EndpointSlice"):
         return _by_proxies(case, mesh, name, lines, evidence)
     labels = tuple(_subset_labels(mesh, name).items())
     why = why_no_pods(mesh, Backend(service, name.port or 0, labels), lines, case.is_over(lines))
@@ -234,7 +234,7 @@ def needs(case: Case, mesh: MeshIndex) -> Iterable[Want[Any]]:
     lines = case.with_flag("UH")
     callers = dict.fromkeys(seen.pod for seen in lines)
     wanted: list[Want[Any]] = [want for pod in callers for want in (ProxyConfig(pod), ProxyClusters(pod))]
-    if not mesh.known("Service") or not mesh.known("Pod") or not mesh.known("EndpointSlice"):
+    if not mesh.known("Service") or not mesh.complete("Pod") or not mesh.known("EndpointSlice"):
         for host in dict.fromkeys(seen.cluster.host for seen in lines if seen.cluster):
             service, _, rest = host.partition(".")
             pods = delivered.candidates(mesh, delivered.ServiceName(rest.partition(".")[0], service))

@@ -95,7 +95,7 @@ def _exhausted(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
 def _gone(case: Case, mesh: MeshIndex, lives: Lives, lines: tuple[Seen, ...]) -> Finding:
     newest = lines[-1]
     addresses = list(dict.fromkeys(split_address(seen.access.upstream_host)[0] for seen in lines if seen.access))
-    if not mesh.known("Pod") or (case.destination.service is None and not _in_slices(mesh, addresses)):
+    if not mesh.complete("Pod") or (case.destination.service is None and not _in_slices(mesh, addresses)):
         return inconclusive(f"no pod with address {listed(addresses)} was recorded")
     said = lines_say(lines, f"{logged(newest)}, to {listed(addresses)}")
     dead = [life for address in addresses if (life := lives.of_address(address, newest.start))]

@@ -37,7 +37,7 @@ def istiod_pods(mesh: MeshIndex) -> tuple[k8s.Pod, ...]:
 
 def istiod_down(mesh: MeshIndex) -> Trouble | None:
     """That no istiod is ready; None when one is, or when the pods could not be read."""
-    if not mesh.known("Pod") or any(is_ready(pod) for pod in istiod_pods(mesh)):
+    if not mesh.complete("Pod") or any(is_ready(pod) for pod in istiod_pods(mesh)):
         return None
     deployments = [
         found

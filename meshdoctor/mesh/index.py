@@ -64,6 +64,11 @@ class MeshIndex:
         """Whether the objects of a kind were read at all."""
         return not isinstance(self.snapshot.get(ask.Objects(kind)), Missing)
 
+    def complete(self, kind: str) -> bool:
+        """Whether all objects of a kind were read: of an incomplete list, what is not in it proves nothing."""
+        found = self.snapshot.get(ask.Objects(kind))
+        return not isinstance(found, Missing) and not found.problems
+
     def file(self, kind: str) -> str:
         """The file that the objects of a kind come from."""
         found = self.snapshot.get(ask.Objects(kind))

@@ -112,6 +112,20 @@ def test_an_address_outside_of_the_cluster_is_no_deleted_pod(tmp_path: Path) -> 
     is_open(depot.ask("upstream-connect"))
 
 
+def test_a_list_of_pods_that_is_not_complete_proves_nobody_gone(tmp_path: Path) -> None:
+    """One pod of the list could not be decoded: it may be the one that has the address."""
+    depot = with_istiod(unconnected(Depot(tmp_path), TIMED_OUT, 101, 102, 103, to=GONE_IP))
+    accuses(depot.ask("upstream-connect"), "stale-endpoint-after-delete", OWNER)
+    is_open(depot.objects("Pod", {"metadata": 7}).ask("upstream-connect"))
+
+
+@pytest.mark.parametrize("cluster", [OUTBOUND, f"outbound|8090|winter|{HOST}"])
+def test_a_list_of_pods_that_is_not_complete_proves_no_service_empty(tmp_path: Path, cluster: str) -> None:
+    depot = unhealthy(Depot(tmp_path, servers=[]), cluster=cluster).objects("Pod", {"metadata": 7})
+    depot.objects("DestinationRule", subset(edition="winter"))
+    is_open(depot.ask("no-healthy-upstream"))
+
+
 # -- upstream-connect: pods that are there
 
 
