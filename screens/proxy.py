@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import ClassVar
 
 from rich.text import Text
@@ -9,14 +10,22 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from meshdoctor.errors import SourceError
+from meshdoctor.mesh.proxy.first_clusters import first_clusters
 from meshdoctor.model import wants as ask
+from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.snapshot import Missing, PodRef
-from meshdoctor.present.proxy_rows import COLUMNS, TABLES, ProxyTables, json_command, only, proxy_tables
+from meshdoctor.present.proxy_rows import COLUMNS, TABLES, ProxyTables, json_command, only, table_rows, table_wants
+from meshdoctor.present.table import Row
+from meshdoctor.present.words import Words
 from meshdoctor.tui.chrome import ChromeLine
+from meshdoctor.tui.examined import ExaminedSession
 from meshdoctor.tui.factsscreen import FactsScreen
 from meshdoctor.tui.keys import bindings
 from meshdoctor.tui.linetable import LineTable
-from meshdoctor.tui.router import Navigator
+from meshdoctor.tui.router import Location, Navigator
+
+FIRST_ROWS = 100
+"""How many clusters are shown before all are decoded: more than a screen has lines."""
 
 
 class ProxyScreen(FactsScreen[ProxyTables]):
@@ -25,6 +34,10 @@ class ProxyScreen(FactsScreen[ProxyTables]):
     SCOPES = ("table", "proxy", "views")
     BINDINGS: ClassVar[list[BindingType]] = bindings("proxy", "views")
     AUTO_FOCUS = ""
+
+    def __init__(self, session: ExaminedSession, location: Location, words: Words) -> None:
+        super().__init__(session, location, words)
+        self._given: dict[str, tuple[Row, ...]] = {}
 
     def compose_body(self) -> ComposeResult:
         """The line of tables, and the tables, one of them in sight."""
@@ -49,33 +62,65 @@ class ProxyScreen(FactsScreen[ProxyTables]):
         tables = [table for table in self.query(LineTable) if table.display]
         return str(tables[0].id) if tables else self._parts()[1]
 
-    def gather(self) -> ProxyTables:
-        """Every table."""
-        pod = self.session.pod(self._parts()[0])
-        wants = (ask.ProxyConfig(pod), ask.ProxyClusters(pod), ask.ProxyCertificates(pod))
-        with self.session.mesh(wants) as mesh:
+    def work(self) -> None:
+        """The table in sight first, and of a large one its first rows at once; then the others."""
+        pod_name, chosen, name = self._parts()
+        pod = self.session.pod(pod_name)
+        rows: dict[str, tuple[Row, ...]] = {}
+        problems: tuple[str, ...] = ()
+        for table in (chosen, *(each for each in TABLES if each != chosen)):
+            if self.is_left:
+                return
+            if table == "clusters" and not name and not self.session.has_made((pod, table)):
+                self._tell_first_clusters(pod, rows)
+            own, problems = self.session.once((pod, table), partial(self._table, pod, table))
+            rows = {**rows, table: only(table, own, name) if name and table == chosen else own}
+            self.tell(ProxyTables(rows, problems))
+
+    def _config(self, pod: PodRef) -> ConfigDump:
+        with self.session.mesh((ask.ProxyConfig(pod),)) as mesh:
             config = mesh.snapshot.get(ask.ProxyConfig(pod))
-            if isinstance(config, Missing):
-                raise SourceError(f"{config.file}: {config}")
-            return proxy_tables(mesh, pod, config.value, self.session.now)
+        if isinstance(config, Missing):
+            raise SourceError(f"{config.file}: {config}")
+        return config.value
+
+    def _table(self, pod: PodRef, table: str) -> tuple[tuple[Row, ...], tuple[str, ...]]:
+        config = self._config(pod)
+        with self.session.mesh(table_wants(pod, table)) as mesh:
+            return table_rows(table, mesh, pod, config, self.session.now), tuple(config.problems)
+
+    def _tell_first_clusters(self, pod: PodRef, rows: dict[str, tuple[Row, ...]]) -> None:
+        first = first_clusters(self._config(pod), FIRST_ROWS)
+        if first is not None:
+            with self.session.mesh() as mesh:
+                early = table_rows("clusters", mesh, pod, first, self.session.now)
+            self.tell(ProxyTables({**rows, "clusters": early}, (), partial=True))
 
     def show_facts(self, facts: ProxyTables) -> None:
-        """The rows of each."""
-        _, chosen, name = self._parts()
-        for table in self.query(LineTable):
-            key = str(table.id)
-            rows = only(key, facts.rows[key], name) if name and key == chosen else facts.rows[key]
-            missing = self.words("proxy.no_such", name=name) if name and key == chosen else self.words("proxy.none")
-            table.say_when_empty(missing)
-            table.show(rows)
+        """The rows of the table in sight; the others get theirs when they come in sight."""
+        self._give(self.shown)
         self._write_tabs()
         if facts.problems:
             self.say(self.words("proxy.problems", count=len(facts.problems), first=facts.problems[0]), "warning")
 
+    def _give(self, key: str) -> None:
+        if self.facts is None or key not in self.facts.rows:
+            return
+        _, chosen, name = self._parts()
+        table = self.query_one(f"#{key}", LineTable)
+        missing = self.words("proxy.no_such", name=name) if name and key == chosen else self.words("proxy.none")
+        table.say_when_empty(missing)
+        if self._given.get(key) is not self.facts.rows[key]:
+            self._given[key] = self.facts.rows[key]
+            table.show(self.facts.rows[key])
+
     def _write_tabs(self) -> None:
         line = Text(" ")
         for number, name in enumerate(TABLES, start=1):
-            count = len(self.facts.rows[name]) if self.facts else 0
+            known = self.facts is not None and name in self.facts.rows
+            count = f"{len(self.facts.rows[name])}" if self.facts and known else ""
+            if self.facts is None or not known or (self.facts.partial and name == self._parts()[1]):
+                count += ".."
             style = "title reverse" if name == self.shown else ""
             line.append(f"{number}", "key").append(" ").append(f"{name} {count}", style).append("  ")
         self.query_one(".-tabs", ChromeLine).write(line)
@@ -84,6 +129,7 @@ class ProxyScreen(FactsScreen[ProxyTables]):
         """Bring a table in sight; the next key acts on it."""
         for table in self.query(LineTable):
             table.display = table.id == name
+        self._give(name)
         self.set_focus(self.query_one(f"#{name}", LineTable))
         self._write_tabs()
         self.refresh_crumbs()

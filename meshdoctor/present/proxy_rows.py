@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from rich.text import Text
@@ -11,9 +11,10 @@ from rich.text import Text
 from meshdoctor.mesh.ages import human_duration
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.proxy import joined
+from meshdoctor.model import wants as ask
 from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.moment import unix
-from meshdoctor.model.snapshot import PodRef
+from meshdoctor.model.snapshot import PodRef, Want
 from meshdoctor.present.short_names import short_cluster, short_host
 from meshdoctor.present.table import Column, Row
 
@@ -67,22 +68,36 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
 
 
 class ProxyTables(NamedTuple):
-    """The rows of each table, and what of the dump could not be read, a line each."""
+    """The rows of each table that was prepared so far, and what of the dump could not be read, a line each."""
 
     rows: dict[str, tuple[Row, ...]]
     problems: tuple[str, ...]
+    partial: bool = False
+    """Whether the first table holds only its first rows yet."""
 
 
-def proxy_tables(mesh: MeshIndex, pod: PodRef, config: ConfigDump, now: float) -> ProxyTables:
-    """Every table of one proxy; *now* (Unix seconds) is what certificates are judged by."""
-    rows = {
-        "listeners": tuple(_unique(_listener(pod, row) for row in joined.listener_rows(config))),
-        "routes": tuple(_unique(row for found in joined.route_rows(config) for row in _route(pod, found))),
-        "clusters": tuple(_unique(_cluster(pod, row) for row in joined.cluster_rows(mesh, pod, config))),
-        "endpoints": tuple(_unique(_endpoint(row) for row in joined.endpoint_rows(mesh, pod, config))),
-        "certs": tuple(_unique(_certificate(pod, row, now) for row in _certificates(mesh, pod))),
-    }
-    return ProxyTables(rows, tuple(config.problems))
+def table_wants(pod: PodRef, table: str) -> tuple[Want[Any], ...]:
+    """What must be read for one table."""
+    if table == "certs":
+        return (ask.ProxyCertificates(pod),)
+    return (ask.ProxyConfig(pod), *((ask.ProxyClusters(pod),) if table in ("clusters", "endpoints") else ()))
+
+
+def table_rows(table: str, mesh: MeshIndex, pod: PodRef, config: ConfigDump, now: float) -> tuple[Row, ...]:
+    """One table of a proxy; *now* (Unix seconds) is what certificates are judged by."""
+    rows: Iterable[Row]
+    match table:
+        case "listeners":
+            rows = (_listener(pod, row) for row in joined.listener_rows(config))
+        case "routes":
+            rows = (row for found in joined.route_rows(config) for row in _route(pod, found))
+        case "clusters":
+            rows = (_cluster(pod, row) for row in joined.cluster_rows(mesh, pod, config))
+        case "endpoints":
+            rows = (_endpoint(row) for row in joined.endpoint_rows(mesh, pod, config))
+        case _:
+            rows = (_certificate(pod, row, now) for row in _certificates(mesh, pod))
+    return tuple(_unique(rows))
 
 
 _KEPT_BY: dict[str, Callable[[Row], str]] = {

@@ -219,7 +219,7 @@ def cluster_rows(mesh: MeshIndex, pod: PodRef, config: ConfigDump) -> Iterator[C
     """A row per cluster, active, static and warming ones, by host, port and subset."""
     live = mesh.snapshot.value(ProxyClusters(pod))
     statuses = {status.name: status for status in live.cluster_statuses} if live else None
-    for entry in sorted(config.clusters, key=lambda one: _order(one.name)):
+    for entry in sorted(config.clusters, key=lambda one: cluster_order(one.name)):
         name = parse_cluster_name(entry.name)
         origin = of_cluster(entry.body)
         status = statuses.get(entry.name) if statuses is not None else None
@@ -240,7 +240,8 @@ def cluster_rows(mesh: MeshIndex, pod: PodRef, config: ConfigDump) -> Iterator[C
         )
 
 
-def _order(name: str) -> tuple[str, str, int, str]:
+def cluster_order(name: str) -> tuple[str, str, int, str]:
+    """What clusters are sorted by: direction, host, port and subset; Istio's own before the others."""
     parsed = parse_cluster_name(name)
     return parsed.direction or "~", parsed.host or name, parsed.port or 0, parsed.subset or ""
 
