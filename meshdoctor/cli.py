@@ -31,6 +31,9 @@ COMMANDS: dict[str, Command] = {
     "trace": Command("meshdoctor.commands.trace", "follow one request hop by hop, and say where it fails"),
     "waypoint": Command("meshdoctor.commands.waypoint", "list the waypoints, show whether they are programmed"),
     "check-access": Command("meshdoctor.commands.check_access", "show which rights you have, and the role for more"),
+    "record": Command("meshdoctor.commands.record", "keep what the mesh looks like in one redacted file"),
+    "bundle": Command("meshdoctor.commands.bundle", "inspect, verify, repair or redact a recorded bundle"),
+    "compare": Command("meshdoctor.commands.compare", "say what changed between two moments of a recording"),
     "open": Command("meshdoctor.commands.tui", "open a cluster or a recording in the terminal application"),
     "demo": Command("meshdoctor.commands.demo", "practise on a recorded incident of a real mesh"),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from meshdoctor.model.decode import UnreadableError
 from meshdoctor.recording.limits import CHUNK, MAX_FILE, MAX_WINDOW
@@ -76,11 +77,15 @@ class PackedBody:
         return unpacked_zstd(self._packed[0], size)
 
 
-def unpacked_zstd(packed: bytes, limit: int) -> bytes:
-    """At most the first *limit* bytes of a zstd frame, whatever size it declares; raises `UnreadableError`."""
+def unpacked_zstd(packed: bytes, limit: int, dictionary: Any = None) -> bytes:
+    """At most the first *limit* bytes of a zstd frame, whatever size it declares; raises `UnreadableError`.
+
+    *dictionary*: a `zstandard.ZstdCompressionDict`.
+    """
     import zstandard
 
-    reader = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).stream_reader(packed, read_across_frames=True)
+    decompressor = zstandard.ZstdDecompressor(dict_data=dictionary, max_window_size=MAX_WINDOW)
+    reader = decompressor.stream_reader(packed, read_across_frames=True)
     found = bytearray()
     try:
         while len(found) < limit:

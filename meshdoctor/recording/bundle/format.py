@@ -1,7 +1,8 @@
 """The bundle's format, `meshdoctor.bundle` 1.0: a zip container whose entries are stored, not compressed, by the zip.
 
     mimetype                      first, so that the file tells what it is
-    blobs/ab/<sha256>.zst         a part of a file; its name is the sha256 of what is in it
+    dictionary.zst                what most proxies of the mesh have in common
+    blobs/ab/<sha256>.zst         a part of a file; its name is the sha256 of what is in it; `.zsd`: by the dictionary
     snapshots/000001.json.zst     one moment: which files it has, of which blobs, or why not
     manifest.json                 last; only a finished bundle has one
 
@@ -21,6 +22,7 @@ VERSION = (1, 0)
 SUFFIX = ".mdb"
 
 MAX_BLOB = 64 * 2**20
+MAX_DICTIONARY = 2**20
 MAX_INDEX = 64 * 2**20
 MAX_MANIFEST = 8 * 2**20
 MAX_ENTRIES = 100_000
@@ -29,7 +31,7 @@ DEFAULT_LIMIT = 256 * 2**20
 """Bytes of a bundle, unless another limit is set."""
 
 NAME = re.compile(
-    r"mimetype|manifest\.json|snapshots/\d{6}\.json\.zst|blobs/(?P<two>[0-9a-f]{2})/(?P=two)[0-9a-f]{62}\.zst"
+    r"mimetype|manifest\.json|snapshots/\d{6}\.json\.zst|blobs/(?P<two>[0-9a-f]{2})/(?P=two)[0-9a-f]{62}\.zs[td]|dictionary\.zst"
 )
 SHA = re.compile(r"[0-9a-f]{64}")
 
@@ -86,8 +88,11 @@ class BundleManifest(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str = ""
 
 
-def blob_name(sha: str) -> str:
-    return f"blobs/{sha[:2]}/{sha}.zst"
+DICTIONARY = "dictionary.zst"
+
+
+def blob_name(sha: str, by_dictionary: bool = False) -> str:
+    return f"blobs/{sha[:2]}/{sha}.zs{'d' if by_dictionary else 't'}"
 
 
 def index_name(number: int) -> str:

@@ -7,7 +7,7 @@ import re
 import zlib
 from collections.abc import Iterator
 
-AVERAGE = 8 * 2**10
+AVERAGE = 16 * 2**10
 """Bytes of a part, on average."""
 LARGEST = 512 * 2**10
 _MARK = b"\x01"

@@ -6,8 +6,9 @@ import hashlib
 import struct
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import msgspec
 
@@ -17,8 +18,10 @@ from meshdoctor.model.text import visible_line
 from meshdoctor.recording.archive import shown
 from meshdoctor.recording.body import too_large, unpacked_zstd
 from meshdoctor.recording.bundle.format import (
+    DICTIONARY,
     FORMAT,
     MAX_BLOB,
+    MAX_DICTIONARY,
     MAX_ENTRIES,
     MAX_INDEX,
     MAX_MANIFEST,
@@ -119,12 +122,23 @@ class Bundle:
     def _blob(self, sha: str, limit: int) -> bytes:
         if not SHA.fullmatch(sha):
             raise UnreadableError("it names a part by no hash")
-        body = unpacked_zstd(self._stored(blob_name(sha)), max(min(limit, MAX_BLOB), 0) + 1)
+        most = max(min(limit, MAX_BLOB), 0) + 1
+        if (name := blob_name(sha, by_dictionary=True)) in self._places:
+            body = unpacked_zstd(self._stored(name), most, self._dictionary)
+        else:
+            body = unpacked_zstd(self._stored(blob_name(sha)), most)
         if len(body) > limit or len(body) > MAX_BLOB:
             raise UnreadableError("a part of it is larger than it may be")
         if hashlib.sha256(body).hexdigest() != sha:
             raise UnreadableError("a part of it is not what its hash says")
         return body
+
+    @cached_property
+    def _dictionary(self) -> Any:
+        import zstandard
+
+        sample = unpacked_zstd(self._stored(DICTIONARY), MAX_DICTIONARY)
+        return zstandard.ZstdCompressionDict(sample, zstandard.DICT_TYPE_RAWCONTENT)
 
     def _stored(self, name: str) -> bytes:
         place = self._places.get(name)

@@ -22,8 +22,10 @@ from meshdoctor.model.text import visible_line
 from meshdoctor.recording.archive import shown
 from meshdoctor.recording.bundle.format import (
     DEFAULT_LIMIT,
+    DICTIONARY,
     FAILED,
     FORMAT,
+    MAX_DICTIONARY,
     MIMETYPE,
     SKIPPED,
     TRUNCATED,
@@ -75,6 +77,7 @@ class BundleWriter:
         self._blobs: set[str] = set()
         self._raw = 0
         self._compressor = zstandard.ZstdCompressor(level=_LEVEL)
+        self._by_dictionary: zstandard.ZstdCompressor | None = None
         for taken in (path, self.part):
             if taken.exists():
                 raise UsageError(f"{shown(taken)} exists", "give another name, or move it away")
@@ -125,14 +128,22 @@ class BundleWriter:
         """The hash of the blob that holds *data*; None when there is no room for it."""
         sha = hashlib.sha256(data).hexdigest()
         if sha not in self._blobs:
-            packed = self._compressor.compress(data)
+            packed = (self._by_dictionary or self._compressor).compress(data)
             if self._file.tell() + len(packed) > self.limit - min(_RESERVE, self.limit // 16):
                 self.full = True
                 return None
-            self._append(blob_name(sha), packed)
+            self._append(blob_name(sha, self._by_dictionary is not None), packed)
             self._blobs.add(sha)
             self._raw += len(data)
         return sha
+
+    def learn(self, sample: bytes) -> None:
+        """Takes the first proxy's configuration as what the others are compared with: the parts are small."""
+        if self._by_dictionary is None:
+            found = zstandard.ZstdCompressionDict(sample[:MAX_DICTIONARY], zstandard.DICT_TYPE_RAWCONTENT)
+            found.precompute_compress(level=_LEVEL)
+            self._append(DICTIONARY, self._compressor.compress(sample[:MAX_DICTIONARY]))
+            self._by_dictionary = zstandard.ZstdCompressor(level=_LEVEL, dict_data=found)
 
     def finish(self, index: Index) -> None:
         """Writes a moment's index; from here on the moment survives whatever happens."""
@@ -203,6 +214,8 @@ class SnapshotWriter:
 
     def _stored(self, file: str, body: bytes) -> Entry:
         skeleton, values = hoisted(file, body)
+        if file.startswith("envoy/") and file.endswith("/config_dump.json"):
+            self._bundle.learn(skeleton)
         shas = [self._bundle.put(part) for part in parts(file, skeleton)]
         holes = self._bundle.put(values) if values else ""
         whole = [sha for sha in shas if sha is not None]

@@ -16,7 +16,7 @@ from meshdoctor.model.envoy.admin import Certificates, InitDump, ListenerStatuse
 from meshdoctor.model.envoy.endpoint import ClusterStatuses
 from meshdoctor.model.istiod import MeshConfig, RegistryService, SyncRecord
 from meshdoctor.recording.redaction.logs import clean_log
-from meshdoctor.recording.redaction.objects import clean_list, kind_of
+from meshdoctor.recording.redaction.objects import clean_list, clean_store, kind_of
 from meshdoctor.recording.redaction.text import Redactor
 from meshdoctor.recording.redaction.tree import clean, suspect
 
@@ -67,6 +67,8 @@ def _rule(file: str) -> Callable[[bytes, Redactor], bytes] | None:
     if room == "istiod" and len(parts) == 3:
         if name == "version.json":
             return _one_line
+        if name == "configz.json":
+            return clean_store
         return _typed(name) if name in _ISTIOD else None
     if room == "envoy" and len(parts) == 4:
         if name == "config_dump.json":

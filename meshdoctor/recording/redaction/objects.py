@@ -7,8 +7,10 @@ from typing import Any
 
 import msgspec
 
-from meshdoctor.model.decode import decode_json
+from meshdoctor.model.decode import UnreadableError, convert, decode_json
+from meshdoctor.model.istiod import MeshConfig
 from meshdoctor.model.kinds import KINDS, Kind
+from meshdoctor.recording.importing.yaml_guard import load_documents
 from meshdoctor.recording.redaction.text import Redactor
 from meshdoctor.recording.redaction.tree import VARIABLES, clean
 
@@ -16,6 +18,15 @@ _FILE = re.compile(r"^kube/(?P<group>[^/]+)/(?P<version>[^/]+)/(?P<resource>[^/]
 _PROXIES = ("istio-proxy", "istio-init", "istio-validation", "discovery", "ztunnel")
 _SLEEP = re.compile(r"(?:/bin/)?(?:sleep|sh|bash|-c|\d+[smh]?|sleep \d+[smh]?)")
 _PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
+
+
+_MESH_CONFIG = re.compile(r"^istio(?:-[a-z0-9-]+)?$")
+_BY_KIND = {(kind.group, "Gateway" if kind.name == "K8sGateway" else kind.name): kind for kind in KINDS}
+
+
+class _Head(msgspec.Struct, frozen=True, rename="camel"):
+    api_version: str = ""
+    kind: str = ""
 
 
 class _List(msgspec.Struct, frozen=True):
@@ -44,15 +55,42 @@ def clean_object(built: dict[str, Any], kind: Kind, redactor: Redactor) -> dict[
     """One object, already reduced to the fields of its struct."""
     built.get("metadata", {}).pop("managedFields", None)
     if kind.name == "ConfigMap":
-        # What is asked of the mesh config comes from istiod; a ConfigMap may hold anything.
-        if built.pop("data", None):
-            redactor.counts["ConfigMap data"] += 1
-    elif kind.name == "Pod":
+        data = built.pop("data", None) or {}
+        if _MESH_CONFIG.match(built.get("metadata", {}).get("name", "")) and isinstance(data.get("mesh"), str):
+            built["data"] = {"mesh": _mesh_config(data["mesh"], redactor)}
+        redactor.counts["ConfigMap data"] += len(data)
+        return {**clean({name: value for name, value in built.items() if name != "data"}, redactor), **_data(built)}
+    if kind.name == "Pod":
         _pod_spec(built.get("spec", {}), redactor)
     elif "template" in built.get("spec", {}) and kind.group == "apps":
         _pod_spec(built["spec"]["template"].get("spec", {}), redactor)
     found: dict[str, Any] = clean(built, redactor)
     return found
+
+
+def _data(built: dict[str, Any]) -> dict[str, Any]:
+    return {"data": built["data"]} if "data" in built else {}
+
+
+def _mesh_config(text: str, redactor: Redactor) -> str:
+    """The mesh config of istiod's ConfigMap, reduced as istiod's own answer is; empty when it cannot be read."""
+    try:
+        found = convert(next(load_documents(text.encode()), None) or {}, MeshConfig)
+    except UnreadableError:
+        return ""
+    return msgspec.json.encode(clean(msgspec.to_builtins(found), redactor)).decode()
+
+
+def clean_store(body: bytes, redactor: Redactor) -> bytes:
+    """istiod's own store of objects (`/debug/configz`): those of the kinds that are read. Raises `UnreadableError`."""
+    kept = []
+    for raw in decode_json(body, list[msgspec.Raw] | None) or ():  # type: ignore[arg-type]
+        head = decode_json(bytes(raw), _Head)
+        kind = _BY_KIND.get((head.api_version.rpartition("/")[0], head.kind))
+        if kind is not None:
+            built: dict[str, Any] = msgspec.to_builtins(decode_json(bytes(raw), kind.struct))
+            kept.append(msgspec.json.encode(clean_object(built, kind, redactor)))
+    return b"[" + b",".join(kept) + b"]"
 
 
 def _pod_spec(spec: dict[str, Any], redactor: Redactor) -> None:

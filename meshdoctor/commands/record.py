@@ -1,0 +1,182 @@
+"""`meshdoctor record`: keep what a mesh looks like, once or every so often, in one redacted file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from meshdoctor.commands.cluster_flags import add_cluster_flags
+
+if TYPE_CHECKING:
+    from meshdoctor.model.snapshot import PodRef, Snapshot, Want
+    from meshdoctor.recording.bundle.writer import BundleWriter, SnapshotWriter
+    from meshdoctor.sources.source import Source
+
+SUMMARY = "keep what the mesh looks like in one redacted file"
+_BATCH = 32
+"""Proxies that are read before what they said is written: a fleet's dumps need not fit in memory."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the bundle (default: meshdoctor-TIME.mdb)")
+    parser.add_argument("--namespaces", default="", metavar="NS,…", help="record only proxies and logs of these")
+    parser.add_argument("--since", default="15m", metavar="TIME", help="how far back logs are read (default: 15m)")
+    parser.add_argument("--every", default="", metavar="TIME", help="record a moment every so often, until Ctrl-C")
+    parser.add_argument("--count", type=int, default=0, metavar="N", help="stop after so many moments")
+    parser.add_argument("--limit", type=int, default=256, metavar="MIB", help="largest size of the file (default: 256)")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be recorded, and record nothing")
+    parser.add_argument(
+        "--from-recording",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="record from these files instead of a cluster: a raw recording becomes a redacted bundle",
+    )
+    add_cluster_flags(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    from meshdoctor.model.moment import rfc3339
+    from meshdoctor.model.text import visible_line
+
+    every, since = _seconds("--every", arguments.every), _seconds("--since", arguments.since)
+    if arguments.limit < 1:
+        _refuse("--limit", str(arguments.limit))
+    stamp = rfc3339(time.time()).replace(":", "").replace("-", "")
+    output = arguments.output or Path(f"meshdoctor-{stamp}.mdb")
+    writer = _from_files(arguments, output) if arguments.from_recording else _live(arguments, output, every, since)
+    if writer is not None:
+        full = f" (full at {arguments.limit} MiB: what came after is listed as truncated)" if writer.full else ""
+        print(visible_line(f"{len(writer.snapshots)} moments in {output}{full}"))
+    return 0
+
+
+def _seconds(flag: str, text: str) -> float:
+    from meshdoctor.model.moment import duration
+
+    found = duration(text)
+    if text and not found:
+        _refuse(flag, text)
+    return found or 0.0
+
+
+def _refuse(flag: str, text: str) -> None:
+    from meshdoctor.errors import UsageError
+    from meshdoctor.model.text import visible_line
+
+    raise UsageError(f"{flag} {visible_line(text)!r} cannot be used", "write it as 30s, 15m or, for sizes, a number")
+
+
+def _from_files(arguments: argparse.Namespace, output: Path) -> BundleWriter | None:
+    from meshdoctor.model.text import visible_line
+    from meshdoctor.recording.bundle.recorder import record_recording
+    from meshdoctor.recording.bundle.writer import BundleWriter
+    from meshdoctor.recording.opening import open_any
+    from meshdoctor.recording.redaction.answers import kept
+
+    recording = open_any(arguments.from_recording)
+    if arguments.dry_run:
+        for file in sorted(recording.files):
+            print(visible_line(f"{'record' if kept(file) else 'skip  '}  {file}"))
+        return None
+    source = visible_line(str(recording.path))
+    with BundleWriter(output, now=time.time, limit=arguments.limit << 20, source=source) as writer:
+        record_recording(writer, recording)
+    return writer
+
+
+def _live(arguments: argparse.Namespace, output: Path, every: float, since: float) -> BundleWriter | None:
+    from meshdoctor.commands.cluster_flags import open_live_source
+    from meshdoctor.recording.bundle.writer import BundleWriter
+
+    read: list[tuple[str, bytes]] = []
+    namespaces = tuple(part for part in arguments.namespaces.split(",") if part)
+    options: dict[str, Any] = {"since_seconds": int(since), "capture": lambda file, body: read.append((file, body))}
+    with open_live_source(arguments, **options) as source:
+        if arguments.dry_run:
+            for batch in batches(source, source.read([]), namespaces):
+                for want in batch:
+                    print(f"record  {want}")
+            return None
+        with BundleWriter(output, now=time.time, limit=arguments.limit << 20, source=source.info.name) as writer:
+            for number in moments(every, arguments.count, time.monotonic, time.sleep):
+                snapshot = writer.snapshot(time.time())
+                record_moment(source, snapshot, read, namespaces)
+                snapshot.finish(time.time())
+                print(f"moment {number} recorded", file=sys.stderr)
+                if writer.full:
+                    break
+    return writer
+
+
+def moments(every: float, count: int, clock: Callable[[], float], sleep: Callable[[float], None]) -> Iterator[int]:
+    """Numbers of moments, *every* so many seconds; one without *every*, at most *count* (0: without end)."""
+    number = 0
+    while True:
+        begun = clock()
+        number += 1
+        yield number
+        if not every or number == count:
+            return
+        sleep(max(every - (clock() - begun), 0.0))
+
+
+def record_moment(
+    source: Source, snapshot: SnapshotWriter, read: list[tuple[str, bytes]], namespaces: tuple[str, ...]
+) -> None:
+    """Asks *source* for everything; what it puts into *read* (its capture) and what is missing goes to *snapshot*."""
+    from meshdoctor.model.snapshot import Missing
+
+    known = source.read([])
+    for batch in batches(source, known, namespaces):
+        found = source.read(batch)
+        for file, body in read:
+            snapshot.add(file, body)
+        read.clear()
+        for want in batch:
+            fact = found.get(want)
+            if isinstance(fact, Missing) and fact.file:
+                snapshot.missing(fact.file, str(fact))
+
+
+def batches(source: Source, known: Snapshot, namespaces: tuple[str, ...]) -> Iterator[list[Want[Any]]]:
+    """Everything that is recorded, in the order in which it is asked for."""
+    from meshdoctor.model import wants as ask
+    from meshdoctor.model.kinds import KINDS
+
+    yield [ask.Mesh(), *(ask.Objects(kind.name) for kind in KINDS)]
+    inventory = source.read([ask.Contents()], known).value(ask.Contents()) or ask.Inventory()
+    yield [want for istiod in inventory.istiods for want in (ask.SyncStatus(istiod), ask.Registry(istiod))]
+    yield from _in_batches([ask.ZtunnelConfig(pod) for pod in inventory.ztunnels if _in(pod.namespace, namespaces)])
+    for pods in _in_batches([pod for pod in inventory.proxies if _in(pod.namespace, namespaces)]):
+        yield [want for pod in pods for want in _of_proxy(pod)]
+    yield from _in_batches([ask.LogText(log) for log in inventory.logs if _in(log.pod.namespace, namespaces)])
+
+
+def _of_proxy(pod: PodRef) -> tuple[Want[Any], ...]:
+    from meshdoctor.model import wants as ask
+
+    return (
+        ask.ProxyServerInfo(pod),
+        ask.ProxyReady(pod),
+        ask.ProxyListeners(pod),
+        ask.ProxyCertificates(pod),
+        ask.ProxyInitDump(pod),
+        ask.ProxyClusters(pod),
+        ask.ProxyConfig(pod),
+        ask.ProxyMetrics(pod),
+    )
+
+
+def _in(namespace: str, namespaces: tuple[str, ...]) -> bool:
+    return not namespaces or namespace in namespaces
+
+
+def _in_batches(items: Iterable[Any]) -> Iterator[list[Any]]:
+    listed = list(items)
+    for begin in range(0, len(listed), _BATCH):
+        yield listed[begin : begin + _BATCH]

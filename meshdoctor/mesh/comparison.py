@@ -1,0 +1,195 @@
+"""What changed between two moments of a mesh: objects, endpoints, configuration of proxies, their sync with istiod."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.model import wants as ask
+from meshdoctor.model.envoy.config_dump import ConfigDump
+from meshdoctor.model.istiod import ResourceSync
+from meshdoctor.model.kinds import KINDS
+from meshdoctor.model.kubernetes import EndpointSlice
+from meshdoctor.model.snapshot import Missing, PodRef, Want
+
+OBJECT, ENDPOINT, PROXY, SYNC = "object", "endpoint", "proxy", "sync"
+ADDED, REMOVED, CHANGED, UNKNOWN = "added", "removed", "changed", "unknown"
+_UNCHANGING = ("resourceVersion", "managedFields", "generation", "uid")
+_SHOWN_FIELDS = 6
+# Events come and go by themselves, and slices are told as endpoints.
+_NOT_COMPARED = ("Event", "EndpointSlice")
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One difference: in which *area*, what (*subject*, *name*), how, and *details* (fields, endpoints, proxies)."""
+
+    area: str
+    change: str
+    subject: str
+    name: str
+    details: tuple[str, ...] = ()
+
+
+def wanted(mesh: MeshIndex) -> list[Want[Any]]:
+    """What is read of each moment (`Contents` and the objects come first)."""
+    inventory = mesh.inventory
+    wants: list[Want[Any]] = [ask.SyncStatus(istiod) for istiod in inventory.istiods]
+    return wants + [ask.ProxyConfig(pod) for pod in inventory.proxies]
+
+
+def compare(before: MeshIndex, after: MeshIndex) -> tuple[Change, ...]:
+    """Every difference; what could not be read at one of the two moments is `unknown`, never removed."""
+    return (*_objects(before, after), *_endpoints(before, after), *_proxies(before, after), *_syncs(before, after))
+
+
+def _objects(before: MeshIndex, after: MeshIndex) -> Iterator[Change]:
+    for kind in KINDS:
+        if kind.name in _NOT_COMPARED:
+            continue
+        if before.known(kind.name) != after.known(kind.name):
+            yield Change(OBJECT, UNKNOWN, kind.name, "", ("read at one of the two moments only",))
+            continue
+        old = {found.key: found for found in before.objects(kind.name, kind.struct)}
+        new = {found.key: found for found in after.objects(kind.name, kind.struct)}
+        yield from (Change(OBJECT, REMOVED, kind.name, key) for key in sorted(old.keys() - new.keys()))
+        yield from (Change(OBJECT, ADDED, kind.name, key) for key in sorted(new.keys() - old.keys()))
+        for key in sorted(old.keys() & new.keys()):
+            if old[key] != new[key]:
+                fields = list(_fields(_plain(old[key]), _plain(new[key]), ""))
+                if fields:
+                    more = [f"{len(fields) - _SHOWN_FIELDS} more fields"] if len(fields) > _SHOWN_FIELDS else []
+                    yield Change(OBJECT, CHANGED, kind.name, key, (*fields[:_SHOWN_FIELDS], *more))
+
+
+def _plain(found: Any) -> Any:
+    value = msgspec.to_builtins(found)
+    metadata = value.get("metadata", {})
+    for name in _UNCHANGING:
+        metadata.pop(name, None)
+    return value
+
+
+def _fields(old: Any, new: Any, path: str) -> Iterator[str]:
+    """`path: old -> new` of every leaf that differs."""
+    if old == new:
+        return
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in dict.fromkeys((*old, *new)):
+            yield from _fields(old.get(key), new.get(key), f"{path}.{key}" if path else key)
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for number, (one, other) in enumerate(zip(old, new, strict=True)):
+            yield from _fields(one, other, f"{path}[{number}]")
+    else:
+        yield f"{path}: {_short(old)} -> {_short(new)}"
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "absent"
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _endpoints(before: MeshIndex, after: MeshIndex) -> Iterator[Change]:
+    if not (before.known("EndpointSlice") and after.known("EndpointSlice")):
+        return
+    old, new = _by_service(before), _by_service(after)
+    for service in sorted(old.keys() | new.keys()):
+        one, other = old.get(service, {}), new.get(service, {})
+        told = [f"{address} is gone" for address in sorted(one.keys() - other.keys())]
+        told += [f"{address} {other[address]} is new" for address in sorted(other.keys() - one.keys())]
+        told += [
+            f"{address}: {one[address]} -> {other[address]}"
+            for address in sorted(one.keys() & other.keys())
+            if one[address] != other[address]
+        ]
+        if told:
+            yield Change(ENDPOINT, CHANGED, "Service", service, tuple(told))
+
+
+def _by_service(mesh: MeshIndex) -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for entry in mesh.objects("EndpointSlice", EndpointSlice):
+        service = f"{entry.namespace}/{entry.metadata.labels.get('kubernetes.io/service-name', entry.name)}"
+        for endpoint in entry.endpoints or ():
+            # An absent condition counts as ready (discovery.k8s.io/v1, EndpointConditions).
+            state = "not ready" if endpoint.conditions.ready is False else "ready"
+            state += ", terminating" if endpoint.conditions.terminating else ""
+            for address in endpoint.addresses:
+                found.setdefault(service, {})[address] = state
+    return found
+
+
+def _proxies(before: MeshIndex, after: MeshIndex) -> Iterator[Change]:
+    """Resources of the proxies; the same change in several of them is told once."""
+    old, new = set(before.inventory.proxies), set(after.inventory.proxies)
+    yield from (Change(PROXY, REMOVED, "proxy", str(pod)) for pod in sorted(old - new))
+    yield from (Change(PROXY, ADDED, "proxy", str(pod)) for pod in sorted(new - old))
+    told: dict[tuple[str, str, str], list[str]] = {}
+    for pod in sorted(old & new):
+        one, other = before.config(pod), after.config(pod)
+        if one is None or other is None:
+            if (one is None) != (other is None):
+                told.setdefault((UNKNOWN, "configuration", "read at one of the two moments only"), []).append(str(pod))
+            continue
+        for key in _differences(one, other):
+            told.setdefault(key, []).append(str(pod))
+    for (change, subject, name), pods in told.items():
+        yield Change(PROXY, change, subject, name, tuple(pods))
+
+
+def _differences(one: ConfigDump, other: ConfigDump) -> Iterator[tuple[str, str, str]]:
+    for subject in ("listener", "route", "cluster", "endpoint", "secret"):
+        old, new = _resources(one, subject), _resources(other, subject)
+        yield from ((REMOVED, subject, name) for name in sorted(old.keys() - new.keys()))
+        yield from ((ADDED, subject, name) for name in sorted(new.keys() - old.keys()))
+        yield from ((CHANGED, subject, name) for name in sorted(old.keys() & new.keys()) if old[name] != new[name])
+
+
+def _resources(config: ConfigDump, subject: str) -> Mapping[str, object]:
+    if subject == "endpoint":  # istiod gives them in no order
+        return {
+            entry.body.cluster_name: sorted(msgspec.json.encode(endpoint) for endpoint in entry.body.all)
+            for entry in config.endpoints
+        }
+    entries = getattr(config, f"{subject}s")
+    return {entry.name: bytes(entry.raw) for entry in entries if entry.state in ("active", "static", "warming")}
+
+
+def _syncs(before: MeshIndex, after: MeshIndex) -> Iterator[Change]:
+    old, new = _states(before), _states(after)
+    if old is None or new is None:
+        return
+    for pod in sorted(old.keys() | new.keys()):
+        one, other = old.get(pod), new.get(pod)
+        if one is None or other is None:
+            yield Change(SYNC, ADDED if one is None else REMOVED, "connection to istiod", str(pod))
+            continue
+        told = [
+            f"{name.rpartition('.')[2]}: {one.get(name, 'not sent')} -> {other.get(name, 'not sent')}"
+            for name in dict.fromkeys((*one, *other))
+            if one.get(name) != other.get(name)
+        ]
+        if told:
+            yield Change(SYNC, CHANGED, "proxy", str(pod), tuple(told))
+
+
+def _states(mesh: MeshIndex) -> dict[PodRef, dict[str, str]] | None:
+    istiods = mesh.inventory.istiods
+    if not istiods or all(isinstance(mesh.snapshot.get(ask.SyncStatus(istiod)), Missing) for istiod in istiods):
+        return None
+    return {
+        pod: {name: _state(sync) for record in records for name, sync in record.resources.items()}
+        for pod, records in mesh.sync_records.items()
+    }
+
+
+def _state(sync: ResourceSync) -> str:
+    if sync.last_error or sync.error:
+        return f"rejected ({(sync.last_error or sync.error)[:80]})"
+    if not sync.sent:
+        return "not sent"
+    return "synced" if sync.sent == sync.acked else "stale"
