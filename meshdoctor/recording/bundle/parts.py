@@ -28,16 +28,16 @@ def hoisted(file: str, body: bytes) -> tuple[bytes, bytes]:
     found = pattern.findall(body)
     if not found:
         return body, b""
-    return pattern.sub(rb"\1\3" + _MARK, body), b"\n".join(first or second for _, first, _, second in found)
+    return pattern.sub(rb"\1\3" + _MARK, body), b"".join((first or second) + b"\n" for _, first, _, second in found)
 
 
 def filled(body: bytes, values: bytes) -> bytes:
     """The inverse of `hoisted`; raises ValueError when the two do not fit."""
     texts = body.split(_MARK)
-    holes = values.split(b"\n")
-    if len(texts) != len(holes) + 1:
+    holes = values.split(b"\n")  # each ends with a newline, so that the last of these is empty
+    if len(texts) != len(holes) or holes[-1]:
         raise ValueError("its values do not fit its text")
-    return b"".join(part for pair in zip(texts, [*holes, b""], strict=True) for part in pair)
+    return b"".join(part for pair in zip(texts, holes, strict=True) for part in pair)
 
 
 def parts(file: str, body: bytes) -> Iterator[bytes]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import struct
+import weakref
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -53,16 +55,13 @@ class Bundle:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file: IO[bytes] = path.open("rb")
-        try:
-            self._places = _directory(self._file, path)
-            self.manifest = self._manifest()
-        except BaseException:
-            self._file.close()
-            raise
-
-    def close(self) -> None:
-        self._file.close()
+        with path.open("rb") as file:
+            self.places = _directory(file, path)
+            # A descriptor of its own: bodies are read for as long as somebody holds a file of the recording.
+            descriptor = os.dup(file.fileno())
+        self._descriptor = descriptor
+        self.close = weakref.finalize(self, os.close, descriptor)
+        self.manifest = self._manifest()
 
     def __enter__(self) -> Bundle:
         return self
@@ -73,7 +72,7 @@ class Bundle:
     @property
     def names(self) -> frozenset[str]:
         """The names of all entries."""
-        return frozenset(self._places)
+        return frozenset(self.places)
 
     def index(self, number: int) -> Index:
         """One moment; raises `RecordingError` when it is missing or damaged."""
@@ -123,7 +122,7 @@ class Bundle:
         if not SHA.fullmatch(sha):
             raise UnreadableError("it names a part by no hash")
         most = max(min(limit, MAX_BLOB), 0) + 1
-        if (name := blob_name(sha, by_dictionary=True)) in self._places:
+        if (name := blob_name(sha, by_dictionary=True)) in self.places:
             body = unpacked_zstd(self._stored(name), most, self._dictionary)
         else:
             body = unpacked_zstd(self._stored(blob_name(sha)), most)
@@ -141,22 +140,21 @@ class Bundle:
         return zstandard.ZstdCompressionDict(sample, zstandard.DICT_TYPE_RAWCONTENT)
 
     def _stored(self, name: str) -> bytes:
-        place = self._places.get(name)
+        place = self.places.get(name)
         if place is None:
             raise UnreadableError("a part of it is missing")
         offset, size = place
-        self._file.seek(offset)
-        header = self._file.read(30)
+        header = os.pread(self._descriptor, 30, offset)
         if len(header) < 30 or header[:4] != b"PK\x03\x04":
             raise UnreadableError("a part of it is damaged")
-        self._file.seek(offset + 30 + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little"))
-        return self._file.read(size)
+        begins = offset + 30 + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+        return os.pread(self._descriptor, size, begins)
 
     def _manifest(self) -> BundleManifest:
-        if "manifest.json" not in self._places:
+        if "manifest.json" not in self.places:
             raise RecordingError(f"{shown(self.path)}: the bundle has no manifest", _REPAIR)
         try:
-            if self._places["manifest.json"][1] > MAX_MANIFEST:
+            if self.places["manifest.json"][1] > MAX_MANIFEST:
                 raise UnreadableError("it is far too large")
             manifest = decode_json(self._stored("manifest.json"), BundleManifest)
         except UnreadableError as error:
