@@ -14,7 +14,15 @@ from typing import Generic, NamedTuple, TypeVar
 
 import anyio
 
-from meshdoctor.kube.errors import Busy, ClusterError, Forbidden, NotFound, Unreachable
+from meshdoctor.kube.errors import (
+    Busy,
+    ClusterError,
+    CredentialError,
+    Forbidden,
+    NotFound,
+    Unauthorized,
+    Unreachable,
+)
 from meshdoctor.kube.settings import FanOut
 from meshdoctor.model.snapshot import PodRef
 
@@ -224,6 +232,8 @@ def reason_of(error: ClusterError) -> str:
     match error:
         case Forbidden():
             return "forbidden"
+        case Unauthorized() | CredentialError():
+            return "not logged in"
         case NotFound():
             return "no such pod"
         case Busy():

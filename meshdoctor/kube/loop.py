@@ -18,10 +18,15 @@ class LoopThread:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="cluster", daemon=True)
         self._thread.start()
+        self._gate = threading.Lock()
+        self._closing = False
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """*work*'s result, or its exception; an interrupt cancels it."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        """*work*'s result, or its exception; an interrupt cancels it.
+
+        Raises CancelledError when the loop is closed before it is done.
+        """
+        future = self._submit(work)
         try:
             return future.result()
         except (KeyboardInterrupt, concurrent.futures.CancelledError):
@@ -30,18 +35,31 @@ class LoopThread:
 
     def start(self, work: Coroutine[Any, Any, None]) -> Callable[[], None]:
         """Begin *work* in the background; returns a function that cancels it and may be called from anywhere."""
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        future = self._submit(work)
 
         def stop() -> None:
             future.cancel()
 
         return stop
 
-    def close(self) -> None:
-        """Cancel what is under way and end the thread."""
-        if not self._thread.is_alive():
-            return
-        self.run(self._finish())
+    def _submit(self, work: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
+        with self._gate:  # what comes after the last work would wait for ever
+            if self._closing:
+                work.close()
+                raise concurrent.futures.CancelledError
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    def close(self, last: Coroutine[Any, Any, None] | None = None) -> None:
+        """Cancel what is under way, run *last*, and end the thread; a second time does nothing."""
+        with self._gate:
+            if self._closing:
+                if last is not None:
+                    last.close()
+                return
+            self._closing = True
+        asyncio.run_coroutine_threadsafe(self._finish(), self._loop).result()
+        if last is not None:
+            asyncio.run_coroutine_threadsafe(last, self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

@@ -51,7 +51,9 @@ class Missing(NamedTuple):
         return f"{self.reason}: {self.detail}" if self.detail else self.reason
 
 
-REASONS = ("not recorded", "unreadable", "failed", "forbidden", "timeout", "no such pod", "not asked for")
+REASONS = (
+    "not recorded", "unreadable", "failed", "not logged in", "forbidden", "timeout", "no such pod", "not asked for",
+)  # fmt: skip
 
 
 class Want(msgspec.Struct, Generic[T_co], frozen=True):
@@ -105,6 +107,15 @@ class Snapshot:
 
     def updated(self, facts: Mapping[Want[Any], Fact[Any] | Missing]) -> Snapshot:
         return Snapshot(self.info, {**self._facts, **facts})
+
+    def without(self, wants: Iterable[Want[Any]]) -> Snapshot:
+        """This one as if *wants* had not been asked, to ask for them anew."""
+        dropped = set(wants)
+        return Snapshot(self.info, {want: fact for want, fact in self._facts.items() if want not in dropped})
+
+    def wants(self) -> tuple[Want[Any], ...]:
+        """Everything that was asked."""
+        return tuple(self._facts)
 
     def lacks(self, wants: Iterable[Want[Any]]) -> list[Want[Any]]:
         """The *wants* that nobody has asked for yet."""

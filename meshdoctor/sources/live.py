@@ -28,6 +28,7 @@ from meshdoctor.model.kubernetes import Pod
 from meshdoctor.model.snapshot import Fact, Missing, Origin, PodRef, Snapshot, SourceInfo, Want
 from meshdoctor.recording.archive import Files
 from meshdoctor.recording.raw import Manifest, RawRecording
+from meshdoctor.sources.live_files import Kept, KeptFiles, body_want, kind_of, log_file, log_of, log_wants
 from meshdoctor.sources.live_lists import Capture, LiveLists, missing
 from meshdoctor.sources.live_pods import MeshPods, inventory, mesh_pods
 from meshdoctor.sources.live_visits import Answers, PodVisits, config_map_mesh, place
@@ -73,6 +74,8 @@ class LiveSource:
         )
         self._client = KubeClient(self._connection)
         self._lists = LiveLists(self._client, namespaces or (target.namespace,), clock, capture)
+        self._kept = KeptFiles()
+        self._pods_watched = False
         self._known_pods: tuple[float, MeshPods | Missing] | None = None
         self._mesh: bytes | ClusterError | None = None
         self._mesh_lock = anyio.Lock()
@@ -96,8 +99,13 @@ class LiveSource:
         return self._loop.run(self.read_async(wants, known))
 
     def authenticate(self, *, terminal: bool) -> None:
-        """Get a new credential; an exec plugin may ask at the terminal. Raises CredentialError."""
-        self._loop.run(self._connection.credentials.authenticate(terminal=terminal))
+        """Get a new credential; an exec plugin may ask at the terminal, now and only now. Raises CredentialError."""
+        credentials = self._connection.credentials
+        before = credentials.terminal
+        try:
+            self._loop.run(credentials.authenticate(terminal=terminal))
+        finally:
+            credentials.terminal = before
 
     def whoami(self) -> tuple[str, tuple[str, ...]]:
         """The user name and groups that the cluster sees, for a header. Raises ClusterError."""
@@ -105,13 +113,27 @@ class LiveSource:
 
     def watch(self, kind: str, tell: Callable[[Watched], None]) -> Callable[[], None]:
         """Keep *kind* up to date: *tell* is called on the source's thread. Returns a function that stops it."""
-        work = watch_kind(self._client, self._lists.discovery, BY_NAME[kind], tell, self._clock)
-        return self._loop.start(work)
+
+        def heard(state: Watched) -> None:
+            if kind == "Pod":
+                self._pods_watched = not state.lost
+                if not state.lost:  # who asks a pod next need not list them all again
+                    self._remember(Fact(state.objects, Origin("", state.heard_at)))
+            tell(state)
+
+        work = watch_kind(self._client, self._lists.discovery, BY_NAME[kind], heard, self._clock)
+        stop_work = self._loop.start(work)
+
+        def stop() -> None:
+            if kind == "Pod":
+                self._pods_watched = False
+            stop_work()
+
+        return stop
 
     def close(self) -> None:
-        """Close every connection."""
-        self._loop.run(self._connection.aclose())
-        self._loop.close()
+        """Close every connection; whoever still reads gets CancelledError."""
+        self._loop.close(self._connection.aclose())
 
     def __enter__(self) -> LiveSource:
         return self
@@ -143,6 +165,7 @@ class LiveSource:
         if isinstance(self._mesh, ClusterError):
             self._mesh = None  # asked again at the next read
         by_pod: dict[PodRef, list[Want[Any]]] = {}
+        by_log: dict[ask.LogRef, list[Want[Any]]] = {}
         pods: MeshPods | Missing | None = None
         if any(not isinstance(want, ask.Objects) for want in lacking):
             if _PODS in lacking:
@@ -161,9 +184,13 @@ class LiveSource:
                 elif isinstance(want, ask.Mesh):
                     group.start_soon(self._ask_mesh, want, cast(MeshPods, pods), answers)
                 elif isinstance(want, ask.AccessLog | ask.ApplicationLog | ask.LogText | ask.ZtunnelAccessLog):
-                    group.start_soon(self._log, want, cast(MeshPods, pods), answers)
+                    by_log.setdefault(want.log, []).append(want)
+                elif isinstance(want, ask.RecordedFile):
+                    group.start_soon(self._file, want, cast(MeshPods, pods), answers)
                 else:
                     by_pod.setdefault(place(want, cast(MeshPods, pods)), []).append(want)
+            for log, wanted in by_log.items():
+                group.start_soon(self._log, log, wanted, snapshot, cast(MeshPods, pods), answers)
             if by_pod:
                 group.start_soon(self._visits.read, by_pod, cast(MeshPods, pods), answers)
         return snapshot.updated({want: answers[want] for want in lacking})
@@ -177,7 +204,8 @@ class LiveSource:
 
     async def _mesh_pods(self) -> MeshPods | Missing:
         known = self._known_pods
-        if known is None or isinstance(known[1], Missing) or self._clock() - known[0] > self.settings.refresh:
+        old = known is not None and not self._pods_watched and self._clock() - known[0] > self.settings.refresh
+        if known is None or isinstance(known[1], Missing) or old:
             self._remember(await self._lists.objects(BY_NAME["Pod"]))
         assert self._known_pods is not None
         return self._known_pods[1]
@@ -198,25 +226,57 @@ class LiveSource:
 
     # ---- logs ------------------------------------------------------------------------------------------------------
 
-    async def _log(self, want: Any, pods: MeshPods, answers: Answers) -> None:
-        log: ask.LogRef = want.log
-        file = f"logs/{log.pod.namespace}/{log.pod.name}/{log.container}.log{'.previous' if log.previous else ''}"
+    async def _log(
+        self, log: ask.LogRef, wants: list[Want[Any]], known: Snapshot, pods: MeshPods, answers: Answers
+    ) -> None:
+        """Everything that is wanted of one log, of the same bytes as what is *known* of it: lines have numbers."""
+        file = log_file(log)
         extra: dict[str, bytes] = {}
         try:
-            if isinstance(want, ask.AccessLog):
+            if any(isinstance(want, ask.AccessLog) for want in wants):
                 extra = await self._log_format(pods)
-            body = await self._client.log(
-                log.pod.namespace,
-                log.pod.name,
-                log.container,
-                since_seconds=None if log.previous else self._since,
-                previous=log.previous,
-                limit_bytes=self._log_bytes,
-            )
+            kept = self._kept.get(file)
+            facts = [known.get(want) for want in log_wants(log)]
+            if kept is None or not any(isinstance(f, Fact) and f.origin.read_at == kept.read_at for f in facts):
+                kept = await self._read_log(log)
         except ClusterError as error:
-            answers[want] = missing(error, file)
+            answers.update({want: missing(error, file) for want in wants})
             return
-        answers[want] = self._decode(want, file, body, extra)
+        for want in wants:
+            answers[want] = self._recorded(want, file, kept, extra)
+
+    async def _read_log(self, log: ask.LogRef) -> Kept:
+        body = await self._client.log(
+            log.pod.namespace,
+            log.pod.name,
+            log.container,
+            since_seconds=None if log.previous else self._since,
+            previous=log.previous,
+            limit_bytes=self._log_bytes,
+        )
+        return self._keep(log_file(log), body)
+
+    async def _file(self, want: ask.RecordedFile, pods: MeshPods, answers: Answers) -> None:
+        """The answer that evidence points at: as it was read, else as it is now."""
+        kept = self._kept.get(want.file)
+        kind, log, admin = kind_of(want.file), log_of(want.file), body_want(want.file)
+        try:
+            if kind is not None:
+                body = await self._lists.body(kind)
+                answers[want] = body if isinstance(body, Missing) else Fact(body, Origin(want.file, self._clock()))
+            elif kept is not None:
+                answers[want] = Fact(kept.body, Origin(want.file, kept.read_at))
+            elif log is not None:
+                read = await self._read_log(log)
+                answers[want] = Fact(read.body, Origin(want.file, read.read_at))
+            elif admin is not None:
+                visited: Answers = {}
+                await self._visits.read({admin.pod: [admin]}, pods, visited)
+                answers[want] = visited[admin]
+            else:
+                answers[want] = Missing("not recorded", "it is not kept; read its view again", want.file)
+        except ClusterError as error:
+            answers[want] = missing(error, want.file)
 
     async def _log_format(self, pods: MeshPods) -> dict[str, bytes]:
         """istiod's mesh config as a file beside a log, which is read by the format that it sets."""
@@ -253,10 +313,19 @@ class LiveSource:
     def _decode(
         self, want: Want[Any], file: str, body: bytes, extra: Mapping[str, bytes] | None = None
     ) -> Fact[Any] | Missing:
-        """What a recording with this file would answer."""
+        """What a recording with this file, read just now, would answer."""
+        return self._recorded(want, file, self._keep(file, body), extra)
+
+    def _keep(self, file: str, body: bytes) -> Kept:
         if self._capture is not None:
             self._capture(file, body)
-        now = self._clock()
-        files: Files = {name: partial(bytes, held) for name, held in {**(extra or {}), file: body}.items()}
-        raw = RawRecording(Path(self.target.server), files, Manifest(started_at=now, finished_at=now))
-        return RecordingSource(raw).read([want]).get(want)
+        kept = Kept(body, self._clock())
+        self._kept.put(file, kept)
+        return kept
+
+    def _recorded(
+        self, want: Want[Any], file: str, kept: Kept, extra: Mapping[str, bytes] | None = None
+    ) -> Fact[Any] | Missing:
+        files: Files = {name: partial(bytes, held) for name, held in {**(extra or {}), file: kept.body}.items()}
+        manifest = Manifest(started_at=kept.read_at, finished_at=kept.read_at)
+        return RecordingSource(RawRecording(Path(self.target.server), files, manifest)).read([want]).get(want)

@@ -73,6 +73,16 @@ class LiveLists:
         except UnreadableError as error:
             return Missing("unreadable", str(error), file)
 
+    async def body(self, kind: Kind) -> bytes | Missing:
+        """The objects of *kind* as the cluster lists them, for a person to read."""
+        read: list[bytes] = []
+        lists = LiveLists(self._client, self._namespaces, self._now, lambda _, body: read.append(body))
+        lists.discovery = self.discovery
+        found = await lists.objects(kind)
+        if isinstance(found, Missing):
+            return found
+        return read[0] if read else b'{"kind":"List","apiVersion":"v1","items":[]}'
+
     async def _everywhere(self, kind: Kind, file: str) -> Fact[tuple[Object, ...]] | Missing:
         problems: list[str] = []
         try:
@@ -81,14 +91,19 @@ class LiveLists:
             if not kind.namespaced or not self._namespaces:
                 return missing(error, file)
             found = []
+            bodies: list[bytes] = []
             for namespace in self._namespaces:
-                found += await self._list(kind, list_path(kind, namespace), "", problems)
+                found += await self._list(kind, list_path(kind, namespace), "", problems, bodies)
+            if self._capture is not None:
+                self._capture(file, _joined(bodies))
             problems.append(f"only of namespace {', '.join(self._namespaces)}: {error.next_step}")
         except NotFound:
             found = []  # the CRD went away between discovery and the list
         return Fact(tuple(found), Origin(file, self._now()), tuple(problems))
 
-    async def _list(self, kind: Kind, path: str, file: str, problems: list[str]) -> list[Object]:
+    async def _list(
+        self, kind: Kind, path: str, file: str, problems: list[str], into: list[bytes] | None = None
+    ) -> list[Object]:
         bodies: list[bytes] = []
         found: list[Object] = []
         async for page in self._client.pages(path):
@@ -100,6 +115,8 @@ class LiveLists:
                 bodies.append(page.body)
         if self._capture is not None and file:
             self._capture(file, _joined(bodies))
+        if into is not None:
+            into += bodies
         return found
 
     async def _config_maps(self, kind: Kind, file: str) -> Fact[tuple[Object, ...]] | Missing:

@@ -38,11 +38,12 @@ _PROXY_FILES: dict[type[Want[Any]], str] = {
     ask.ZtunnelConfig: "config_dump.json",
 }
 _DUMP_DEADLINE = 60.0
+_OF_ISTIOD = ask.SyncStatus | ask.Registry | ask.ControlPlaneVersion
 
 
 def place(want: Any, pods: MeshPods) -> PodRef:
     """The pod that answers *want*."""
-    if isinstance(want, ask.SyncStatus | ask.Registry):
+    if isinstance(want, _OF_ISTIOD):
         pod = pods.istiods.get(want.istiod)
         return PodRef(pod.namespace, pod.name) if pod else PodRef("", want.istiod)
     return cast(PodRef, want.pod)
@@ -111,7 +112,7 @@ class PodVisits:
 
     def _is_small(self, want: Want[Any], pods: MeshPods) -> bool:
         read = self._admin_read(want, pods)
-        return isinstance(want, ask.SyncStatus) or (read is not None and read.small)
+        return isinstance(want, ask.SyncStatus | ask.ControlPlaneVersion) or (read is not None and read.small)
 
     def _admin_read(self, want: Any, pods: MeshPods) -> AdminRead | None:
         file = want.file if isinstance(want, ask.ProxyBody) else _PROXY_FILES.get(type(want), "")
@@ -121,7 +122,7 @@ class PodVisits:
     async def _ask(self, want: Any, visit: PodVisit, pods: MeshPods, answers: Answers) -> None:
         """One want of one pod. Raises ClusterError when nothing else of the pod can be read either."""
         pod = visit.pod
-        if isinstance(want, ask.SyncStatus | ask.Registry):
+        if isinstance(want, _OF_ISTIOD):
             await self._ask_istiod(want, visit, pods, answers)
             return
         read = self._admin_read(want, pods)
@@ -147,21 +148,21 @@ class PodVisits:
                 body = await get(read.target)
         except ClusterError as error:
             answers[want] = missing(error, file)
-            if answers[want].reason in ("forbidden", "timeout", "no such pod"):  # type: ignore[union-attr]
+            if answers[want].reason in ("forbidden", "not logged in", "timeout", "no such pod"):  # type: ignore[union-attr]
                 raise
             return
         answers[want] = self._decode(want, file, body)
 
     async def _ask_istiod(self, want: Any, visit: PodVisit, pods: MeshPods, answers: Answers) -> None:
-        path = "syncz" if isinstance(want, ask.SyncStatus) else "registryz"
+        path = {ask.SyncStatus: "debug/syncz", ask.Registry: "debug/registryz"}.get(type(want), "version")
         pod = pods.istiods.get(visit.pod.name)
-        file = f"istiod/{visit.pod.name}/{path}.json"
+        file = f"istiod/{visit.pod.name}/{path.removeprefix('debug/')}.json"
         if pod is None:
             answers[want] = Missing("no such pod", f"{visit.pod} is no running istiod", file)
             return
         deadline = self._connection.settings.fan_out.deadline
         try:
-            body = await visit.get("istiod", f"/debug/{path}", deadline=deadline, port=monitoring_port(pod))
+            body = await visit.get("istiod", f"/{path}", deadline=deadline, port=monitoring_port(pod))
         except ClusterError as error:
             answers[want] = missing(error, file)
             return
