@@ -1,4 +1,4 @@
-"""The program that `benchmarks.large_tables` types into: 10,000 clusters in the application, 1,000 changing a second."""
+"""The program that `benchmarks.large_tables` types into: 10,000 clusters, 1,000 of them changing each second."""
 
 from __future__ import annotations
 

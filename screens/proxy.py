@@ -16,6 +16,7 @@ from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.snapshot import Missing, PodRef
 from meshdoctor.present.proxy_rows import COLUMNS, TABLES, ProxyTables, json_command, only, table_rows, table_wants
 from meshdoctor.present.table import Row
+from meshdoctor.present.users_rows import object_of, users_command
 from meshdoctor.present.words import Words
 from meshdoctor.tui.chrome import ChromeLine
 from meshdoctor.tui.examined import ExaminedSession
@@ -140,6 +141,17 @@ class ProxyScreen(FactsScreen[ProxyTables]):
         if row and isinstance(self.app, Navigator):
             namespace, _, name = self._parts()[0].partition("/")
             await self.app.go(json_command(PodRef(namespace, name), self.shown, row))
+
+    async def action_users(self) -> None:
+        """Who uses this object."""
+        row = self.query_one(f"#{self.shown}", LineTable).cursor_row
+        if row and isinstance(self.app, Navigator):
+            await self.app.go(users_command(self._parts()[0], *object_of(self.shown, row)))
+
+    async def action_difference(self) -> None:
+        """What another pod of the workload holds differently."""
+        if isinstance(self.app, Navigator):
+            await self.app.go(f"difference {self._parts()[0]}")
 
     async def action_log(self) -> None:
         """The proxy's log."""

@@ -93,6 +93,11 @@ KEYS: tuple[Key, ...] = (
     Key("tables", ("5",), "table('certs')", "proxy"),
     Key("json", ("y",), "json", "proxy", footer=12),
     Key("log", ("l",), "log", "proxy", footer=13),
+    Key("users", ("u",), "users", "proxy", footer=11),
+    Key("difference", ("D",), "difference", "proxy", footer=14),
+    Key("users", ("u",), "users", "users", footer=11),
+    Key("json", ("y",), "json", "users", footer=12),
+    Key("next_pod", ("D",), "difference", "difference", footer=11),
     Key("cell_left", ("left",), "column(-1)", "matrix"),
     Key("cell_right", ("right",), "column(1)", "matrix"),
     Key("mtls_tables", ("1",), "table('matrix')", "mtls"),
@@ -107,8 +112,8 @@ KEYS: tuple[Key, ...] = (
 )
 """Scopes: `app` everywhere; `table` on a LineTable; `text` on a TextView; `prompt` while a line is typed, `command`
 while that line is a command; `views` in every view of a session; `matrix` on a CellTable; `flow` where a row is
-a flow that can be traced; `guide`, `mesh`, `proxy`, `mtls` and `trace` in those views. Free letters: x z R (k9s' and
-our own uses)."""
+a flow that can be traced; the others (`guide`, `mesh`, `proxy` ...) in the views of that name. Free letters: x z R
+(k9s' and our own uses)."""
 
 _DISPLAY = {
     "colon": ":",

@@ -6,6 +6,7 @@ Imports Textual only when a terminal is there to show it.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -25,6 +26,9 @@ SLOW_ESCAPE_MS = "300"
 
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a thread that decodes data lets the screen go on (Python's own: 0.005)."""
+
+COLLECT_AFTER = (20_000, 20, 100)
+"""Python's cyclic collector walks every row of a table; at its own pace (700, 10, 10) that is felt between two keys."""
 
 
 class NoTerminal(MeshDoctorError):
@@ -82,6 +86,7 @@ def launch(
 
     app = MeshDoctorApp(session, start=start, theme=theme, routes=ROUTES if routes is None else routes)
     sys.setswitchinterval(SWITCH_INTERVAL)
+    gc.set_threshold(*COLLECT_AFTER)
     asyncio.run(_run(app, mouse=mouse))
     _detach_lost_terminal()
     if app.crash is not None:

@@ -60,6 +60,17 @@ ROUTES: tuple[Route, ...] = (
     Route("log", "meshdoctor.screens.log:LogScreen", aliases=("logs",), argument="NS/POD CONTAINER", required=True),
     Route("object", "meshdoctor.screens.object:ObjectScreen", aliases=("get",), argument="KIND NS/NAME", required=True),
     Route("dump", "meshdoctor.screens.dump:DumpScreen", argument="NS/POD KIND NAME", required=True),
+    Route(
+        "users", "meshdoctor.screens.users:UsersScreen", argument="NS/POD KIND NAME", required=True, words=("proxy",)
+    ),
+    Route(
+        "difference",
+        "meshdoctor.screens.difference:DifferenceScreen",
+        aliases=("diff",),
+        argument="NS/POD NS/OTHER",
+        required=True,
+        words=("proxy", "proxy"),
+    ),
     Route("file", "meshdoctor.screens.document:DocumentScreen", argument="PATH [PLACE]", required=True),
     Route("report", "meshdoctor.screens.report:ReportScreen", aliases=("diagnosis",), argument="FROM TO"),
     Route("help", "meshdoctor.screens.help:HelpScreen", aliases=("keys", "h")),

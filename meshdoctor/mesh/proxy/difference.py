@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from meshdoctor.mesh.proxy.part import NoSectionError, section_value
+from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.envoy.sections import Sections
 
 _CONTEXT = 7
@@ -90,3 +91,18 @@ def difference_lines(istiod: Sections, envoy: Sections) -> Iterator[str]:
         for entry in mine:
             yield f"  {entry.name}: {entry.what}"
             yield from entry.diff
+
+
+def differences_of_pods(mine: ConfigDump, other: ConfigDump) -> Iterator[ResourceDifference]:
+    """What two proxies of one workload hold differently, *what* from the view of the first: `only here`, `only there`.
+
+    Both should hold the same: what differs is stale, rejected, or chosen by a label or the revision of one of them.
+    Raises `UnreadableError`.
+    """
+    words = {"only istiod": "only there", "only Envoy": "only here"}
+    sides = [
+        Sections({name: tuple(map(memoryview, parts)) for name, parts in dump.sections.items()})
+        for dump in (other, mine)
+    ]
+    for found in resource_differences(*sides):
+        yield found._replace(what=words.get(found.what, found.what))
