@@ -10,7 +10,7 @@ import msgspec
 
 from meshdoctor.errors import RecordingError, UsageError
 from meshdoctor.model.decode import UnreadableError, decode_json
-from meshdoctor.model.moment import unix
+from meshdoctor.model.moment import rfc3339, unix
 from meshdoctor.model.text import visible_line
 from meshdoctor.recording.archive import Files, read_files, shown
 
@@ -83,6 +83,8 @@ def raw_recording(path: Path, files: Files, at: str | None = None) -> RawRecordi
     manifest = _manifest(files, path)
     moments = tuple(sorted({name.split("/")[1] for name in files if name.startswith("snapshots/")}))
     if not moments:
+        if at is not None:
+            choose_moment((rfc3339(manifest.started_at),) if manifest.started_at else (), at)
         return RawRecording(path, files, manifest)
     moment = choose_moment(moments, at)
     prefix = f"snapshots/{moment}/"
@@ -93,12 +95,14 @@ def raw_recording(path: Path, files: Files, at: str | None = None) -> RawRecordi
 
 
 def choose_moment(moments: tuple[str, ...], at: str | None) -> str:
-    """The last of *moments*, or the last one not after *at*; raises `UsageError`."""
+    """The last of *moments*, or the last one not after *at*; "" where there are none. Raises `UsageError`."""
     if at is None:
         return moments[-1]
     limit = unix(at)
     if limit is None:
-        raise UsageError(f"--at {visible_line(at)!r} is no time", f"write it as {moments[-1]}")
+        raise UsageError(f"--at {visible_line(at)!r} is no time", f"write it as {moments[-1] if moments else '2026-01-31T18:30:00Z'}")
+    if not moments:
+        return ""
     before = [moment for moment in moments if (unix(moment) or 0.0) <= limit]
     if not before:
         raise UsageError(f"the recording begins at {moments[0]}", "choose a later --at")

@@ -34,7 +34,9 @@ _ZTUNNEL_KEYS = {b"certificates", b"config", b"policies", b"services", b"workloa
 _CLUSTER_LINE = re.compile(rb"^[^\n]+?::(?:observability_name|default_priority|added_via_api)::", re.MULTILINE)
 _LISTENER_LINE = re.compile(rb"^[^\s:]+::(?:\[[^\]\s]+\]|[^\s:]+):\d+\s*$")
 _STAT_LINE = re.compile(rb"^[\w.|;:<>\-\[\]]+: (?:\d+|\"[^\"\n]*\"|P0\([^\n]*|No recorded values)\s*$")
-_PROMETHEUS_LINE = re.compile(rb"^(?:# (?:TYPE|HELP) \w+|[A-Za-z_:][\w:]*(?:\{[^\n]*\})? [-+.\deEINa-z]+\s*$)")
+_PROMETHEUS_LINE = re.compile(
+    rb"^(?:# (?:TYPE|HELP) \w+|[A-Za-z_:][\w:]*(?:\{[^\n]*\})? (?:[-+]?[\d.]+(?:[eE][-+]?\d+)?|NaN|[-+]?Inf)\s*$)"
+)
 _TABLE = re.compile(rb"^NAME\s.*\b(?:ISTIOD|PILOT)\b")
 _YAML_KEY = re.compile(rb"^(?:- )?([A-Za-z]\w*):(?:\s|$)", re.MULTILINE)
 _ACCESS_LINE = re.compile(rb'^\[\d{4}-\d\d-\d\dT[^\]]+\] "|^\{"', re.MULTILINE)
