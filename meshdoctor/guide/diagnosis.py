@@ -9,11 +9,12 @@ import msgspec
 from meshdoctor.guide.causes import causes
 from meshdoctor.guide.flowchart import all_probes, probe
 from meshdoctor.guide.walk import Step
-from meshdoctor.mesh.case import Case, Question
+from meshdoctor.mesh.case import Case, Question, requests
 from meshdoctor.mesh.finding import CONFIGURATION_ONLY, INCONCLUSIVE, Remedy, Resource, Verdict
 from meshdoctor.mesh.traffic import Seen
 from meshdoctor.model.moment import rfc3339
-from meshdoctor.model.snapshot import Missing, Snapshot
+from meshdoctor.model.snapshot import Snapshot
+from meshdoctor.model.wants import Objects
 
 ACTIVE, OVER = "active", "over"
 FAILING, HEALTHY, UNKNOWN = "failing", "healthy", "unknown"
@@ -47,7 +48,7 @@ class Judgement(msgspec.Struct, frozen=True):
     first: str | None = None
     last: str | None = None
     failures: int = 0
-    """How many failing lines it explains; more is worse."""
+    """How many failing requests it explains; more is worse."""
 
 
 class TrafficGroup(msgspec.Struct, frozen=True, rename={"client": "from", "target": "to"}):
@@ -97,23 +98,24 @@ class Diagnosis(msgspec.Struct, frozen=True):
         return 0 if self.now == HEALTHY and (self.verdicts or not self.traffic) else 3
 
 
-def conclude(
-    snapshot: Snapshot,
-    question: Question | None,
-    cases: Sequence[Case],
-    steps: Sequence[Step],
-    unseen: Sequence[str],
-    answered: int,
-) -> Diagnosis:
-    """The diagnosis of *cases* whose flowchart gave *steps*; *unseen* names the sources of traffic that were not there.
-
-    *answered* counts the requests that went well. Without the unseen nothing can be called healthy for sure: what
-    nobody logged may well have failed.
+class Witness(msgspec.Struct, frozen=True):
+    """What the traffic itself says: how many requests that were asked about *answered* well, which sources of traffic
+    are *unseen* (what nobody logged may well have failed), and what fails *elsewhere*, besides the question.
     """
+
+    answered: int
+    unseen: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
+
+
+def conclude(
+    snapshot: Snapshot, question: Question | None, cases: Sequence[Case], steps: Sequence[Step], witness: Witness
+) -> Diagnosis:
+    """The diagnosis of *cases* whose flowchart gave *steps*, by what the traffic of the question shows."""
     judgements = _merged([_judged(step, verdict) for step in steps for verdict in step.finding.verdicts])
-    now = _now(cases, judgements, unseen)
+    now = _now(cases, judgements, witness)
     if not judgements and now == HEALTHY and not any(case.failures for case in cases):
-        judgements = [_healthy(answered, unseen)]
+        judgements = [_healthy(witness)]
     finished = snapshot.info.finished_at
     return Diagnosis(
         schema=SCHEMA,
@@ -129,8 +131,15 @@ def conclude(
         steps=tuple(
             StepRecord(step.probe, step.finding.outcome, step.finding.says, round(step.seconds, 4)) for step in steps
         ),
-        not_checked=_not_checked(snapshot, steps),
+        not_checked=(*_besides(question, witness), *_not_checked(snapshot, steps)),
     )
+
+
+def _besides(question: Question | None, witness: Witness) -> Iterator[NotChecked]:
+    if question and not witness.answered:
+        yield NotChecked("traffic", "no log holds a request that went well from there to there")
+    for flow in witness.elsewhere:
+        yield NotChecked("other traffic", f"{flow} fails as well; ask without --from and --to")
 
 
 def _judged(step: Step, verdict: Verdict) -> Judgement:
@@ -152,7 +161,7 @@ def _judged(step: Step, verdict: Verdict) -> Judgement:
         remedy=verdict.remedy,
         first=rfc3339(times[0]) if times else None,
         last=rfc3339(times[-1]) if times else None,
-        failures=len(lines),
+        failures=requests(lines),
     )
 
 
@@ -185,27 +194,23 @@ def _joined(one: Judgement, other: Judgement) -> Judgement:
     )
 
 
-def _now(cases: Sequence[Case], judgements: Sequence[Judgement], unseen: Sequence[str]) -> str:
+def _now(cases: Sequence[Case], judgements: Sequence[Judgement], witness: Witness) -> str:
     if any(one.state == ACTIVE and one.failures for one in judgements):
         return FAILING
     if any(case.failures and not case.is_over(case.failures) and len(case.failures) > 1 for case in cases):
         return FAILING
     if any(case.refusals and not case.proxied for case in cases):
         return UNKNOWN  # the callers were refused, and no proxy tells by whom
-    good = any(not seen.failed for case in cases for seen in case.seen)
-    return HEALTHY if good or (not cases and not unseen) else UNKNOWN
+    return HEALTHY if witness.answered else UNKNOWN
 
 
-def _healthy(answered: int, unseen: Sequence[str]) -> Judgement:
-    says = (
-        f"{answered} requests went well, and none failed" if answered else "no failing request in any log that was read"
-    )
-    evidence = [Shown("traffic", says)]
-    if unseen:
-        evidence.append(Shown("traffic", f"but not everything could be seen: {', '.join(unseen)}"))
+def _healthy(witness: Witness) -> Judgement:
+    evidence = [Shown("traffic", f"{witness.answered} requests went well, and none failed")]
+    if witness.unseen:
+        evidence.append(Shown("traffic", f"but not everything could be seen: {', '.join(witness.unseen)}"))
     return Judgement(
         cause="healthy",
-        confidence=CONFIGURATION_ONLY if unseen else 0.9,
+        confidence=CONFIGURATION_ONLY if witness.unseen else 0.9,
         layer=causes()["healthy"].layer,
         state=ACTIVE,
         summary="No failing traffic, and no probe found anything that would make it fail",
@@ -261,11 +266,11 @@ def _not_checked(snapshot: Snapshot, steps: Sequence[Step]) -> tuple[NotChecked,
 
 
 def _unread(snapshot: Snapshot) -> Iterator[NotChecked]:
-    """What was asked for and could not be read: one line for each reason, with the kinds or pods that it holds for."""
-    reasons: dict[tuple[str, str], list[Missing]] = {}
+    """What was asked for and could not be read: one line for each reason, with the kinds or files that it holds for."""
+    reasons: dict[tuple[str, str], list[str]] = {}
     for want, missing in snapshot.missing().items():
-        reasons.setdefault((type(want).__name__, str(missing)), []).append(missing)
-    for (want_name, why), found in reasons.items():
-        names = [missing.file for missing in found]
+        name = want.kind if isinstance(want, Objects) else missing.file
+        reasons.setdefault((type(want).__name__, str(missing)), []).append(name)
+    for (want_name, why), names in reasons.items():
         rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
         yield NotChecked(want_name, f"{why} ({', '.join(names[:3])}{rest})")

@@ -9,11 +9,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from meshdoctor.guide.diagnosis import Diagnosis, conclude
+from meshdoctor.guide.diagnosis import Diagnosis, Witness, conclude
 from meshdoctor.guide.standing import empty_clusters
 from meshdoctor.guide.walk import Reader, Step, walk
 from meshdoctor.mesh.ambient import is_ztunnel
-from meshdoctor.mesh.case import Case, Question, Traffic
+from meshdoctor.mesh.case import Case, Question, Traffic, requests
 from meshdoctor.mesh.index import PROXY_CONTAINER, MeshIndex
 from meshdoctor.model import wants as ask
 from meshdoctor.model.kinds import KINDS
@@ -75,13 +75,17 @@ class Examination:
     def diagnosis(self) -> Diagnosis:
         """What the steps taken so far amount to."""
         standing = () if self.traffic.seen else empty_clusters(self.mesh, self._read)
-        found = conclude(self.mesh.snapshot, self.question, self.cases, self.taken, self.unseen, self.answered)
+        found = conclude(self.mesh.snapshot, self.question, self.cases, self.taken, self.witness)
         return replace(found, not_checked=(*standing, *found.not_checked)) if standing else found
 
     @cached_property
-    def answered(self) -> int:
-        """How many requests and calls went well, in all the logs that were read."""
-        return sum(not seen.failed for seen in self.traffic.seen)
+    def witness(self) -> Witness:
+        """What the traffic says of what was asked: of the question's flows, or of all of them."""
+        seen = [one for case in self.cases for one in case.seen] if self.question else self.traffic.seen
+        asked = {id(one) for one in seen}
+        others = [case for case in self.traffic.cases if not any(id(one) in asked for one in case.seen)]
+        elsewhere = [f"{case.client or 'somebody'} -> {case.destination}" for case in others] if self.question else []
+        return Witness(requests(one for one in seen if not one.failed), self.unseen, tuple(dict.fromkeys(elsewhere)))
 
     @cached_property
     def unseen(self) -> tuple[str, ...]:

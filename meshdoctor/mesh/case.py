@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from functools import cached_property
@@ -10,7 +11,7 @@ from itertools import pairwise
 
 import msgspec
 
-from meshdoctor.errors import NothingMatches
+from meshdoctor.errors import NothingMatches, UsageError
 from meshdoctor.mesh.ambient import serves_ambient, waypoint_of, waypoint_pods
 from meshdoctor.mesh.hosts import candidates
 from meshdoctor.mesh.index import MeshIndex, Workload
@@ -52,6 +53,8 @@ def parse_question(client: str, target: str) -> Question | None:
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdigit():
         host, port = address, {"https": "443", "http": "80"}.get(scheme, "0") if separator else "0"
+    if target and not host:
+        raise UsageError(f"--to {target}: no host in it", "write HOST[:PORT][/PATH]")
     return Question(client, host.strip("[]"), int(port), slash + path)
 
 
@@ -181,6 +184,12 @@ class Case(msgspec.Struct, frozen=True, dict=True):
         return quiet > max(QUIET_SECONDS, QUIET_GAPS * pause)
 
 
+def requests(lines: Iterable[Seen]) -> int:
+    """How many requests *lines* tell of: one that the caller's proxy, the server's and the application log is one."""
+    sides = Counter(seen.side for seen in lines)
+    return max(sides.values(), default=0)
+
+
 class Traffic:
     """All flows of a mesh, from every log that was read."""
 
@@ -285,8 +294,18 @@ class Traffic:
             raise NothingMatches(f"--to {question.target}: no Service or host of that name", self._near(question.host))
         if wanted is None:
             return ()
+        self._check_port(question, wanted)
         client = clients[0] if clients else None
         return (Case(client, wanted, (), question.path, self._ambient(client, wanted)),)
+
+    def _check_port(self, question: Question, wanted: Destination) -> None:
+        service = self._mesh.services.get(wanted.service) if wanted.service else None
+        ports = [port.port for port in service.spec.ports] if service else []
+        if service and question.port and question.port not in ports:
+            raise NothingMatches(
+                f"--to {question.target}: Service {service.key} has no port {question.port}",
+                tuple(f"{question.host}:{port}" for port in ports),
+            )
 
     def _clients(self, text: str) -> tuple[Workload, ...]:
         if not text:

@@ -100,7 +100,9 @@ def choose_moment(moments: tuple[str, ...], at: str | None) -> str:
         return moments[-1]
     limit = unix(at)
     if limit is None:
-        raise UsageError(f"--at {visible_line(at)!r} is no time", f"write it as {moments[-1] if moments else '2026-01-31T18:30:00Z'}")
+        raise UsageError(
+            f"--at {visible_line(at)!r} is no time", f"write it as {moments[-1] if moments else '2026-01-31T18:30:00Z'}"
+        )
     if not moments:
         return ""
     before = [moment for moment in moments if (unix(moment) or 0.0) <= limit]

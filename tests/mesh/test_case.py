@@ -73,9 +73,11 @@ def test_a_question_finds_its_flow(tmp_path: Path, client: str, target: str) -> 
     assert len(case.failures) == 4
 
 
-def test_another_port_is_another_flow(tmp_path: Path) -> None:
+def test_a_port_that_the_service_does_not_have_is_refused_with_those_it_has(tmp_path: Path) -> None:
     depot = failing(Depot(tmp_path), 100, 101)
-    assert [case.failures for case in ask(depot, "depot/picker", "ledger.books:9999")] == [()]
+    with pytest.raises(NothingMatches) as raised:
+        ask(depot, "depot/picker", "ledger.books:9999")
+    assert raised.value.nearest == ("ledger.books:8090",)
 
 
 def test_a_flow_that_nobody_logged_is_a_case_without_traffic(tmp_path: Path) -> None:
