@@ -269,7 +269,7 @@ def _unread(snapshot: Snapshot) -> Iterator[NotChecked]:
     """What was asked for and could not be read: one line for each reason, with the kinds or files that it holds for."""
     reasons: dict[tuple[str, str], list[str]] = {}
     for want, missing in snapshot.missing().items():
-        name = want.kind if isinstance(want, Objects) else missing.file
+        name = want.kind if isinstance(want, Objects) and missing.reason == "not recorded" else missing.file
         reasons.setdefault((type(want).__name__, str(missing)), []).append(name)
     for (want_name, why), names in reasons.items():
         rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
