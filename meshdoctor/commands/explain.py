@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from typing import Any
@@ -26,6 +27,7 @@ from meshdoctor.mesh.explanation import (
     is_flag,
     is_ztunnel_flag,
     label,
+    near_details,
 )
 from meshdoctor.mesh.failure_groups import (
     FailureGroup,
@@ -38,6 +40,7 @@ from meshdoctor.model.accesslog import ParsedLog, compile_format, parse_access_l
 from meshdoctor.model.names import parse_cluster_name
 from meshdoctor.model.text import visible_line
 from meshdoctor.model.ztunnellog import ParsedZtunnelLog, parse_ztunnel_log
+from meshdoctor.present.cause_words import explain_cause, is_cause
 from meshdoctor.present.explanation_text import (
     group_lines,
     moment,
@@ -47,6 +50,7 @@ from meshdoctor.present.explanation_text import (
     wrap,
     ztunnel_group_lines,
 )
+from meshdoctor.present.words import choose_language
 
 _EPILOG = """\
 examples:
@@ -74,7 +78,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         " from standard input",
     )
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="text (default) or json")
-    parser.add_argument("--lang", choices=("en", "ko"), default="en", help="English (default) or Korean")
+    parser.add_argument(
+        "--lang", choices=("en", "ko"), help="English or Korean (default: MESHDOCTOR_LANG or the locale)"
+    )
     parser.add_argument("--format", metavar="FORMAT", help="the mesh's accessLogFormat, when it is not Istio's default")
     parser.add_argument(
         "--limit",
@@ -90,7 +96,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises UsageError when nothing was given, MeshDoctorError when nothing of it is readable.
     """
-    language: Language = arguments.lang
+    language: Language = arguments.lang or choose_language(os.environ)
     if arguments.words:
         return _run_words(arguments, language)
     if sys.stdin is None or sys.stdin.isatty():
@@ -121,10 +127,7 @@ def _run_words(arguments: argparse.Namespace, language: Language) -> int:
         explained = _explain_word(word.strip(), language)
         if not explained:
             shown = visible_line(word.encode("utf-8", "replace").decode())
-            raise MeshDoctorError(
-                f"cannot read {shown[:60]!r}",
-                "give a response flag (UF), details (via_upstream), a cluster name or an access-log line",
-            )
+            raise _unreadable(shown)
         found += explained
     return _print_words(found, arguments.output, language)
 
@@ -139,6 +142,8 @@ _TRANSPORT = re.compile(
 def _explain_word(word: str, language: Language) -> list[Explanation]:
     """What *word* can be, the most certain reading first; nothing when it has no shape that Envoy's words have."""
     word = visible_line(word)
+    if is_cause(word.lower()):
+        return [explain_cause(word.lower(), language)]
     names = [name.strip() for name in word.split(",")]
     if all(is_flag(name) or is_flag(name.upper()) for name in names):
         return [explain_flag(name if is_flag(name) else name.upper(), language) for name in names]
@@ -159,8 +164,19 @@ def _explain_word(word: str, language: Language) -> list[Explanation]:
     if all(_UNKNOWN_FLAG.fullmatch(name) for name in names):
         return [explain_flag(name, language) for name in names]
     if _UNKNOWN_DETAILS.fullmatch(word):
+        if near := near_details(word):
+            raise MeshDoctorError(f"no details are called {word!r}", f"did you mean {', '.join(near)}?")
         return [explain_details(word, language)]
     return []
+
+
+def _unreadable(shown: str) -> MeshDoctorError:
+    if os.path.exists(shown):
+        return MeshDoctorError(f"{shown} is a file", f"give it on standard input: meshdoctor explain < {shown}")
+    return MeshDoctorError(
+        f"cannot read {shown[:60]!r}",
+        "give a response flag (UF), details (via_upstream), a cause, a cluster name or an access-log line",
+    )
 
 
 def _print_words(found: list[Explanation], output: str, language: Language) -> int:

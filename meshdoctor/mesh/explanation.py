@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -207,6 +208,14 @@ def is_details(text: str) -> bool:
     """Whether *text* is a response_code_details whose kind is listed."""
     kind = parse_details(text).kind
     return bool(kind) and not kind.endswith("*") and kind in _data("details")
+
+
+def near_details(text: str) -> tuple[str, ...]:
+    """Listed details that *text* may be a slip of the pen for; () when it is a word of its own."""
+    kind = parse_details(text).kind
+    return tuple(
+        get_close_matches(kind, [name for name in _data("details") if not name.endswith("*")], n=2, cutoff=0.85)
+    )
 
 
 def is_ztunnel_flag(text: str) -> bool:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
-from functools import cache
-from importlib.resources import files
 
 from meshdoctor.guide.diagnosis import NO_PROBE, OVER, Diagnosis, Judgement
+from meshdoctor.present.cause_words import korean_causes
 from meshdoctor.present.explanation_text import WIDTH, wrap
 from meshdoctor.present.words import Language, Words
 
@@ -15,14 +13,9 @@ MOST_TRAFFIC = 8
 MOST_AFFECTED = 4
 
 
-@cache
-def _korean_causes() -> dict[str, dict[str, str]]:
-    return tomllib.loads(files("meshdoctor.present").joinpath("causes_ko.toml").read_text("utf-8"))
-
-
 def cause_title(cause: str, language: Language) -> str:
     """What a cause means in a few Korean words; "" in English, where the verdict's own summary says it."""
-    return _korean_causes()[cause]["title"] if language == "ko" else ""
+    return korean_causes()[cause]["title"] if language == "ko" else ""
 
 
 def diagnosis_lines(diagnosis: Diagnosis, width: int = WIDTH, language: Language = "en") -> Iterator[str]:
@@ -71,7 +64,7 @@ def _verdict(number: int, verdict: Judgement, words: Words, width: int) -> Itera
 def _remedy(verdict: Judgement, words: Words, width: int) -> Iterator[str]:
     yield f"   {words('diagnosis.change')}"
     if words.language == "ko":
-        yield from wrap(_korean_causes()[verdict.cause]["fix"], "     ", "     ", width)
+        yield from wrap(korean_causes()[verdict.cause]["fix"], "     ", "     ", width)
     yield from wrap(verdict.remedy.text, "     ", "     ", width)
     for line in verdict.remedy.yaml.splitlines():
         yield f"       {line}"

@@ -3,11 +3,14 @@ from __future__ import annotations
 import io
 import json
 import sys
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
 
 from meshdoctor.cli import main
+from meshdoctor.guide.causes import causes
+from meshdoctor.present.cause_words import explain_cause
 
 FAILED = (
     '[2026-11-22T18:35:0{n}.407Z] "GET /a HTTP/1.1" 503 UH no_healthy_upstream - "-" 0 19 0 - "-" "ua" "id"'
@@ -175,3 +178,22 @@ def test_help_documents_the_exit_status(capsys: pytest.CaptureFixture[str]) -> N
         main(["explain", "--help"])
     assert stopped.value.code == 0
     assert "0 explained (also when the log shows failures, or none)" in capsys.readouterr().out
+
+
+def test_every_cause_is_explained_in_both_languages() -> None:
+    for name, cause in causes().items():
+        english, korean = explain_cause(name, "en"), explain_cause(name, "ko")
+        assert english.means.startswith(cause.title)
+        assert korean.means != english.means and korean.next
+
+
+def test_a_slip_of_the_pen_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "no_healty_upstream"]) == 2
+    assert "did you mean no_healthy_upstream" in capsys.readouterr().err
+
+
+def test_a_file_is_to_be_given_on_standard_input(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    log = tmp_path / "proxy.log"
+    log.write_text("")
+    assert main(["explain", str(log)]) == 2
+    assert f"meshdoctor explain < {log}" in capsys.readouterr().err
