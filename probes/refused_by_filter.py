@@ -113,7 +113,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
                 0.97 if resources else 0.75,
                 refusal.summary.format(who=who),
                 resources or (Resource("Pod", *lines[-1].pod),),
-                (lines_say(lines, f"{logged(lines[-1])} at {lines[-1].pod}"),),
+                (lines_say(lines, f"{logged(lines[-1])} at {listed(str(seen.pod) for seen in lines)}"),),
                 remedy(refusal.fix.format(who=who)),
                 case.together(lines),
             )

@@ -40,7 +40,7 @@ def _unconnected(case: Case) -> tuple[Seen, ...]:
 def examine(case: Case, mesh: MeshIndex) -> Finding:
     lines = _unconnected(case)
     if not lines:
-        return not_applicable("every connection was made")
+        return not_applicable("no connection failed before its TLS handshake")
     local = tuple(seen for seen in lines if _is_local(seen))
     if local:
         return _exhausted(case, mesh, local)
