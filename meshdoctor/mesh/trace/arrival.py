@@ -12,6 +12,7 @@ import msgspec
 
 from meshdoctor.mesh.mtls.peer_authentication import MergedPolicy
 from meshdoctor.mesh.mtls.server import excluded_ports
+from meshdoctor.mesh.trace import remedy
 from meshdoctor.mesh.trace.endpoint import Host
 from meshdoctor.mesh.trace.experience import kept_away
 from meshdoctor.mesh.trace.explain import FAILING, explained
@@ -101,7 +102,7 @@ def _sidecar(facts: Facts, arrival: Arrival, pod: Pod, kind: str, proxy: Proxy) 
     own = explained(state, where)
     trust = _verification(facts, arrival, pod, state)
     if trust is not None:
-        return Trace((*own.hops[:2], trust), _client_outcome(arrival, trust.why, tls=True), True)
+        return Trace((*own.hops[:2], trust), _client_outcome(arrival, trust.why, trust.notes[-1], tls=True), True)
     policy = facts.mtls_policy(pod)
     misread = _misread(arrival, state, own, where, policy)
     if misread is not None:
@@ -109,11 +110,11 @@ def _sidecar(facts: Facts, arrival: Arrival, pod: Pod, kind: str, proxy: Proxy) 
     if own.failing:
         bad = [hop for hop in own.hops if hop.verdict in FAILING]
         good = [hop for hop in own.hops if hop.verdict not in FAILING]
-        return _seen_by_client(arrival, Trace((*good, *bad), own.outcome, True), policy)
+        return _seen_by_client(arrival, Trace((*good, *bad), own.outcome, True), policy, state)
     return _into_application(arrival, pod, state, own)
 
 
-def _seen_by_client(arrival: Arrival, own: Trace, policy: MergedPolicy) -> Trace:
+def _seen_by_client(arrival: Arrival, own: Trace, policy: MergedPolicy, state: Walk) -> Trace:
     """A refusal of the server's Envoy: an HTTP answer goes back as it is, a reset connection becomes UF or UC."""
     outcome = own.outcome
     if outcome.layer == "http":
@@ -122,14 +123,15 @@ def _seen_by_client(arrival: Arrival, own: Trace, policy: MergedPolicy) -> Trace
     # A network filter refuses after the handshake: no matter of mTLS modes, and the client sees a closed stream.
     shaken = hop.step == "authorization"
     declared, why = _declared(policy, arrival.port) if not shaken else ((), "")
-    notes = [*hop.notes, why]
-    client = outcome
+    fix = _agree(arrival, policy) if _differ(state) and not shaken else outcome.fix
+    # The end tells what to change; in the hop it is said once.
+    notes = [*(note for note in hop.notes if note != outcome.fix), why]
+    client = msgspec.structs.replace(outcome, fix=fix)
     if arrival.caller is not None and (arrival.http or not shaken):
-        client = _client_outcome(arrival, outcome.why, tls=arrival.tls.hello is not None and not shaken)
-        client = msgspec.structs.replace(client, fix=outcome.fix)
+        client = _client_outcome(arrival, outcome.why, fix, tls=arrival.tls.hello is not None and not shaken)
         said = f"{outcome.flags} {outcome.details}".strip()
         notes += [f"the server logs {said}" if said else "", f"the client logs {client.code or 0} {client.flags}"]
-    sources = tuple(dict.fromkeys((*hop.sources, *arrival.sources, *declared)))
+    sources = tuple(dict.fromkeys((*hop.sources, *(arrival.sources if not shaken else ()), *declared)))
     blamed = msgspec.structs.replace(hop, sources=sources, notes=tuple(dict.fromkeys(filter(None, notes))))
     return Trace((*own.hops[:-1], blamed), client, True)
 
@@ -141,9 +143,22 @@ def _declared(policy: MergedPolicy, port: int) -> tuple[tuple[Source, ...], str]
     return ((Source("PeerAuthentication", found.namespace, found.name),) if found is not None else ()), why
 
 
-def _client_outcome(arrival: Arrival, why: str, tls: bool) -> Outcome:
+def _differ(state: Walk) -> bool:
+    """Whether the server's Envoy ended the connection because of the client's TLS (or because it has none)."""
+    ended = state.ends[0].outcome.details
+    if state.request.direction != "inbound" or "no_secret" in ended:
+        return False
+    return ended == "filter_chain_not_found" or ended.startswith("tls_failed:")
+
+
+def _agree(arrival: Arrival, policy: MergedPolicy) -> str:
+    decided = next(iter(policy.objects_for(arrival.port)), "")
+    rule, own = remedy.rule_of(arrival.sources), arrival.request.tls is not None
+    return remedy.agree(arrival.tls, arrival.caller is not None, own, rule, decided, policy.for_port(arrival.port))
+
+
+def _client_outcome(arrival: Arrival, why: str, fix: str, tls: bool) -> Outcome:
     """What the caller's Envoy logs when the connection breaks before an answer."""
-    fix = "the DestinationRule's TLS mode and the server's PeerAuthentication must agree"
     if arrival.caller is None:
         return Outcome("none", None, "", "connection_reset", why=why, fix=fix)
     if not arrival.http:
@@ -162,11 +177,14 @@ def _misread(arrival: Arrival, state: Walk, own: Trace, where: str, policy: Merg
     others = own.hops[1].others if len(own.hops) > 1 else ()
     sources = (*arrival.sources, *declared)
     hop = Hop(where, "filter chain", state.chain.label, why, others, sources, "fails", notes)
-    return Trace((*own.hops[:1], hop), _client_outcome(arrival, why, tls=True), True)
+    return Trace((*own.hops[:1], hop), _client_outcome(arrival, why, _agree(arrival, policy), tls=True), True)
 
 
 def _verification(facts: Facts, arrival: Arrival, pod: Pod, state: Walk) -> Hop | None:
-    """What the client's Envoy checks of the server's certificate; None when it accepts it, or nothing is known."""
+    """What the client's Envoy checks of the server's certificate, its last note what to change.
+
+    None when it accepts the certificate, or nothing is known.
+    """
     context = arrival.tls.context
     if context is None or arrival.caller is None or not state.handshake.terminated:
         return None
@@ -179,30 +197,37 @@ def _verification(facts: Facts, arrival: Arrival, pod: Pod, state: Walk) -> Hop 
         return None
     if not state.chain.tls.presents_workload_certificate:
         return None
-    why = ""
+    rule = remedy.rule_of(arrival.sources)
+    # A DestinationRule says what to accept; it neither renews a certificate nor signs it.
+    sources: tuple[Source, ...] = ()
     if not arrival.tls.mutual:
         why = "the client's Envoy does not trust the mesh's root (TLS without Istio's certificates)"
+        fix, sources = _agree(arrival, facts.mtls_policy(pod)), arrival.sources
     elif client is not None and client.roots and server.roots and not client.roots & server.roots:
-        why = "client and server have no root certificate in common"
+        why, fix = "client and server have no root certificate in common", remedy.ROOTS
     elif server.expires is not None and facts.now is not None and server.expires < facts.now:
         why = f"the server's certificate expired {facts.now - server.expires:.0f} s before"
+        fix = remedy.renew(facts.mesh, pod)
     elif client is not None and client.expires is not None and facts.now is not None and client.expires < facts.now:
         why = f"the client's certificate expired {facts.now - client.expires:.0f} s before"
+        fix = remedy.renew(facts.mesh, arrival.caller)
     elif expected and identity not in expected:
         why = f"the server is {identity}, the client expects {', '.join(expected[:3])}"
-    if not why:
+        fix, sources = remedy.same_identity(facts.mesh, pod, rule), arrival.sources
+    else:
         return None
     chosen = f"TLS to {pod.namespace}/{pod.name}"
-    return Hop(where, "client TLS", chosen, why, (), arrival.sources, "fails", ("503 UF, CERTIFICATE_VERIFY_FAILED",))
+    return Hop(where, "client TLS", chosen, why, (), sources, "fails", ("503 UF, CERTIFICATE_VERIFY_FAILED", fix))
 
 
 def _application(arrival: Arrival, where: str, reason: str) -> Trace:
     """No Envoy in front of the server: the application gets the bytes as they are."""
     if arrival.tls.hello is not None and arrival.tls.mutual:
         why = f"{reason}, and the client's Envoy speaks Istio's mTLS to it"
-        notes = ("503 UF, WRONG_VERSION_NUMBER", "set the DestinationRule's TLS mode to DISABLE")
+        fix = remedy.without_sidecar(remedy.rule_of(arrival.sources))
+        notes = ("503 UF, WRONG_VERSION_NUMBER", fix)
         hop = Hop(where, "server", f"port {arrival.port}", why, (), arrival.sources, "fails", notes)
-        return Trace((hop,), _client_outcome(arrival, why, tls=True), True)
+        return Trace((hop,), _client_outcome(arrival, why, fix, tls=True), True)
     return _traced([Hop(where, "application", f"port {arrival.port}", reason)], arrival.request)
 
 

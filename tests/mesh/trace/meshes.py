@@ -11,7 +11,7 @@ from meshdoctor.model.decode import convert, decode_json
 from meshdoctor.model.envoy.admin import Certificates
 from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.envoy.endpoint import ClusterStatuses
-from meshdoctor.model.istio import Gateway, ServiceEntry, VirtualService
+from meshdoctor.model.istio import Gateway, PeerAuthentication, ServiceEntry, VirtualService
 from meshdoctor.model.snapshot import Fact, Missing, Origin, PodRef, Snapshot, SourceInfo, Want
 from tests.mesh.trace.dumps import (
     TLS_INSPECTOR,
@@ -136,6 +136,7 @@ _STRUCTS: dict[str, type[k8s.Object]] = {
     "Gateway": Gateway,
     "VirtualService": VirtualService,
     "NetworkPolicy": k8s.NetworkPolicy,
+    "PeerAuthentication": PeerAuthentication,
 }
 
 

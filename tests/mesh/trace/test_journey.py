@@ -101,6 +101,38 @@ def test_what_the_client_checks_of_the_certificate() -> None:
     assert "the client expects spiffe://cluster.local/ns/shop/sa/other" in follow(world).outcome.why
 
 
+@pytest.mark.parametrize(
+    ("tls", "mode", "fix"),
+    [
+        (None, "STRICT", "set tls.mode ISTIO_MUTUAL in DestinationRule shop/cart, or let the server take plain text"),
+        (MTLS, "DISABLE", "set tls.mode DISABLE in DestinationRule shop/cart, or let the server take mTLS"),
+        (SIMPLE, "PERMISSIVE", "set tls.mode ISTIO_MUTUAL in DestinationRule shop/cart, or remove its tls block"),
+        (SIMPLE, "DISABLE", "set tls.mode DISABLE in DestinationRule shop/cart, or remove its tls block"),
+    ],
+)
+def test_the_fix_names_the_rule_and_only_a_policy_that_exists(tls: Json | None, mode: str, fix: str) -> None:
+    world = World(web=client(tls), cart=server(mode))
+    if mode != "PERMISSIVE":
+        spec = {"mtls": {"mode": mode}}
+        world.objects["PeerAuthentication"] = [{"metadata": {"name": "all", "namespace": "shop"}, "spec": spec}]
+    outcome = follow(world).outcome
+    assert outcome.fix.startswith(fix)
+    assert ("PeerAuthentication shop/all" in outcome.fix) is (tls is not SIMPLE)
+    # Without the policy nobody can be asked to change it.
+    world.objects.pop("PeerAuthentication", None)
+    assert "PeerAuthentication shop" not in follow(world).outcome.fix
+
+
+def test_a_certificate_is_no_matter_of_modes() -> None:
+    world = World(web=client(MTLS), cart=server("STRICT"))
+    world.certificates = {"web": certificate("web"), "cart": certificate("cart", root="r2")}
+    assert "old root" in follow(world).outcome.fix
+    world.certificates["cart"] = certificate("cart", expires="2026-01-01T00:00:00Z")
+    found = follow(world)
+    assert "why istiod does not renew it" in found.outcome.fix and "shop/cart" in found.outcome.fix
+    assert found.hops[-1].sources == ()
+
+
 def test_authorization_sees_the_callers_identity() -> None:
     def policy(account: str) -> Json:
         name = f"spiffe://cluster.local/ns/shop/sa/{account}"
