@@ -18,7 +18,7 @@ FORMAT = "meshdoctor-raw"
 MAJOR = 1
 _ROOMS = ("kube/", "istiod/", "envoy/", "ztunnel/", "logs/", "snapshots/")
 _LAYOUT = re.compile(
-    r"(?:snapshots/[^/]+/)?(?:kube/.+\.json|istiod/[^/]+/[^/]+|(?:envoy|ztunnel)/[^/]+/[^/]+/[^/]+"
+    r"(?:snapshots/[^/]+/)?(?:kube/.+\.json|istiod/[^/]+/(?:config_dump/[^/]+/)?[^/]+|(?:envoy|ztunnel)/[^/]+/[^/]+/[^/]+"
     r"|logs/[^/]+/[^/]+/[^/]+\.log(?:\.previous)?)"
 )
 

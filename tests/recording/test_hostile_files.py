@@ -149,7 +149,7 @@ def test_one_part_named_ten_thousand_times(tmp_path: Path) -> None:
 
 
 def test_a_dictionary_that_is_a_bomb(tmp_path: Path) -> None:
-    blobs = {"dictionary.zst": zeros(2**30), blob_name(sha(PODS), by_dictionary=True): packed(PODS)}
+    blobs = {"dictionary-d.zst": zeros(2**30), blob_name(sha(PODS), "d"): packed(PODS)}
     Opened(str(bundle(tmp_path / "a.mdb", [GOOD], blobs))).harmless()
 
 

@@ -1,8 +1,8 @@
 """The bundle's format, `meshdoctor.bundle` 1.0: a zip container whose entries are stored, not compressed, by the zip.
 
     mimetype                      first, so that the file tells what it is
-    dictionary.zst                what most proxies of the mesh have in common
-    blobs/ab/<sha256>.zst         a part of a file; its name is the sha256 of what is in it; `.zsd`: by the dictionary
+    dictionary-d.zst              what most configurations of the mesh's proxies have in common; -l: what most logs have
+    blobs/ab/<sha256>.zst         a part of a file; its name is the sha256 of what is in it; `.zsd`, `.zsl`: by dictionary
     snapshots/000001.json.zst     one moment: which files it has, of which blobs, or why not
     manifest.json                 last; only a finished bundle has one
 
@@ -31,7 +31,7 @@ DEFAULT_LIMIT = 256 * 2**20
 """Bytes of a bundle, unless another limit is set."""
 
 NAME = re.compile(
-    r"mimetype|manifest\.json|snapshots/\d{6}\.json\.zst|blobs/(?P<two>[0-9a-f]{2})/(?P=two)[0-9a-f]{62}\.zs[td]|dictionary\.zst"
+    r"mimetype|manifest\.json|snapshots/\d{6}\.json\.zst|blobs/(?P<two>[0-9a-f]{2})/(?P=two)[0-9a-f]{62}\.zs[tdl]|dictionary-[dl]\.zst"
 )
 SHA = re.compile(r"[0-9a-f]{64}")
 
@@ -88,11 +88,13 @@ class BundleManifest(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str = ""
 
 
-DICTIONARY = "dictionary.zst"
+PLAIN, BY_DUMP, BY_LOG = "t", "d", "l"
+"""The last letter of a blob's name: by which dictionary it is packed."""
+DICTIONARIES = {BY_DUMP: "dictionary-d.zst", BY_LOG: "dictionary-l.zst"}
 
 
-def blob_name(sha: str, by_dictionary: bool = False) -> str:
-    return f"blobs/{sha[:2]}/{sha}.zs{'d' if by_dictionary else 't'}"
+def blob_name(sha: str, packing: str = PLAIN) -> str:
+    return f"blobs/{sha[:2]}/{sha}.zs{packing}"
 
 
 def index_name(number: int) -> str:

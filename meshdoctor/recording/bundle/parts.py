@@ -7,8 +7,8 @@ import re
 import zlib
 from collections.abc import Iterator
 
-AVERAGE = 16 * 2**10
-"""Bytes of a part, on average."""
+AVERAGE, AVERAGE_OF_LOGS = 24 * 2**10, 4 * 2**10
+"""Bytes of a part, on average. A log only grows, so that its parts should be small: the last one is new every time."""
 LARGEST = 512 * 2**10
 _MARK = b"\x01"
 """No JSON text holds it raw, so that it can stand where a value was."""
@@ -25,10 +25,14 @@ def hoisted(file: str, body: bytes) -> tuple[bytes, bytes]:
     pattern = _HOLES if file.endswith(".json") else _METRIC if file.endswith(".prom") else None
     if pattern is None or _MARK in body:
         return body, b""
-    found = pattern.findall(body)
-    if not found:
+    pieces = pattern.split(body)  # text, then key and value of either alternative, then text again, and so on
+    if len(pieces) == 1:
         return body, b""
-    return pattern.sub(rb"\1\3" + _MARK, body), b"".join((first or second) + b"\n" for _, first, _, second in found)
+    texts = [
+        text + (one or other or b"") for text, one, other in zip(pieces[::5], pieces[1::5], pieces[3::5], strict=False)
+    ]
+    values = [(one or other or b"") + b"\n" for one, other in zip(pieces[2::5], pieces[4::5], strict=True)]
+    return _MARK.join([*texts, pieces[-1]]), b"".join(values)
 
 
 def filled(body: bytes, values: bytes) -> bytes:
@@ -43,6 +47,7 @@ def filled(body: bytes, values: bytes) -> bytes:
 def parts(file: str, body: bytes) -> Iterator[bytes]:
     """*body* cut at ends of JSON objects or of lines whose own hash says so; joined they are *body* again."""
     separator = b"},{" if file.endswith(".json") else b"\n"
+    average = AVERAGE if file.endswith(".json") else AVERAGE_OF_LOGS
     start = at = 0
     while True:
         found = body.find(separator, at)
@@ -51,7 +56,7 @@ def parts(file: str, body: bytes) -> Iterator[bytes]:
         end = found + len(separator)
         unit = body[at:end]
         large = end - start >= LARGEST
-        if large or zlib.crc32(unit) < min(len(unit) / AVERAGE, 1.0) * 2**32:
+        if large or zlib.crc32(unit) < min(len(unit) / average, 1.0) * 2**32:
             yield body[start:end]
             start = end
         at = end

@@ -8,7 +8,6 @@ import struct
 import weakref
 import zipfile
 from collections.abc import Callable, Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,7 +19,7 @@ from meshdoctor.model.text import visible_line
 from meshdoctor.recording.archive import shown
 from meshdoctor.recording.body import too_large, unpacked_zstd
 from meshdoctor.recording.bundle.format import (
-    DICTIONARY,
+    DICTIONARIES,
     FORMAT,
     MAX_BLOB,
     MAX_DICTIONARY,
@@ -31,6 +30,7 @@ from meshdoctor.recording.bundle.format import (
     MIMETYPE,
     NAME,
     OK,
+    PLAIN,
     SHA,
     SKIPPED,
     VERSION,
@@ -60,6 +60,7 @@ class Bundle:
             # A descriptor of its own: bodies are read for as long as somebody holds a file of the recording.
             descriptor = os.dup(file.fileno())
         self._descriptor = descriptor
+        self._dictionaries: dict[str, Any] = {}
         self.close = weakref.finalize(self, os.close, descriptor)
         self.manifest = self._manifest()
 
@@ -122,22 +123,22 @@ class Bundle:
         if not SHA.fullmatch(sha):
             raise UnreadableError("it names a part by no hash")
         most = max(min(limit, MAX_BLOB), 0) + 1
-        if (name := blob_name(sha, by_dictionary=True)) in self.places:
-            body = unpacked_zstd(self._stored(name), most, self._dictionary)
-        else:
-            body = unpacked_zstd(self._stored(blob_name(sha)), most)
+        packing = next((kind for kind in DICTIONARIES if blob_name(sha, kind) in self.places), PLAIN)
+        dictionary = self._dictionary(packing) if packing != PLAIN else None
+        body = unpacked_zstd(self._stored(blob_name(sha, packing)), most, dictionary)
         if len(body) > limit or len(body) > MAX_BLOB:
             raise UnreadableError("a part of it is larger than it may be")
         if hashlib.sha256(body).hexdigest() != sha:
             raise UnreadableError("a part of it is not what its hash says")
         return body
 
-    @cached_property
-    def _dictionary(self) -> Any:
-        import zstandard
+    def _dictionary(self, packing: str) -> Any:
+        if packing not in self._dictionaries:
+            import zstandard
 
-        sample = unpacked_zstd(self._stored(DICTIONARY), MAX_DICTIONARY)
-        return zstandard.ZstdCompressionDict(sample, zstandard.DICT_TYPE_RAWCONTENT)
+            sample = unpacked_zstd(self._stored(DICTIONARIES[packing]), MAX_DICTIONARY)
+            self._dictionaries[packing] = zstandard.ZstdCompressionDict(sample, zstandard.DICT_TYPE_RAWCONTENT)
+        return self._dictionaries[packing]
 
     def _stored(self, name: str) -> bytes:
         place = self.places.get(name)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 import msgspec
-import zstandard
 
 from meshdoctor import __version__
 from meshdoctor.errors import RecordingError, UsageError
@@ -17,14 +16,14 @@ from meshdoctor.model.decode import UnreadableError, decode_json
 from meshdoctor.recording.archive import shown
 from meshdoctor.recording.body import unpacked_zstd
 from meshdoctor.recording.bundle.format import (
-    DICTIONARY,
+    DICTIONARIES,
     FORMAT,
     MAX_BLOB,
-    MAX_DICTIONARY,
     MAX_INDEX,
     MIMETYPE,
     NAME,
     OK,
+    PLAIN,
     VERSION,
     BundleManifest,
     Entry,
@@ -131,19 +130,19 @@ def _blobs_there(file: IO[bytes], entry: Entry, places: dict[str, tuple[int, int
             needed |= set(_listed(file, entry.body, places).decode("ascii", "replace").split("\n"))
         except UnreadableError:
             return False
-    return all(blob_name(sha) in places or _by_dictionary(sha, places) for sha in needed)
+    return all(_packing(sha, places) for sha in needed)
 
 
-def _by_dictionary(sha: str, places: dict[str, tuple[int, int]]) -> bool:
-    return DICTIONARY in places and blob_name(sha, by_dictionary=True) in places
+def _packing(sha: str, places: dict[str, tuple[int, int]]) -> str:
+    """How a blob is packed; "" when it, or its dictionary, is not there."""
+    if blob_name(sha) in places:
+        return PLAIN
+    kinds = (kind for kind, name in DICTIONARIES.items() if name in places and blob_name(sha, kind) in places)
+    return next(kinds, "")
 
 
 def _listed(file: IO[bytes], sha: str, places: dict[str, tuple[int, int]]) -> bytes:
-    """The blob that lists a file's parts."""
-    if _by_dictionary(sha, places):
-        sample = unpacked_zstd(_read(file, places[DICTIONARY]), MAX_DICTIONARY)
-        dictionary = zstandard.ZstdCompressionDict(sample, zstandard.DICT_TYPE_RAWCONTENT)
-        return unpacked_zstd(_read(file, places[blob_name(sha, by_dictionary=True)]), MAX_BLOB, dictionary)
+    """The blob that lists a file's parts, which no dictionary packs."""
     if blob_name(sha) not in places:
         raise UnreadableError("a part of it is missing")
     return unpacked_zstd(_read(file, places[blob_name(sha)]), MAX_BLOB)
@@ -166,7 +165,7 @@ def _write(
     with os.fdopen(os.open(output, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as written:
         stored.append(write_entry(written, "mimetype", MIMETYPE))
         for name, place in places.items():
-            if name.startswith("blobs/") or name == DICTIONARY or name in names:
+            if name.startswith("blobs/") or name in DICTIONARIES.values() or name in names:
                 stored.append(write_entry(written, name, _read(file, place)))
         body = msgspec.json.format(msgspec.json.encode(manifest), indent=1)
         stored.append(write_entry(written, "manifest.json", body))

@@ -21,12 +21,15 @@ from meshdoctor.model.moment import rfc3339
 from meshdoctor.model.text import visible_line
 from meshdoctor.recording.archive import shown
 from meshdoctor.recording.bundle.format import (
+    BY_DUMP,
+    BY_LOG,
     DEFAULT_LIMIT,
-    DICTIONARY,
+    DICTIONARIES,
     FAILED,
     FORMAT,
     MAX_DICTIONARY,
     MIMETYPE,
+    PLAIN,
     SKIPPED,
     TRUNCATED,
     UNREADABLE,
@@ -44,6 +47,8 @@ from meshdoctor.recording.redaction.answers import redacted
 from meshdoctor.recording.redaction.text import Redactor
 
 _LEVEL = 6
+_ENOUGH_TO_LEARN = 16 * 2**10
+"""Bytes. A shorter file teaches too little."""
 _RESERVE = 2**20
 """Bytes of the limit that are kept for the indexes and the directory."""
 
@@ -77,7 +82,7 @@ class BundleWriter:
         self._blobs: set[str] = set()
         self._raw = 0
         self._compressor = zstandard.ZstdCompressor(level=_LEVEL)
-        self._by_dictionary: zstandard.ZstdCompressor | None = None
+        self._by_dictionary: dict[str, zstandard.ZstdCompressor] = {}
         for taken in (path, self.part):
             if taken.exists():
                 raise UsageError(f"{shown(taken)} exists", "give another name, or move it away")
@@ -124,26 +129,26 @@ class BundleWriter:
 
     # -- what SnapshotWriter uses
 
-    def put(self, data: bytes) -> str | None:
-        """The hash of the blob that holds *data*; None when there is no room for it."""
+    def put(self, data: bytes, kind: str = PLAIN) -> str | None:
+        """The hash of the blob that holds *data*, packed by the dictionary of *kind*; None when there is no room."""
         sha = hashlib.sha256(data).hexdigest()
         if sha not in self._blobs:
-            packed = (self._by_dictionary or self._compressor).compress(data)
+            packed = self._by_dictionary.get(kind, self._compressor).compress(data)
             if self._file.tell() + len(packed) > self.limit - min(_RESERVE, self.limit // 16):
                 self.full = True
                 return None
-            self._append(blob_name(sha, self._by_dictionary is not None), packed)
+            self._append(blob_name(sha, kind if kind in self._by_dictionary else PLAIN), packed)
             self._blobs.add(sha)
             self._raw += len(data)
         return sha
 
-    def learn(self, sample: bytes) -> None:
-        """Takes the first proxy's configuration as what the others are compared with: the parts are small."""
-        if self._by_dictionary is None:
+    def learn(self, kind: str, sample: bytes) -> None:
+        """Takes the first file of a *kind* as what the others are compared with: their parts are small."""
+        if kind in DICTIONARIES and kind not in self._by_dictionary and len(sample) >= _ENOUGH_TO_LEARN:
             found = zstandard.ZstdCompressionDict(sample[:MAX_DICTIONARY], zstandard.DICT_TYPE_RAWCONTENT)
             found.precompute_compress(level=_LEVEL)
-            self._append(DICTIONARY, self._compressor.compress(sample[:MAX_DICTIONARY]))
-            self._by_dictionary = zstandard.ZstdCompressor(level=_LEVEL, dict_data=found)
+            self._append(DICTIONARIES[kind], self._compressor.compress(sample[:MAX_DICTIONARY]))
+            self._by_dictionary[kind] = zstandard.ZstdCompressor(level=_LEVEL, dict_data=found)
 
     def finish(self, index: Index) -> None:
         """Writes a moment's index; from here on the moment survives whatever happens."""
@@ -214,9 +219,9 @@ class SnapshotWriter:
 
     def _stored(self, file: str, body: bytes) -> Entry:
         skeleton, values = hoisted(file, body)
-        if file.startswith("envoy/") and file.endswith("/config_dump.json"):
-            self._bundle.learn(skeleton)
-        shas = [self._bundle.put(part) for part in parts(file, skeleton)]
+        kind = _packing(file)
+        self._bundle.learn(kind, skeleton)
+        shas = [self._bundle.put(part, kind) for part in parts(file, skeleton)]
         holes = self._bundle.put(values) if values else ""
         whole = [sha for sha in shas if sha is not None]
         listed = len(whole) > 1
@@ -224,6 +229,13 @@ class SnapshotWriter:
         if holes is None or len(whole) < len(shas) or body_sha is None:
             return Entry(file, size=len(body), status=TRUNCATED, error="the bundle's size limit was reached")
         return Entry(file, body_sha, listed, holes, len(body))
+
+
+def _packing(file: str) -> str:
+    """By which dictionary the parts of *file* are packed."""
+    if file.startswith("envoy/"):
+        return BY_DUMP if file.endswith("/config_dump.json") else PLAIN
+    return BY_LOG if file.endswith("/istio-proxy.log") else PLAIN
 
 
 def root_hash(snapshots: list[SnapshotRef]) -> str:

@@ -117,6 +117,9 @@ def _placed(work: _Gathering, path: str, where: Place) -> None:
         work.problem(path, "it is empty")
         return
     kind = recognise.recognise(head)
+    if where.room == "sent":
+        work.files[f"istiod/istiod/config_dump/{where.pod.namespace}/{where.pod.name}.json"] = _json(work, path)
+        return
     if where.room == "istiod":
         file = f"istiod/{where.pod.name}/{where.file}"
         work.files[file] = _json(work, path)

@@ -21,7 +21,7 @@ class Place(NamedTuple):
 
     pod: PodRef
     room: str = ""
-    """`envoy`, `istiod` or `logs`; "" when only the content can tell."""
+    """`envoy`, `istiod`, `sent` (what istiod would send) or `logs`; "" when only the content can tell."""
     file: str = ""
     stem: str = ""
 
@@ -40,7 +40,7 @@ _RULES: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
         (r"^(?:bug-report/)?cluster/(?:secrets|cluster-context|kubectl-version)$", "skip", ""),
         # must-gather and Kiali
         (rf"{_MUST_GATHER}/(?:config_dump_proxy\.json|envoyConfiguration)$", "envoy", "config_dump.json"),
-        (rf"{_MUST_GATHER}/(?:config_dump_istiod\.json|pilotConfiguration)$", "skip", ""),
+        (rf"{_MUST_GATHER}/(?:config_dump_istiod\.json|pilotConfiguration)$", "sent", ""),
         (rf"{_MUST_GATHER}/proxy_stats$", "envoy", "stats"),
         (rf"{_MUST_GATHER}/debug-syncz\.json$", "istiod", "syncz.json"),
         (rf"{_MUST_GATHER}/(?P<container>[^/]+)/[^/]+/logs/(?P<when>current|previous)\.log$", "logs", ""),

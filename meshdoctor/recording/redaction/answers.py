@@ -70,6 +70,8 @@ def _rule(file: str) -> Callable[[bytes, Redactor], bytes] | None:
         if name == "configz.json":
             return clean_store
         return _typed(name) if name in _ISTIOD else None
+    if room == "istiod" and len(parts) == 5 and parts[2] == "config_dump":
+        return clean_dump
     if room == "envoy" and len(parts) == 4:
         if name == "config_dump.json":
             return clean_dump
