@@ -30,7 +30,7 @@ _FLAG = {
 }
 _EDS_FLAG = {"failed_eds_health": "UNHEALTHY", "degraded_eds_health": "DEGRADED", "eds_status_draining": "DRAINING"}
 
-_HOST_LINE = re.compile(r"^(?P<cluster>.+?)::(?P<host>\[[^\]]+\]:\d+|[^:\s]+:\d+|/\S+|envoy://\S+)::(?P<rest>.*)$")
+_HOST_LINE = re.compile(r"^(?P<cluster>.+?)::(?P<host>\[[^\]]+\]:\d+|[^:\s]+:\d+|/\S+?|envoy://\S+?)::(?P<rest>.*)$")
 _CLUSTER_LINE = re.compile(
     r"^(?P<cluster>.+?)::(?P<key>observability_name|added_via_api|eds_service_name|version_info|default_priority"
     r"|high_priority|outlier)::(?P<rest>.*)$"
