@@ -59,7 +59,7 @@ def recording_of(practice: Practice) -> Traversable:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", default="", metavar="NAME", help="an incident; without one they are listed")
-    parser.add_argument("--first", action="store_true", help="open the first incident")
+    parser.add_argument("--first", action="store_true", help="open the first incident, with its diagnosis")
     parser.add_argument("--answer", action="store_true", help="tell the cause instead")
     add_display_arguments(parser)
 
@@ -110,7 +110,8 @@ def _open(practice: Practice, path: Path, language: Language, arguments: argpars
         _print(practice, path, language)
         return 0
     session = recording_session(path, practice.client, practice.target, title=practice.name, kind="practice")
-    return show(session, arguments)
+    # Named, it is practice: the failing traffic first, and the guide with its verdict one key away.
+    return show(session, arguments, "" if arguments.first else "traffic")
 
 
 def _print(practice: Practice, path: Path, language: Language) -> None:
@@ -126,4 +127,4 @@ def _print(practice: Practice, path: Path, language: Language) -> None:
     for _ in examination.steps():
         continue
     print(f"{practice.symptom(language)}  ({practice.client} -> {practice.target})\n")
-    print("\n".join(diagnosis_lines(examination.diagnosis())))
+    print("\n".join(diagnosis_lines(examination.diagnosis(), language=language)))
