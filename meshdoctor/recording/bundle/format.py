@@ -2,7 +2,7 @@
 
     mimetype                      first, so that the file tells what it is
     dictionary-d.zst              what most configurations of the mesh's proxies have in common; -l: what most logs have
-    blobs/ab/<sha256>.zst         a part of a file; its name is the sha256 of what is in it; `.zsd`, `.zsl`: by dictionary
+    blobs/ab/<sha256>.zst         a part of a file; its name is the sha256 of what is in it (.zsd, .zsl: by dictionary)
     snapshots/000001.json.zst     one moment: which files it has, of which blobs, or why not
     manifest.json                 last; only a finished bundle has one
 

@@ -55,10 +55,13 @@ class Bundle:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with path.open("rb") as file:
-            self.places = _directory(file, path)
-            # A descriptor of its own: bodies are read for as long as somebody holds a file of the recording.
-            descriptor = os.dup(file.fileno())
+        try:
+            with path.open("rb") as file:
+                self.places = _directory(file, path)
+                # A descriptor of its own: bodies are read for as long as somebody holds a file of the recording.
+                descriptor = os.dup(file.fileno())
+        except OSError as error:
+            raise RecordingError(f"{shown(path)}: {error.strerror}", "give the path of a bundle") from None
         self._descriptor = descriptor
         self._dictionaries: dict[str, Any] = {}
         self.close = weakref.finalize(self, os.close, descriptor)
@@ -233,7 +236,10 @@ def _directory(file: IO[bytes], path: Path) -> dict[str, tuple[int, int]]:
 
     size = path.stat().st_size
     file.seek(0)
-    if MIMETYPE not in file.read(128):
+    begins = file.read(128)
+    if not begins.startswith(ZIP):
+        raise refuse("not a bundle", "give what meshdoctor record wrote")
+    if MIMETYPE not in begins:
         raise refuse("a zip archive, but no bundle", "unpack it, and open the folder")
     if _declared(file, size) > MAX_ENTRIES:
         raise refuse(f"more than {MAX_ENTRIES} entries")

@@ -1,0 +1,60 @@
+"""`meshdoctor record` on a cluster: the bundle says of the incident what the cluster said."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from meshdoctor.cli import main
+from meshdoctor.guide.examination import Examination
+from meshdoctor.model.snapshot import Snapshot
+from meshdoctor.recording.bundle.upkeep import verify
+from meshdoctor.recording.opening import open_any
+from meshdoctor.sources.recording import RecordingSource
+from tests.live.recorded_cluster import serving_recording
+
+FIXTURES = sorted((Path(__file__).resolve().parents[2] / "fixtures").glob("*.tar.xz"))
+
+
+def causes(source: RecordingSource) -> list[tuple[str, str]]:
+    examination = Examination(source.read, Snapshot(source.info, {}))
+    for _ in examination.steps():
+        continue
+    return [(verdict.cause, str(verdict.resources[0])) for verdict in examination.diagnosis().verdicts]
+
+
+def test_a_recorded_cluster_is_diagnosed_as_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with tarfile.open(FIXTURES[0]) as archive:
+        archive.extractall(tmp_path / "case", filter="data")
+    folder = next(path.parent for path in (tmp_path / "case").rglob("manifest.json"))
+    config, path = tmp_path / "kubeconfig", tmp_path / "a.mdb"
+    with serving_recording(folder) as api:
+        config.write_text(yaml.safe_dump(api.kubeconfig()))
+        flags = ["--kubeconfig", str(config), "--since", "1000h"]
+        assert main(["record", *flags, "-o", str(path), "--every", "1ms", "--count", "2"]) == 0
+        assert main(["record", *flags, "-o", str(tmp_path / "none.mdb"), "--dry-run"]) == 0
+    assert "2 moments in" in capsys.readouterr().out
+    assert not (tmp_path / "none.mdb").exists()
+    assert verify(path) == []
+    recorded = open_any([path])
+    assert len(recorded.moments) == 2
+    before = RecordingSource.open(folder)
+    assert causes(RecordingSource.open(path)) == causes(before)
+    proxies = {file.rpartition("/")[0] for file in open_any([folder]).files if file.startswith("envoy/")}
+    assert {file.rpartition("/")[0] for file in recorded.files if file.startswith("envoy/")} == proxies
+    assert any(file.startswith("logs/") for file in recorded.files)
+
+
+def test_only_the_namespaces_that_are_named(tmp_path: Path) -> None:
+    with tarfile.open(FIXTURES[0]) as archive:
+        archive.extractall(tmp_path / "case", filter="data")
+    folder = next(path.parent for path in (tmp_path / "case").rglob("manifest.json"))
+    config, path = tmp_path / "kubeconfig", tmp_path / "a.mdb"
+    with serving_recording(folder) as api:
+        config.write_text(yaml.safe_dump(api.kubeconfig()))
+        assert main(["record", "--kubeconfig", str(config), "-o", str(path), "--namespaces", "shop"]) == 0
+    files = open_any([path]).files
+    assert {file.split("/")[1] for file in files if file.startswith(("envoy/", "logs/"))} == {"shop"}
