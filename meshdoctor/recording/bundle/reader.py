@@ -16,7 +16,7 @@ import msgspec
 from meshdoctor.errors import RecordingError
 from meshdoctor.model.decode import UnreadableError, decode_json
 from meshdoctor.model.text import visible_line
-from meshdoctor.recording.archive import shown
+from meshdoctor.recording.archive import ZIP, shown
 from meshdoctor.recording.body import too_large, unpacked_zstd
 from meshdoctor.recording.bundle.format import (
     DICTIONARIES,
