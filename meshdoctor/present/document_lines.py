@@ -36,8 +36,8 @@ def document_lines(title: str, places: Iterable[Place], words: Words) -> list[Ce
 
 
 def object_lines(value: Any, words: Words) -> list[Cell]:
-    """One object."""
-    if isinstance(value, dict) and isinstance(value.get("metadata"), dict):
+    """One object; Envoy's have metadata, too, and a type that Kubernetes' have not."""
+    if isinstance(value, dict) and isinstance(value.get("metadata"), dict) and "@type" not in value:
         metadata = {key: entry for key, entry in value["metadata"].items() if key != "managedFields"}
         left_out = [comment(words("document.managed_fields"))] if len(metadata) < len(value["metadata"]) else []
         return [*left_out, *visible(yaml_text({**value, "metadata": metadata})).splitlines()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.text import Text
 
@@ -67,8 +67,11 @@ def _cell(outline: _Outline, survey: Survey, row: str, port: Port) -> None:
     outline.line(word, f"{row} -> {port}", style="title", target=f"mtls {row}")
     means = f"mtls.word.{cell.outcome}"
     outline.line("", words(means) if means in words else cell.outcome)
+    groups: dict[tuple[object, ...], list[Disagreement]] = {}
     for found in survey.by_cell.get(place, ()):
-        _disagreement(outline, found)
+        groups.setdefault((found.pattern, found.objects), []).append(found)
+    for group in groups.values():
+        _disagreement(outline, group)
     outline.gap()
     tls = cell.tls
     details = [tls.tls, f"cluster {tls.cluster_type}" if tls.cluster_type else "", f"SNI {tls.sni}" if tls.sni else ""]
@@ -92,10 +95,13 @@ def _cell(outline: _Outline, survey: Survey, row: str, port: Port) -> None:
         _pair(outline, survey, row, pair)
 
 
-def _disagreement(outline: _Outline, found: Disagreement) -> None:
+def _disagreement(outline: _Outline, group: Sequence[Disagreement]) -> None:
+    """One disagreement, whatever the number of endpoints that it is met at."""
     words = outline.words
-    style = "severity.high" if found.seen or found.seen is None else "severity.med"
-    seen = words("mtls.not_logged") if found.seen is None else words("mtls.seen", count=found.seen)
+    found = max(group, key=lambda entry: entry.seen or 0)
+    counted = [entry.seen for entry in group if entry.seen is not None]
+    style = "severity.high" if sum(counted) or not counted else "severity.med"
+    seen = words("mtls.seen", count=sum(counted)) if counted else words("mtls.not_logged")
     outline.gap()
     outline.line(Text(found.pattern.name, style), pattern_text(found, words))
     target = next((command for text in found.objects if (command := object_command(text))), "")

@@ -137,6 +137,7 @@ class CellTable(LineTable):
         )
         if kept != self._cells.kept or not self._cells.placed:
             self._cells.kept = kept
+            self._cells.first = kept[0] if kept else 1
             self._arrange_columns()
 
     def _arrange_columns(self) -> None:

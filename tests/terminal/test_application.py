@@ -48,15 +48,53 @@ def walk(keys: Callable[[str], object], wait: Callable[[str], object]) -> None:
 
 
 def test_a_walk_through_an_incident(terminal: Open) -> None:
-    t = terminal((*MESHDOCTOR, "demo", "pine"))
+    t = terminal((*MESHDOCTOR, "demo", "--first"))
     walk(t.keys, t.wait)
     t.keys(":q\r")
     assert t.wait_end() == 0
     assert restored(t.raw)
 
 
+def walk_matrix_and_trace(keys: Callable[[str], object], wait: Callable[[str], object]) -> None:
+    """The mTLS matrix, one of its cells, and the trace of a request, as a person types them."""
+    wait("[REFUSED]")
+    keys("\r")
+    wait("client: plaintext, cluster EDS")
+    keys("q:trace shop/web cart/items\r")
+    wait("FAILS    filter chain")
+    wait("no chain takes")
+    keys("\r")
+    wait("PeerAuthentication shop/strict")
+
+
+def test_the_matrix_and_a_trace(terminal: Open) -> None:
+    t = terminal((*MESHDOCTOR, "open", "fixtures/pine.tar.xz", "mtls"))
+    walk_matrix_and_trace(t.keys, t.wait)
+    t.keys(":q\r")
+    assert t.wait_end() == 0
+    assert restored(t.raw)
+
+
+def test_up_from_an_endpoint_and_against_another_pod(terminal: Open) -> None:
+    t = terminal((*MESHDOCTOR, "open", "fixtures/pine.tar.xz", "mesh"))
+    t.wait("cart-")
+    t.keys("/cart-\r\r")
+    t.wait("1 listeners 32")
+    t.keys("4")
+    t.wait("ENDPOINT")
+    t.keys("u")
+    t.wait("who uses endpoint")
+    t.wait("has this endpoint")
+    t.keys("u")
+    t.wait("who uses cluster")
+    t.keys("qqD")
+    t.wait("both hold the same")
+    t.keys(":q\r")
+    assert t.wait_end() == 0
+
+
 def test_keys_typed_before_anything_was_read_act_in_order(terminal: Open) -> None:
-    t = terminal((*MESHDOCTOR, "demo", "pine"))
+    t = terminal((*MESHDOCTOR, "demo", "--first"))
     t.wait("guide")
     t.keys(":mesh\r:traffic\r?")
     t.wait("> traffic > help")
@@ -85,7 +123,9 @@ def test_leaving_while_the_guide_runs(terminal: Open) -> None:
 
 
 def test_korean_at_80x24(terminal: Open) -> None:
-    t = terminal((*MESHDOCTOR, "demo", "cedar", "--lang", "ko"))
+    t = terminal(
+        (*MESHDOCTOR, "open", "fixtures/cedar.tar.xz", "--from", "shop/web", "--to", "cart.shop", "--lang", "ko")
+    )
     t.wait("확신")
     t.wait("지금 실패 중")
     t.keys("m")
@@ -139,7 +179,7 @@ def pane() -> Iterator[Callable[..., str]]:
         command = ["tmux", "-u", "-L", socket, "-f", "/dev/null", *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, timeout=30).stdout
 
-    program = f"{sys.executable} -m meshdoctor demo pine; echo status=$?; exec sleep 60"
+    program = f"{sys.executable} -m meshdoctor demo --first; echo status=$?; exec sleep 60"
     run("new-session", "-d", "-x", "80", "-y", "24", "env", "LANG=C.UTF-8", "sh", "-c", program)
     yield run
     subprocess.run(["tmux", "-L", socket, "kill-server"], capture_output=True, check=False, timeout=30)
