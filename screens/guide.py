@@ -76,10 +76,6 @@ class GuideScreen(FactsScreen["Progress"]):
             await self.app.go("mesh")
             self.app.say(self.words("guide.nothing_fails"))
 
-    def action_again(self) -> None:
-        """Walk the flowchart anew."""
-        self.start()
-
     async def action_trace(self) -> None:
         """The way of the request that the row is about."""
         from meshdoctor.present.trace_rows import guide_command

@@ -53,9 +53,8 @@ class LogScreen(FactsScreen[Log]):
     def gather(self) -> Log:
         """The log as text, and as what its lines mean."""
         pod, container, _, previous = self._parts()
-        known = {
-            (str(log.pod), log.container, log.previous): log for log in self.session.examination().mesh.inventory.logs
-        }
+        with self.session.mesh([ask.Contents()]) as mesh:
+            known = {(str(log.pod), log.container, log.previous): log for log in mesh.inventory.logs}
         log = known.get((pod, container, previous))
         if log is None:
             near = get_close_matches(f"{pod} {container}", [f"{each[0]} {each[1]}" for each in known], n=1, cutoff=0.4)

@@ -1,30 +1,32 @@
-"""`meshdoctor open RECORDING`: the terminal application on a recording."""
+"""`meshdoctor open [RECORDING …]`: the terminal application on a cluster or on recordings."""
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from meshdoctor.errors import RecordingError
+from meshdoctor.commands.mesh_source import add_source_arguments
+from meshdoctor.errors import RecordingError, UsageError
 from meshdoctor.tui.launch import launch, require_terminal, terminal_here
 
 if TYPE_CHECKING:
     from meshdoctor.sources.source import Source
     from meshdoctor.tui.examined import ExaminedSession
 
-SUMMARY = "open a recording in the terminal application"
+SUMMARY = "open a cluster or a recording in the terminal application"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "recording", metavar="RECORDING", type=Path, help="a folder, .tar, .tar.gz, .tar.xz or .tar.zst"
-    )
-    parser.add_argument("view", nargs="?", default="", metavar="VIEW", help="the first view as a : command ('mesh')")
+    add_source_arguments(parser, positional=True)
+    parser.add_argument("--view", default="", metavar="VIEW", help="the first view as a : command ('mesh')")
     parser.add_argument("--from", dest="client", default="", metavar="NS/WORKLOAD", help="who calls")
     parser.add_argument("--to", dest="target", default="", metavar="HOST[:PORT][/PATH]", help="what is called")
-    parser.add_argument("--at", metavar="TIME", help="the moment of a recording with several (RFC 3339)")
+    parser.add_argument(
+        "--refresh", default="", metavar="TIME", help="read what is in sight again every so often (default: 10s)"
+    )
     add_display_arguments(parser)
 
 
@@ -37,30 +39,99 @@ def add_display_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    session = recording_session(arguments.recording, arguments.client, arguments.target, arguments.at)
-    require_terminal(os.environ, terminal_here())
-    return show(session, arguments, arguments.view)
+    paths, view = _paths_and_view(arguments.recording, arguments.view)
+    if paths:
+        session = recording_session(paths, arguments.client, arguments.target, arguments.at)
+        require_terminal(os.environ, terminal_here())
+        return show(session, arguments, view)
+    if arguments.at:
+        raise UsageError("--at needs a recording", "a cluster has only its present")
+    return _show_cluster(arguments, view)
+
+
+def _paths_and_view(given: Sequence[Path], view: str) -> tuple[list[Path], str]:
+    """The files, and the view where the last word after them names one and no file is called so."""
+    from meshdoctor.tui.router import UnknownCommand, find_route
+
+    paths = list(given)
+    if len(paths) > 1 and not view and not paths[-1].exists():
+        try:
+            find_route(str(given[-1]).partition(" ")[0])
+        except UnknownCommand:
+            return paths, view
+        return paths[:-1], str(given[-1])
+    return paths, view
 
 
 def recording_session(
-    path: Path, client: str = "", target: str = "", at: str | None = None, title: str = "", kind: str = "recording"
+    paths: Path | Sequence[Path],
+    client: str = "",
+    target: str = "",
+    at: str | None = None,
+    title: str = "",
+    kind: str = "recording",
 ) -> ExaminedSession:
-    """A session on the recording at *path*, which is opened when the first view asks.
+    """A session on the recording at *paths*, which is opened when the first view asks.
 
     Raises:
         RecordingError: there is no such file, said before the terminal is taken.
     """
     from meshdoctor.tui.examined import ExaminedSession
 
-    if not path.exists():
-        raise RecordingError(f"{path}: no such file or folder", "name a recording, or `meshdoctor demo` for practice")
+    files = [paths] if isinstance(paths, Path) else list(paths)
+    for path in files:
+        if not path.exists():
+            raise RecordingError(
+                f"{path}: no such file or folder", "name a recording, or `meshdoctor demo` for practice"
+            )
 
     def open_source() -> Source:
         from meshdoctor.sources.recording import RecordingSource
 
-        return RecordingSource.open(path, at)
+        return RecordingSource.open_all(files, at)
 
-    return ExaminedSession(title or path.name, open_source, client=client, target=target, kind=kind)
+    more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+    return ExaminedSession(title or f"{files[0].name}{more}", open_source, client=client, target=target, kind=kind)
+
+
+def _show_cluster(arguments: argparse.Namespace, view: str) -> int:
+    """The application on the cluster that kubectl would use; what is wrong with it is shown there."""
+    import msgspec
+
+    from meshdoctor.commands.cluster_flags import cluster_flags, cluster_settings, cluster_target
+    from meshdoctor.kube.kubeconfig import kubeconfig_paths, load_kubeconfig
+    from meshdoctor.kube.target import resolve_target
+    from meshdoctor.model.moment import duration
+
+    settings = cluster_settings(arguments)
+    if arguments.refresh:
+        seconds = duration(arguments.refresh)
+        if not seconds:
+            raise UsageError(f"--refresh {arguments.refresh!r} is no time", "write it as 10s or 1m")
+        settings = msgspec.structs.replace(settings, refresh=max(1.0, seconds))
+    first = cluster_target(arguments)  # the kubeconfig is judged first, before the terminal and all that is heavy
+    require_terminal(os.environ, terminal_here())
+
+    from meshdoctor.sources.live import LiveSource
+    from meshdoctor.tui.livesession import Contexts, LiveSession
+
+    flags = cluster_flags(arguments)
+
+    def connect(context: str) -> LiveSource:
+        target = resolve_target(msgspec.structs.replace(flags, context=context), os.environ) if context else first
+        namespaces = (arguments.namespace,) if arguments.namespace else ()
+        return LiveSource(target, settings, namespaces=namespaces, allow_exec=arguments.allow_exec)
+
+    def contexts() -> Contexts:
+        config = load_kubeconfig(kubeconfig_paths(flags.kubeconfig, os.environ))
+        return Contexts(sorted(config.contexts), config.current_context)
+
+    session = LiveSession(connect, contexts, client=arguments.client, target=arguments.target)
+    try:
+        session.prepare()
+        return show(session, arguments, view)
+    finally:
+        session.close()
 
 
 def show(session: ExaminedSession, arguments: argparse.Namespace, view: str = "") -> int:

@@ -38,6 +38,12 @@ class ProxyState(NamedTuple):
     recorded: bool = False
     """Whether its configuration can be looked at."""
 
+OVERVIEW_OBJECTS: tuple[Want[Any], ...] = (
+    ask.Contents(),
+    *(ask.Objects(kind) for kind in ("Pod", "Namespace", "MutatingWebhookConfiguration")),
+)
+"""What `overview` reads of the cluster's objects."""
+
 
 def overview_wants(inventory: ask.Inventory) -> tuple[Want[Any], ...]:
     """What `overview` reads of the istiods and proxies in *inventory*, besides the cluster's objects."""

@@ -33,10 +33,11 @@ from meshdoctor.tui.router import (
 )
 from meshdoctor.tui.session import Session
 from meshdoctor.tui.shellscreen import ShellScreen
+from meshdoctor.tui.sourceactions import SourceActions
 from meshdoctor.tui.themes import COLOURLESS, THEMES, choose_theme
 
 
-class MeshDoctorApp(DiffDisplay):
+class MeshDoctorApp(SourceActions, DiffDisplay):
     """The shell around every view: `go(command)` opens one, `say(text)` shows a line."""
 
     TITLE = "MeshDoctor"
@@ -111,7 +112,8 @@ class MeshDoctorApp(DiffDisplay):
             self.say(text, "warning")
             return False
         if route.action:
-            await self.run_action(f"app.{route.action}")
+            given = (location.argument,) if location.argument else ()
+            await self.run_action(("app", route.action, given))
             return True
         return await self._open(route, location)
 
@@ -131,6 +133,20 @@ class MeshDoctorApp(DiffDisplay):
         await self.push_screen(screen)
         self._tell_trail()
         return True
+
+    async def close_views(self) -> None:
+        """All but the first."""
+        self._close_above(0)
+
+    def gather_again(self, *, renew: bool = False) -> None:
+        """The view in sight, now; the others when they come in sight."""
+        if self.view:
+            self.view.start(renew=renew)
+
+    def beat(self) -> None:
+        """The view in sight looks at the clock."""
+        if self.view:
+            self.view.beat()
 
     def _close_above(self, depth: int) -> None:
         for _ in range(len(self.history.trail) - 1 - depth):
@@ -240,7 +256,11 @@ class MeshDoctorApp(DiffDisplay):
 
     def action_open_command(self) -> None:
         """`:`"""
-        self.prompt = Prompt("command", candidates=self._candidates, past=self._typed)
+        self.ask_command("")
+
+    def ask_command(self, text: str) -> None:
+        """The command line, with *text* typed already."""
+        self.prompt = Prompt("command", text, candidates=self._candidates, past=self._typed)
         self._show_prompt()
 
     def _candidates(self, text: str) -> list[str]:
@@ -313,6 +333,7 @@ class MeshDoctorApp(DiffDisplay):
     def on_mount(self) -> None:
         """After a suspension the terminal shows something else."""
         self.app_resume_signal.subscribe(self, lambda _: self.forget_shown())
+        self.start_beat()
 
     def _handle_exception(self, error: Exception) -> None:
         if self.crash is None:

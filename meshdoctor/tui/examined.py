@@ -18,6 +18,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from meshdoctor.errors import MeshDoctorError, NothingMatches
+from meshdoctor.tui.look import Look, Looking
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -28,13 +29,18 @@ if TYPE_CHECKING:
     from meshdoctor.mesh.index import MeshIndex
     from meshdoctor.mesh.overview import ProxyState
     from meshdoctor.model.snapshot import PodRef, Want
+    from meshdoctor.present.words import Words
     from meshdoctor.sources.source import Source
+    from meshdoctor.tui.router import Location
 
 T = TypeVar("T")
 
 
 class ExaminedSession:
     """What the application looks at: a source that is opened, read and indexed in a thread when a view first asks."""
+
+    live = False
+    """Whether there are ever news of it."""
 
     def __init__(
         self,
@@ -55,6 +61,12 @@ class ExaminedSession:
         self.asked = bool(client or target)
         self.failure: MeshDoctorError | None = None
         """Why nothing can be shown at all; the command says it when the application has left the terminal."""
+        self.moments: tuple[str, ...] = ()
+        """The moments that the source holds, oldest first, when it holds several; `moment` is the one in sight."""
+        self.moment = ""
+        self.generation = 0
+        """Counts the changes of the moment: what was gathered before the last one is out of date."""
+        self.looking = Looking()
         self._open = open_source
         self._client, self._target = client, target
         self._lock = threading.RLock()
@@ -66,6 +78,53 @@ class ExaminedSession:
     def names(self, route: str) -> Sequence[str]:
         """What the argument of *route* can be; nothing before the source was read."""
         return self._names.get(route, ())
+
+    @property
+    def key_scopes(self) -> tuple[str, ...]:
+        """Whose keys work in every view, because of what the source is."""
+        return ("moments",) if len(self.moments) > 1 else ()
+
+    def freshness(
+        self,
+        words: Words,
+        look: Look | None = None,
+        reading_since: float | None = None,
+        failing_since: float | None = None,
+    ) -> str | Text:
+        """When the facts of *look* were read, for the header; what is read or cannot be read since when."""
+        if len(self.moments) > 1:
+            number = self.moments.index(self.moment) + 1
+            return words("shell.moment", number=number, count=len(self.moments), moment=self.moment)
+        return words("shell.captured", when=self.captured) if self.captured else ""
+
+    def clock(self) -> float:
+        """Unix seconds, as every look is timed."""
+        return time.time()
+
+    changes = 0
+    """Counts the news that came by themselves."""
+
+    def refreshes(self, location: Location) -> bool:
+        """Whether this view is kept up to date."""
+        return False
+
+    def due(self, location: Location, look: Look | None, changes: int, *, empty: bool) -> bool:
+        """Whether a view that was gathered by *look* is to be gathered again; *empty*: it has nothing to show."""
+        return False
+
+    def follow(self, look: Look) -> None:
+        """Have news told of what *look* used."""
+
+    def check(self) -> None:
+        """Try whether the source answers."""
+
+    @property
+    def troubled(self) -> bool:
+        """Whether the source does not answer."""
+        return False
+
+    def close(self) -> None:
+        """The application ends: whoever still reads is to stop."""
 
     # In a thread.
 
@@ -80,7 +139,8 @@ class ExaminedSession:
                 try:
                     self._examination = self._examine()
                 except MeshDoctorError as error:
-                    self.failure = error
+                    if not self.generation:  # at another moment it could be shown
+                        self.failure = error
                     raise
             return self._examination
 
@@ -89,31 +149,57 @@ class ExaminedSession:
         from meshdoctor.mesh.case import parse_question
         from meshdoctor.model.snapshot import Snapshot
 
-        source = self._source = self._open()
+        if self._source is None:
+            self._source = self._open()
+        source = self._source
+        self.moments, self.moment = source.info.moments, source.info.moment
         finished = source.info.finished_at
         self.captured = datetime.fromtimestamp(finished, UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if finished else ""
         question: Question | None = parse_question(self._client, self._target)
         examination = Examination(source.read, Snapshot(source.info, {}), question)
-        self._learn_names(examination)
+        self._learn_names(examination.mesh, examination)
         return examination
 
-    def _learn_names(self, examination: Examination) -> None:
+    def move(self, moment: str) -> None:
+        """To another of the source's moments; every view gathers anew.
+
+        Raises:
+            UsageError: it is no time, or before the first moment.
+        """
+        from meshdoctor.sources.recording import RecordingSource
+
+        with self._lock:
+            if isinstance(self._source, RecordingSource):
+                self._source = self._source.at(moment)
+                self.moment = self._source.info.moment
+                self._forget()
+
+    def _forget(self) -> None:
+        self._examination = None
+        self._made.clear()
+        self.counts = ()
+        self.generation += 1
+
+    def _learn_names(self, mesh: MeshIndex, examination: Examination | None = None) -> None:
         from meshdoctor.mesh.failing_flows import case_name
         from meshdoctor.model.kinds import BY_NAME
 
-        inventory = examination.mesh.inventory
+        inventory = mesh.inventory
         objects = [
             f"{kind} {one.namespace}/{one.name}" if one.namespace else f"{kind} {one.name}"
             for kind in inventory.kinds
             if kind in BY_NAME
-            for one in examination.mesh.objects(kind, BY_NAME[kind].struct)
+            for one in mesh.objects(kind, BY_NAME[kind].struct)
         ]
         self._names = {
-            "guide": [case_name(case) for case in (*examination.cases, *examination.traffic.cases)],
+            "guide": [case_name(case) for case in (*examination.cases, *examination.traffic.cases)]
+            if examination
+            else [],
+            "moment": self.moments,
             "proxy": [str(pod) for pod in inventory.proxies],
             "log": [f"{log.pod} {log.container}{' previous' if log.previous else ''}" for log in inventory.logs],
             "object": objects,
-            **_mesh_names(examination.mesh),
+            **_mesh_names(mesh),
         }
 
     @property
@@ -174,11 +260,12 @@ class ExaminedSession:
 
     def overview(self) -> tuple[ProxyState, ...]:
         """Every proxy, problems first; the header's counts are theirs from then on."""
-        from meshdoctor.mesh.overview import overview, overview_wants
+        from meshdoctor.mesh.overview import OVERVIEW_OBJECTS, overview, overview_wants
         from meshdoctor.present.mesh_rows import state_counts
 
         with self._lock:
-            wants = overview_wants(self.examination().mesh.inventory)
+            with self.mesh(OVERVIEW_OBJECTS) as mesh:
+                wants = overview_wants(mesh.inventory)
             with self.mesh(wants) as mesh:
                 found = overview(mesh, self.now)
         self.counts = state_counts(found)
@@ -190,16 +277,20 @@ class ExaminedSession:
         Raises:
             NothingMatches: nothing was recorded of such a proxy.
         """
+        from meshdoctor.model import wants as ask
         from meshdoctor.model.snapshot import PodRef
 
         namespace, _, pod = name.partition("/")
         ref = PodRef(namespace, pod)
-        with self._lock:
-            known = self.examination().mesh.inventory.proxies
+        with self._lock, self.mesh([ask.Contents()]) as mesh:
+            known = mesh.inventory.proxies
         if ref not in known:
             near = get_close_matches(name, [str(each) for each in known], n=1, cutoff=0.4)
-            raise NothingMatches(f"nothing was recorded of a proxy {name}", tuple(near))
+            raise NothingMatches(self._no_proxy(name), tuple(near))
         return ref
+
+    def _no_proxy(self, name: str) -> str:
+        return f"nothing was recorded of a proxy {name}"
 
 
 def _mesh_names(mesh: MeshIndex) -> Mapping[str, Sequence[str]]:

@@ -14,15 +14,19 @@ import gc
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
+from textual.binding import BindingType
 from textual.message import Message
 from textual.worker import get_current_worker
 
 from meshdoctor.errors import MeshDoctorError
+from meshdoctor.present.table import Cell
 from meshdoctor.present.words import Words
 from meshdoctor.tui.examined import ExaminedSession
+from meshdoctor.tui.keys import bindings
 from meshdoctor.tui.linetable import LineTable
+from meshdoctor.tui.look import Look
 from meshdoctor.tui.router import Location
 from meshdoctor.tui.shellscreen import ShellScreen
 
@@ -33,18 +37,19 @@ HEAVY = 0.1
 
 
 @contextmanager
-def without_collecting() -> Iterator[None]:
+def without_collecting(*, keep: bool = True) -> Iterator[None]:
     """Gather without Python's cyclic garbage collector: it would walk all facts again and again as they are made.
 
     On a dump with 10,000 clusters that is half of the time. What a long gathering made is immutable and free of
-    cycles, so it is set aside for good: a later collection would stop the screen for as long.
+    cycles, so it is set aside for good: a later collection would stop the screen for as long. What is not to *keep*,
+    because newer facts will take its place, stays with the collector.
     """
     begun = time.monotonic()
     gc.disable()
     try:
         yield
     finally:
-        if time.monotonic() - begun > HEAVY:
+        if keep and time.monotonic() - begun > HEAVY:
             gc.freeze()
         gc.enable()
 
@@ -70,11 +75,28 @@ class FactsScreen(ShellScreen, Generic[T]):
             super().__init__()
             self.error = error
 
+    class Looked(Message):
+        """The thread is done, with or without facts."""
+
+        def __init__(self, look: Look, error: MeshDoctorError | None) -> None:
+            super().__init__()
+            self.look = look
+            self.error = error
+
+    BINDINGS: ClassVar[list[BindingType]] = bindings("live", "moments")
     session: ExaminedSession
 
     def __init__(self, session: ExaminedSession, location: Location, words: Words) -> None:
         super().__init__(session, location, words)
         self.facts: T | None = None
+        self.shown_look: Look | None = None
+        """What the facts in sight were gathered by."""
+        self._look: Look | None = None
+        self._generation = session.generation
+        self._changes = session.changes
+        self._failing_since: float | None = None
+        self._problem = ""
+        self._checking = False
 
     def gather(self) -> T:
         """The facts of the view; runs in a thread.
@@ -94,27 +116,108 @@ class FactsScreen(ShellScreen, Generic[T]):
 
     def tell(self, facts: T) -> None:
         """Hand *facts* from the thread to the view."""
-        self.post_message(self.Gathered(facts))
+        if not self.is_left:
+            self.post_message(self.Gathered(facts))
 
     @property
     def is_left(self) -> bool:
         """Whether the view was closed or began anew while this thread works."""
         return get_current_worker().is_cancelled
 
-    def start(self) -> None:
-        """Gather (anew)."""
-        self.run_worker(self._run, thread=True, exclusive=True, group="facts")
+    @property
+    def is_reading(self) -> bool:
+        """Whether a thread gathers."""
+        return self._look is not None and self._look.ended is None
 
-    def _run(self) -> None:
+    def start(self, *, renew: bool = False) -> None:
+        """Gather (anew); *renew*: not from what is known but from the source."""
+        look = self._look = Look(self.session.clock(), renew=renew)
+        self._changes = self.session.changes
+        if self._generation != self.session.generation:
+            self._generation = self.session.generation
+            self.facts = self.shown_look = None
+        self.run_worker(lambda: self._run(look), thread=True, exclusive=True, group="facts")
+        self.refresh_context()
+
+    def _run(self, look: Look) -> None:
+        problem: MeshDoctorError | None = None
+        session = self.session
         try:
-            with without_collecting():
+            with without_collecting(keep=not session.live), session.looking.at(look):
                 self.work()
         except MeshDoctorError as error:
-            self.post_message(self.Failed(error))
+            problem = error
+        look.ended = session.clock()
+        if not self.is_left:
+            self.post_message(self.Looked(look, problem))
 
     def on_mount(self) -> None:
         """The first paint comes before any reading."""
         self.call_after_refresh(self.start)
+
+    def on_screen_resume(self) -> None:
+        """The view is in sight again; the source may be at another moment by now."""
+        if self._generation != self.session.generation:
+            self.start()
+
+    def beat(self) -> None:
+        """Once a second while the view is in sight: read again what is due."""
+        session = self.session
+        if not self.is_reading and session.due(self.location, self._look, self._changes, empty=self.facts is None):
+            if self.facts is None or session.refreshes(self.location):
+                self.start(renew=True)
+            elif not self._checking:
+                self._checking = True
+                self.run_worker(self._check, thread=True, group="check")
+        super().beat()
+
+    def _check(self) -> None:
+        try:
+            self.session.check()
+        except MeshDoctorError as error:
+            self.log.debug(error)  # the header says it, from the session
+        finally:
+            self._checking = False
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """`A` sorts a table, but while the cluster does not answer it logs in."""
+        if action == "log_in":
+            return self.session.live and (self.session.troubled or not isinstance(self.focused, LineTable))
+        return super().check_action(action, parameters)
+
+    async def action_log_in(self) -> None:
+        """`A`"""
+        await self.app.run_action("app.log_in")
+
+    def action_again(self) -> None:
+        """Read what the view shows again, now."""
+        self.start(renew=True)
+
+    async def on_facts_screen_looked(self, message: Looked) -> None:
+        """What was gathered is complete, or cannot be had."""
+        look, error = message.look, message.error
+        if look is not self._look:
+            return
+        problem = str(error) if error is not None else look.kept
+        if error is None:
+            self.shown_look = look
+            self.session.follow(look)
+            if problem and problem != self._problem:
+                self.say(problem, "warning")
+        else:
+            self.post_message(self.Failed(error))
+        self._failing_since = (self._failing_since or look.begun) if problem else None
+        self._problem = problem
+        self.refresh_chrome()
+
+    def freshness(self) -> Cell:
+        """How old the facts in sight are."""
+        since = self._look.begun if self._look is not None and self.is_reading else None
+        return self.session.freshness(self.words, self.shown_look, since, self._failing_since)
+
+    def key_scopes(self) -> tuple[str, ...]:
+        """Those of the view and those of the source."""
+        return (*self.SCOPES, *self.session.key_scopes, "app")
 
     def on_resize(self) -> None:
         """Lines are wrapped anew."""
@@ -132,6 +235,10 @@ class FactsScreen(ShellScreen, Generic[T]):
         if self.session.failure is not None:
             self.app.exit(return_code=self.session.failure.exit_status)
             return
+        from meshdoctor.present.explanation_text import wrap
+
         for table in self.query(LineTable):
-            table.say_when_empty(str(message.error))
+            if self.facts is None:
+                table.show(())
+            table.say_when_empty("\n".join(wrap(str(message.error), width=max(20, self.app.size.width - 4))))
         self.say(str(message.error), "error")

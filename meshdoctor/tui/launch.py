@@ -27,7 +27,7 @@ SLOW_ESCAPE_MS = "300"
 SWITCH_INTERVAL = 0.0005
 """Seconds after which a thread that decodes data lets the screen go on (Python's own: 0.005)."""
 
-COLLECT_AFTER = (20_000, 20, 100)
+COLLECT_AFTER = (4_000, 20, 100)
 """Python's cyclic collector walks every row of a table; at its own pace (700, 10, 10) that is felt between two keys."""
 
 
@@ -86,6 +86,7 @@ def launch(
 
     app = MeshDoctorApp(session, start=start, theme=theme, routes=ROUTES if routes is None else routes)
     sys.setswitchinterval(SWITCH_INTERVAL)
+    gc.freeze()  # the modules themselves
     gc.set_threshold(*COLLECT_AFTER)
     asyncio.run(_run(app, mouse=mouse))
     _detach_lost_terminal()
@@ -107,6 +108,7 @@ async def _run(app: MeshDoctorApp, *, mouse: bool) -> None:
     try:
         await app.run_async(mouse=mouse)
     finally:
+        app.session.close()  # or the threads that still wait for an answer would be waited for
         for number in (signal.SIGTERM, signal.SIGHUP):
             loop.remove_signal_handler(number)
 

@@ -7,6 +7,8 @@ from typing import Protocol
 
 from rich.text import Text
 
+from meshdoctor.present.words import Words
+
 
 class Session(Protocol):
     """An opened source. All texts are for people and hold no control characters."""
@@ -19,9 +21,8 @@ class Session(Protocol):
     def source(self) -> str:
         """What kind of source it is, in a word or two: "recording", "live"."""
 
-    @property
-    def captured(self) -> str:
-        """When the facts were read, as text with its zone; empty while nothing was read."""
+    def freshness(self, words: Words) -> str | Text:
+        """How old the facts are, in a few words for the first header line."""
 
     @property
     def counts(self) -> Sequence[Text]:
@@ -33,3 +34,6 @@ class Session(Protocol):
 
     def names(self, route: str) -> Sequence[str]:
         """What the argument of the route can be, for completion after `:proxy `."""
+
+    def close(self) -> None:
+        """The application ends: whoever still reads is to stop."""

@@ -21,7 +21,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.screen import Screen
 
-from meshdoctor.present.table import ELISION
+from meshdoctor.present.table import ELISION, Cell
 from meshdoctor.present.words import Words
 from meshdoctor.tui.chrome import ChromeLine, key_line
 from meshdoctor.tui.keys import footer
@@ -142,11 +142,22 @@ class ShellScreen(Screen[None]):
         """Renew the first line: what is looked at, and when it was read."""
         session, words = self.session, self.words
         width, height = self.app.size
-        right = words("shell.captured", when=session.captured) if session.captured else ""
+        right = self.freshness()
         if width < LEAST[0] or height < LEAST[1]:
             right = words("shell.too_small", columns=LEAST[0], lines=LEAST[1], width=width, height=height)
         left = f" {session.title}  {session.source}  {words('shell.read_only')}"
-        self._context_line.write(left, f"{right} ")
+        self._context_line.write(left, Text.assemble(right, " "))
+
+    def freshness(self) -> Cell:
+        """How old the facts are that the view shows."""
+        return self.session.freshness(self.words)
+
+    def start(self, *, renew: bool = False) -> None:
+        """Gather what the view shows, if it gathers anything; *renew*: from the source, not from what is known."""
+
+    def beat(self) -> None:
+        """Once a second while the view is in sight and its source is live."""
+        self.refresh_context()
 
     def refresh_crumbs(self) -> None:
         """Renew the second line: where we are, how much of it is shown, and the counts."""

@@ -52,10 +52,16 @@ class Recording:
 
     title = "prod-seoul"
     source = "recording"
-    captured = "2026-11-22 17:14:32 KST"
     counts: Sequence[Text] = (Text("NACK 1", "state.nack"), Text("STALE 1", "state.stale"))
     home = "pods"
     rows: Sequence[Row] = ROWS
+
+    def freshness(self, words: Words) -> str:
+        """When it was read."""
+        return words("shell.captured", when="2026-11-22 17:14:32 KST")
+
+    def close(self) -> None:
+        """Nothing is open."""
 
     def names(self, route: str) -> Sequence[str]:
         """The pods."""

@@ -1,0 +1,148 @@
+"""What keys and commands do to the source itself: log in again, another context, another moment."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from textual.app import App, SuspendNotSupported
+
+from meshdoctor.errors import MeshDoctorError
+from meshdoctor.tui.examined import ExaminedSession
+from meshdoctor.tui.prompt import Prompt
+
+if TYPE_CHECKING:
+    from meshdoctor.present.words import Words
+    from meshdoctor.tui.livesession import LiveSession
+    from meshdoctor.tui.session import Session
+
+BEAT = 1.0
+"""Seconds between two looks at the clock: ages in the header, and whether the view is to be read again."""
+
+
+@contextmanager
+def _only_the_child_is_interrupted() -> Iterator[None]:
+    """Ctrl-C at a login program ends that program, not this one (a handler, unlike SIG_IGN, is not inherited)."""
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class SourceActions(App[None]):
+    """Mixed into the application."""
+
+    session: Session
+    words: Words
+    prompt: Prompt | None
+
+    def say(self, text: str, style: str = "") -> None:
+        """One line for the user."""
+        raise NotImplementedError
+
+    def gather_again(self, *, renew: bool = False) -> None:
+        """The view in sight, now."""
+        raise NotImplementedError
+
+    async def close_views(self) -> None:
+        """All but the first."""
+        raise NotImplementedError
+
+    def ask_command(self, text: str) -> None:
+        """Open the command line with *text* typed."""
+        raise NotImplementedError
+
+    def start_beat(self) -> None:
+        """A live source grows old by itself."""
+        if self._live_session() is not None:
+            self.set_interval(BEAT, self.beat)
+
+    def beat(self) -> None:
+        """Once every `BEAT`."""
+        raise NotImplementedError
+
+    def _live_session(self) -> LiveSession | None:
+        session = self.session
+        if isinstance(session, ExaminedSession) and session.live:
+            from meshdoctor.tui.livesession import LiveSession
+
+            return session if isinstance(session, LiveSession) else None
+        return None
+
+    async def action_log_in(self) -> None:
+        """`A`, `:login`: a new credential; the terminal is lent to a program that may ask for something."""
+        session = self._live_session()
+        if session is None:
+            self.say(self.words("live.not_live"))
+            return
+        try:
+            if session.asks_person:
+                try:
+                    with self.suspend(), _only_the_child_is_interrupted():
+                        session.authenticate(terminal=True)
+                except SuspendNotSupported:
+                    await asyncio.to_thread(session.authenticate, terminal=False)
+            else:
+                self.say(self.words("live.logging_in"))
+                await asyncio.to_thread(session.authenticate, terminal=False)
+        except MeshDoctorError as error:
+            self.say(str(error), "error")
+            return
+        self.say(self.words("live.logged_in"))
+        self.gather_again(renew=True)
+
+    async def action_context(self, name: str = "") -> None:
+        """`:context NAME`: look at another cluster of the kubeconfig."""
+        session = self._live_session()
+        if session is None:
+            self.say(self.words("live.not_live"))
+            return
+        if not name:
+            self.say(self.words("live.contexts", names=", ".join(session.names("context")), context=session.context))
+            return
+        try:
+            await asyncio.to_thread(session.switch, name)
+        except MeshDoctorError as error:
+            self.say(str(error), "error")
+            return
+        await self.close_views()
+        self.gather_again()
+
+    # Moments of a recording.
+
+    async def action_moment(self, step: int) -> None:
+        """`,` and `.`: the moment before, the moment after."""
+        session = self.session
+        moments = session.moments if isinstance(session, ExaminedSession) else ()
+        if not isinstance(session, ExaminedSession) or len(moments) < 2:
+            self.say(self.words("moment.only"))
+            return
+        place = moments.index(session.moment) + step
+        if 0 <= place < len(moments):
+            await self._move(session, moments[place])
+        else:
+            self.say(self.words("moment.first" if step < 0 else "moment.last"))
+
+    def action_ask_moment(self) -> None:
+        """`T`: type a time; Tab completes the moments that there are."""
+        self.ask_command("moment ")
+
+    async def action_go_to_moment(self, moment: str) -> None:
+        """`:moment TIME`: the last moment that is not after it."""
+        session = self.session
+        if not isinstance(session, ExaminedSession) or len(session.moments) < 2:
+            self.say(self.words("moment.only"))
+            return
+        await self._move(session, moment)
+
+    async def _move(self, session: ExaminedSession, moment: str) -> None:
+        try:
+            await asyncio.to_thread(session.move, moment)
+        except MeshDoctorError as error:
+            self.say(str(error), "error")
+            return
+        self.gather_again()
