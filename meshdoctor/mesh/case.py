@@ -186,7 +186,8 @@ class Case(msgspec.Struct, frozen=True, dict=True):
 
 def requests(lines: Iterable[Seen]) -> int:
     """How many requests *lines* tell of: one that the caller's proxy, the server's and the application log is one."""
-    sides = Counter(seen.side for seen in lines)
+    # ztunnel writes one line at each end of a connection.
+    sides = Counter((seen.side, seen.tunnel.direction if seen.tunnel else "") for seen in lines)
     return max(sides.values(), default=0)
 
 

@@ -69,7 +69,7 @@ def test_ztunnels_log_alone_is_enough(tmp_path: Path) -> None:
 def test_a_target_port_that_no_container_declares(tmp_path: Path) -> None:
     found = examined(refused(good(mesh(tmp_path, Service=[world.stock(9001)]), 90, 100), 9001))
     assert sure(found) == [("nothing-listens-on-target-port", "Service depot/stock")]
-    assert found.verdicts[0].failures == 30
+    assert found.verdicts[0].failures == 10
 
 
 def test_an_application_that_listens_elsewhere(tmp_path: Path) -> None:

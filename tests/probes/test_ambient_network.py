@@ -42,7 +42,7 @@ def failing(tmp_path: Path, error: str, ms: int = 10000, good: bool = True, **pa
 def test_an_ingress_policy_without_port_15008(tmp_path: Path) -> None:
     found = examined(failing(tmp_path, TIMED_OUT, NetworkPolicy=[only_port(9000)]))
     assert sure(found) == [("hbone-blocked", "NetworkPolicy depot/stock-ports")]
-    assert found.verdicts[0].failures == 20
+    assert found.verdicts[0].failures == 10
 
 
 def test_connections_that_were_there_break_later(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_the_servers_node_has_no_ztunnel(tmp_path: Path) -> None:
     diagnosis = examined(found)
     assert sure(diagnosis) == [("ztunnel-down", "DaemonSet istio-system/ztunnel")]
     assert "node-b" in diagnosis.verdicts[0].summary
-    assert diagnosis.verdicts[0].failures == 20
+    assert diagnosis.verdicts[0].failures == 10
 
 
 def test_calls_that_go_well_again_are_no_outage(tmp_path: Path) -> None:

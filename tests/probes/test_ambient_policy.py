@@ -36,7 +36,7 @@ def test_an_allow_policy_without_the_caller(tmp_path: Path) -> None:
     assert sure(found) == [("authorization-denied", "AuthorizationPolicy depot/callers")]
     (verdict,) = found.verdicts
     assert "cluster.local/ns/depot/sa/till" in verdict.summary
-    assert verdict.failures == 30
+    assert verdict.failures == 10
     assert verdict.affects == ({"from": "depot/till", "to": "stock.depot.svc.cluster.local:8000"},)
     assert found.exit_status == 1
 
