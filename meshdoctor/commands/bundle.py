@@ -35,7 +35,9 @@ def _inspect(arguments: argparse.Namespace) -> int:
     import msgspec
 
     from meshdoctor.present.bundle import bundle_lines
+    from meshdoctor.recording.bundle.format import MAX_BLOB, MAX_ENTRIES, MAX_SNAPSHOTS
     from meshdoctor.recording.bundle.reader import Bundle
+    from meshdoctor.recording.limits import MAX_FILE
 
     with Bundle(arguments.bundle) as bundle:
         indexes = [bundle.index(reference.id) for reference in bundle.manifest.snapshots]
@@ -43,7 +45,9 @@ def _inspect(arguments: argparse.Namespace) -> int:
             found = {"manifest": bundle.manifest, "snapshots": indexes}
             sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
         else:
-            lines = bundle_lines(msgspec.to_builtins(bundle.manifest), msgspec.to_builtins(indexes))
+            sizes = f"{MAX_FILE >> 20} MiB a file, {MAX_BLOB >> 20} MiB a part"
+            limits = f"{sizes}, {MAX_ENTRIES} entries, {MAX_SNAPSHOTS} moments"
+            lines = bundle_lines(msgspec.to_builtins(bundle.manifest), msgspec.to_builtins(indexes), limits)
             print("\n".join(lines))
             if arguments.redaction_report:
                 print("\nREDACTED")

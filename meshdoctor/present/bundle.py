@@ -11,8 +11,8 @@ from meshdoctor.model.text import visible_line
 _SHOWN = 10
 
 
-def bundle_lines(manifest: Mapping[str, Any], indexes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The lines for a bundle's *manifest* and the *indexes* of its moments, both as plain values."""
+def bundle_lines(manifest: Mapping[str, Any], indexes: Sequence[Mapping[str, Any]], limits: str) -> Iterator[str]:
+    """The lines for a bundle's *manifest* and the *indexes* of its moments, as plain values; *limits*: the reader's."""
     blobs = manifest.get("blobs", {})
     yield f"format    {manifest['format']} {manifest['version'][0]}.{manifest['version'][1]}"
     for name in ("tool", "created", "source", "note"):
@@ -23,6 +23,7 @@ def bundle_lines(manifest: Mapping[str, Any], indexes: Sequence[Mapping[str, Any
         yield f"size      {packed} of {raw}, {blobs.get('count', 0)} parts"
     if manifest.get("limit"):
         yield f"limit     {_bytes(manifest['limit'])}"
+    yield f"reader    {limits}"
     yield f"root      {manifest.get('root') or 'unknown'}"
     yield f"redacted  {sum(manifest.get('redaction', {}).values())} values"
     yield ""

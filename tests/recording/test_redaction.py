@@ -16,7 +16,7 @@ from meshdoctor.recording.bundle.recorder import record_recording
 from meshdoctor.recording.bundle.writer import BundleWriter
 from meshdoctor.recording.opening import open_any
 from meshdoctor.recording.redaction.answers import kept, redacted
-from meshdoctor.recording.redaction.text import Redactor
+from meshdoctor.recording.redaction.text import Redactor, leaks
 from meshdoctor.recording.redaction.tree import clean
 from tests.recordings import Recording, access_line
 
@@ -628,3 +628,9 @@ def test_names_of_secrets_and_rate_limits_are_no_secrets() -> None:
     value = {"credentialName": "gateway-cert", "token_bucket": {"max_tokens": 5, "fill_interval": "60s"},
              "prefix_rewrite": "/token/", "headers": [{"name": "x-user", "exact_match": "canary"}]}  # fmt: skip
     assert clean(value, Redactor()) == value
+
+
+def test_a_last_look_finds_what_the_rules_missed() -> None:
+    assert leaks(b'{"a":"-----BEGIN EC PRIVATE KEY-----\\nx"}')
+    assert leaks(b"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZG1pbiJ9.c2lnbmF0dXJl")
+    assert not leaks(b'{"certificate_chain":"-----BEGIN CERTIFICATE-----"}')

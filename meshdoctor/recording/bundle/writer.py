@@ -44,7 +44,7 @@ from meshdoctor.recording.bundle.format import (
 from meshdoctor.recording.bundle.parts import hoisted, parts
 from meshdoctor.recording.bundle.zipfile_parts import Stored, write_directory, write_entry
 from meshdoctor.recording.redaction.answers import redacted
-from meshdoctor.recording.redaction.text import Redactor
+from meshdoctor.recording.redaction.text import Redactor, leaks
 
 _LEVEL = 6
 _ENOUGH_TO_LEARN = 16 * 2**10
@@ -213,6 +213,11 @@ class SnapshotWriter:
         except UnreadableError as error:
             sha = hashlib.sha256(body).hexdigest()
             return Entry(file, size=len(body), status=UNREADABLE, error=f"{error} (not kept; sha256 {sha})")
+        if kept is not None and leaks(kept):
+            # The rules missed something: better no file than one with a key in it.
+            return Entry(
+                file, size=len(body), status=UNREADABLE, error="it still held a key or a token, so it is not kept"
+            )
         if kept is None:
             return Entry(file, size=len(body), status=SKIPPED, error="no question is asked of it, so it is not kept")
         return self._stored(file, kept)

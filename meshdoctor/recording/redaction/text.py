@@ -48,6 +48,18 @@ def _looks() -> Any:
     return re2.compile(_NEEDED)
 
 
+@cache
+def _canary() -> Any:
+    import re2
+
+    return re2.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}")
+
+
+def leaks(body: bytes) -> bool:
+    """Whether a redacted *body* still holds a private key or a whole token: a last look before it is written."""
+    return _canary().search(body) is not None
+
+
 _QUERY = re.compile(r"(?<=[?&])([\w.~%\[\]-]+)=[^&\s\"'#]*")
 _ANY_QUERY = re.compile(r"\?[^\s\"']*")
 _MARK = re.compile(r"<redacted(?::[0-9a-f]{12})?>")
