@@ -12,7 +12,9 @@ from meshdoctor.mesh.traffic import Seen
 from meshdoctor.model import istio
 from meshdoctor.model.moment import unix
 from meshdoctor.model.names import parse_cluster_name
+from meshdoctor.model.snapshot import PodRef
 from meshdoctor.model.wants import ProxyConfig
+from meshdoctor.probes.unknown_host import EXPORT_FIELD, EXPORT_TO, is_exported
 
 PROPAGATION_SECONDS = 60.0
 """Failures that end this soon after the object was applied are its way to the proxies, not a wrong object."""
@@ -42,10 +44,43 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     }
     evidence = lines_say(lines, logged(lines[-1]))
     if missing:
-        return _missing(missing, lines, evidence)
+        hidden = _hidden(mesh, missing, pod)
+        return _not_exported(hidden, missing, lines, evidence) if hidden else _missing(missing, lines, evidence)
     if case.is_over(lines):
         return _late(case, mesh, lines, evidence)
     return inconclusive("every cluster that the routes name exists now", evidence)
+
+
+def _hidden(mesh: MeshIndex, missing: dict[str, Resource], pod: PodRef) -> list[Resource]:
+    """The Services behind the missing clusters that are not exported to the caller's namespace."""
+    named = [mesh.service_by_host(parse_cluster_name(name).host or "") for name in missing]
+    return [
+        Resource("Service", one.namespace, one.name, EXPORT_FIELD)
+        for one in named
+        if one and not is_exported(one, pod.namespace)
+    ]
+
+
+def _not_exported(
+    hidden: list[Resource], missing: dict[str, Resource], lines: tuple[Seen, ...], evidence: Evidence
+) -> Finding:
+    owners = tuple(dict.fromkeys(missing.values()))
+    return culprit(
+        Verdict(
+            "host-outside-sidecar-scope",
+            0.93,
+            f"{hidden[0]} is not exported to {lines[-1].pod.namespace}, so the cluster that {owners[0]} names is "
+            "not there",
+            (*dict.fromkeys(hidden), *owners),
+            (evidence, Evidence(f"the proxy has no cluster {next(iter(missing))}", _dump(lines), next(iter(missing)))),
+            remedy(f"Add {lines[-1].pod.namespace} to {EXPORT_TO} of {hidden[0]}."),
+            lines,
+        )
+    )
+
+
+def _dump(lines: tuple[Seen, ...]) -> str:
+    return f"envoy/{lines[-1].pod}/config_dump.json"
 
 
 def _missing(missing: dict[str, Resource], lines: tuple[Seen, ...], evidence: Evidence) -> Finding:
@@ -62,10 +97,11 @@ def _missing(missing: dict[str, Resource], lines: tuple[Seen, ...], evidence: Ev
         if cluster.subset
         else f"Correct the destination host of {owners[0]}, or create the Service (check exportTo and Sidecar scope)."
     )
+    of_gateway_api = owners[0].kind in ("HTTPRoute", "GRPCRoute")
     return culprit(
         Verdict(
-            "missing-cluster",
-            0.98,
+            "route-backend-invalid" if of_gateway_api else "missing-cluster",
+            0.97,
             f"{owners[0]} routes to {what}",
             owners,
             (
@@ -73,7 +109,7 @@ def _missing(missing: dict[str, Resource], lines: tuple[Seen, ...], evidence: Ev
                 *(
                     Evidence(
                         f"a route names cluster {name}, and the proxy has no such cluster",
-                        f"envoy/{lines[-1].pod}/config_dump.json",
+                        _dump(lines),
                         name,
                     )
                     for name in missing
@@ -126,7 +162,7 @@ def _order(changed: list[istio.VirtualService | istio.DestinationRule]) -> str:
 PROBE = Probe(
     "missing-cluster",
     "Which cluster does the route miss?",
-    ("missing-cluster", "config-not-yet-propagated"),
+    ("missing-cluster", "config-not-yet-propagated", "route-backend-invalid", "host-outside-sidecar-scope"),
     examine,
     lambda case, mesh: [ProxyConfig(seen.pod) for seen in case.caller_lines[-1:]],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from meshdoctor.mesh import blame
+from meshdoctor.mesh.ambient import GATEWAY_NAME
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
@@ -10,6 +11,7 @@ from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
 from meshdoctor.mesh.traffic import GATEWAY, Seen
 from meshdoctor.model import istio
+from meshdoctor.model.snapshot import PodRef
 from meshdoctor.model.wants import ProxyConfig
 
 
@@ -30,7 +32,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         and line.requested_server_name
         and not _same_host(line.requested_server_name, line.authority)
     ):
-        return _coalesced(lines)
+        return _coalesced(mesh, lines)
     if newest.side == GATEWAY and not hosts:
         return _gateway(case, mesh, lines)
     services = [blame.resource(found, "spec.http[].match") for found in blame.virtual_services(mesh, case.destination)]
@@ -68,15 +70,26 @@ def _same_host(sni: str, authority: str | None) -> bool:
     return sni == (authority or "").partition(":")[0]
 
 
-def _coalesced(lines: tuple[Seen, ...]) -> Finding:
+def _coalesced(mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
     line = lines[-1].access
     assert line is not None
+    hosts = (line.requested_server_name or "", (line.authority or "").partition(":")[0])
+    gateways = [found for found in _gateways(mesh, lines[-1].pod) if any(_serves(found, host) for host in hosts)]
+    bound = [
+        found
+        for found in mesh.objects("VirtualService", istio.VirtualService)
+        if hosts[1] in found.spec.hosts and any(_is_bound(found, gateway) for gateway in gateways)
+    ]
     return culprit(
         Verdict(
             "http2-coalescing",
             0.95,
             f"A request for {line.authority} came over a connection that was opened for {line.requested_server_name}",
-            (Resource("Pod", *lines[-1].pod),),
+            (
+                *(Resource("Gateway", found.namespace, found.name, "spec.servers[].tls") for found in gateways),
+                *(blame.resource(found, "spec.gateways") for found in bound),
+                Resource("Pod", *lines[-1].pod),
+            ),
             (lines_say(lines, f"{logged(lines[-1])}, SNI {line.requested_server_name}, authority {line.authority}"),),
             remedy(
                 "Give the two hosts certificates (or gateways) of their own: a client reuses an HTTP/2 connection "
@@ -90,12 +103,7 @@ def _coalesced(lines: tuple[Seen, ...]) -> Finding:
 def _gateway(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
     newest = lines[-1]
     host = case.destination.host
-    labels = mesh.pods[newest.pod].metadata.labels if newest.pod in mesh.pods else {}
-    gateways = [
-        found
-        for found in mesh.objects("Gateway", istio.Gateway)
-        if found.spec.selector.items() <= labels.items() and found.spec.selector
-    ]
+    gateways = _gateways(mesh, newest.pod)
     serving = [found for found in gateways if _serves(found, host)]
     bound = [
         found
@@ -109,9 +117,13 @@ def _gateway(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
         for kind, group in (("VirtualService", bound), ("Gateway", serving or gateways))
         for found in group
     )
+    attached = () if resources else _attached(mesh, newest.pod)
+    resources = resources or attached
     if not resources:
         return inconclusive(f"the gateway has no route for {host}, and no Gateway selects its pod")
-    if serving:
+    if attached:
+        summary = f"No listener and no HTTPRoute of {attached[-1]} serves {host}"
+    elif serving:
         hosts = listed(name for found in bound for name in found.spec.hosts) or "no host"
         summary = f"Gateway {serving[0].key} serves {host}, but the VirtualServices bound to it are for {hosts}"
     else:
@@ -131,6 +143,31 @@ def _gateway(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
             lines,
         )
     )
+
+
+def _gateways(mesh: MeshIndex, pod: PodRef) -> list[istio.Gateway]:
+    """The Gateways whose selector takes a gateway's pod."""
+    labels = mesh.pods[pod].metadata.labels if pod in mesh.pods else {}
+    return [
+        found
+        for found in mesh.objects("Gateway", istio.Gateway)
+        if found.spec.selector.items() <= labels.items() and found.spec.selector
+    ]
+
+
+def _attached(mesh: MeshIndex, ref: PodRef) -> tuple[Resource, ...]:
+    """The HTTPRoutes that name the Gateway of the Gateway API which *ref* is a pod of, and that Gateway last."""
+    pod = mesh.pods.get(ref)
+    name = pod.metadata.labels.get(GATEWAY_NAME, "") if pod else ""
+    if not name:
+        return ()
+    routes = [
+        Resource("HTTPRoute", one.namespace, one.name, "spec.hostnames")
+        for one in mesh.objects("HTTPRoute", istio.GenericObject)
+        for parent in one.spec.get("parentRefs") or []
+        if (parent.get("namespace", one.namespace), parent.get("name")) == (ref.namespace, name)
+    ]
+    return (*dict.fromkeys(routes), Resource("Gateway", ref.namespace, name, "spec.listeners"))
 
 
 def _serves(gateway: istio.Gateway, host: str) -> bool:

@@ -16,12 +16,14 @@ from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import CLIENT, Seen
 from meshdoctor.model import istio
+from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.names import parse_cluster_name
 from meshdoctor.model.snapshot import PodRef, Want
 from meshdoctor.model.wants import ProxyConfig
 
 BLOCKED, PASSED = "BlackHoleCluster", "PassthroughCluster"
 EXPORT_TO = "networking.istio.io/exportTo"
+EXPORT_FIELD = f"metadata.annotations[{EXPORT_TO}]"
 
 
 def _outside(case: Case) -> tuple[Seen, ...]:
@@ -102,15 +104,15 @@ def _hiding(mesh: MeshIndex, pod: PodRef, case: Case) -> list[Resource]:
     )
     resources = [Resource("Sidecar", one.namespace, one.name, "spec.egress[].hosts") for one in chosen[:1]]
     service = mesh.services.get(case.destination.service) if case.destination.service else None
-    exported = service.metadata.annotations.get(EXPORT_TO, "*") if service else "*"
-    if (
-        service
-        and exported != "*"
-        and pod.namespace not in exported
-        and not (exported == "." and service.namespace == pod.namespace)
-    ):
-        resources.insert(0, Resource("Service", service.namespace, service.name, f"metadata.annotations[{EXPORT_TO}]"))
+    if service and not is_exported(service, pod.namespace):
+        resources.insert(0, Resource("Service", service.namespace, service.name, EXPORT_FIELD))
     return resources
+
+
+def is_exported(service: k8s.Service, namespace: str) -> bool:
+    """Whether a Service's own annotation lets the proxies of *namespace* see it."""
+    names = {name.strip() for name in service.metadata.annotations.get(EXPORT_TO, "*").split(",")}
+    return bool(names & {"*", namespace}) or ("." in names and service.namespace == namespace)
 
 
 def _shows(mesh: MeshIndex, resources: list[Resource]) -> list[Evidence]:
