@@ -1,8 +1,8 @@
 """Scores what is found in the files of other tools: the cause where they hold it, and no guess where they do not.
 
 For each set of files a point for the first cause (or for none above 0.6 where there is none to be found), for its
-object and for failing traffic; for the answers of one proxy alone, that the empty cluster is named with what is missing to say
-more; for `istioctl proxy-status` in each form, that every proxy of it is known.
+object and for failing traffic; for the answers of one proxy alone, that the empty cluster is named with what is missing
+to say more; for `istioctl proxy-status` in each form, that every proxy of it is known.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Scores a recording of several moments: the cause while it lasts, nothing active afterwards, and what is over told so.
 
 A point for the cause, for the object and for `failing` at each moment of the fault; for `healthy`, for no active
-verdict and for the exit status at each moment after it; and, at the last moment, for the cause told as over with its times.
+verdict and for the exit status at each moment after it; and, at the last moment, for the cause told as over with its
+times.
 """
 
 from __future__ import annotations
