@@ -11,6 +11,7 @@ from textual.binding import BindingType
 
 from meshdoctor.errors import NothingMatches, UsageError
 from meshdoctor.mesh.trace.journey import UnknownClientError, journey
+from meshdoctor.mesh.trace.logged import log_wants, logged, with_logs
 from meshdoctor.mesh.trace.outcome import Trace
 from meshdoctor.mesh.trace.question import Question, parse_words
 from meshdoctor.model.snapshot import Want
@@ -67,7 +68,8 @@ class TraceScreen(FactsScreen[Trace]):
                     raise NothingMatches(f"no workload or pod is {error.args[0]}", tuple(near)) from None
             if not wants:
                 break
-        return found
+        with self.session.mesh(log_wants(mesh, found)) as mesh:
+            return with_logs(found, logged(mesh, self.question))
 
     def show_facts(self, facts: Trace) -> None:
         """The hops; the cursor goes to the failing one."""

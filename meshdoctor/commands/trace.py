@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--http", choices=("1.0", "1.1", "2", "none"), default="1.1", help="the HTTP version; none: TCP"
     )
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print (default: text)")
+    parser.add_argument(
+        "--lang", choices=("en", "ko"), help="labels in English or Korean (default: MESHDOCTOR_LANG or the locale)"
+    )
     add_source_arguments(parser)
 
 
@@ -46,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     import msgspec
 
     from meshdoctor.present.trace import trace_lines
+    from meshdoctor.present.words import choose_language
 
     question = question_of(arguments)
     try:
@@ -53,13 +58,11 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         close_source(arguments)
     if arguments.output == "json":
-        answer = {"question": question, "trace": found}
+        answer = {"question": question, "trace": found, "verdict": found.verdict}
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(answer), indent=1) + b"\n")
     else:
-        print("\n".join(trace_lines(found)))
-    if found.failing:
-        return 1
-    return 3 if any(hop.verdict == "may match" for hop in found.hops) else 0
+        print("\n".join(trace_lines(found, language=arguments.lang or choose_language(os.environ))))
+    return {"fails": 1, "may fail": 1, "may match": 3}.get(found.verdict, 0)
 
 
 def question_of(arguments: argparse.Namespace) -> Question:
@@ -100,7 +103,9 @@ def _header(text: str) -> tuple[str, str]:
 
 def follow(source: Source, question: Question) -> Trace:
     """The trace, reading what it needs as it goes; raises `NothingMatches` when nobody is the client."""
+    from meshdoctor.mesh.index import MeshIndex
     from meshdoctor.mesh.trace.journey import UnknownClientError, journey
+    from meshdoctor.mesh.trace.logged import log_wants, logged, with_logs
     from meshdoctor.model.snapshot import Snapshot
 
     snapshot = Snapshot(source.info, {})
@@ -112,7 +117,8 @@ def follow(source: Source, question: Question) -> Trace:
         if not lacking:
             break
         snapshot = source.read(lacking, snapshot)
-    return found
+    snapshot = source.read(log_wants(MeshIndex(snapshot), found), snapshot)
+    return with_logs(found, logged(MeshIndex(snapshot), question))
 
 
 def _nearest(snapshot: Snapshot, question: Question) -> tuple[str, ...]:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from textwrap import wrap
 
-from meshdoctor.mesh.trace.outcome import Hop, Trace
+from rich.cells import cell_len
+
+from meshdoctor.mesh.trace.outcome import Hop, Logged, LoggedFailure, Trace
+from meshdoctor.model.moment import clock
+from meshdoctor.present.explanation_text import wrap
+from meshdoctor.present.words import Language, Words
 
 WIDTH = 80
-_WORDS = {"ok": "ok", "fails": "FAILS", "may fail": "MAY FAIL", "may match": "?"}
+_VERDICTS = {"ok": "ok", "fails": "FAILS", "may fail": "MAY FAIL", "may match": "?"}
 
 
-def trace_lines(trace: Trace, width: int = WIDTH) -> Iterator[str]:
-    """The text, line by line, none longer than *width* columns."""
+def trace_lines(trace: Trace, width: int = WIDTH, language: Language = "en") -> Iterator[str]:
+    """The text, line by line, none longer than *width* columns; reasons stay English, labels are in *language*."""
+    words = Words(language)
     where = ""
     for hop in trace.hops:
         if hop.where != where:
@@ -20,42 +25,81 @@ def trace_lines(trace: Trace, width: int = WIDTH) -> Iterator[str]:
                 yield ""
             where = hop.where
             yield from _wrapped("", where.upper() if where.islower() and "/" not in where else where, width)
-        yield from _hop(hop, width)
+        yield from _hop(hop, words, width)
     yield ""
-    yield from _ending(trace, width)
+    yield from _ending(trace, words, width)
+    if trace.logged is not None:
+        yield from _logged(trace, trace.logged, words, width)
 
 
-def _hop(hop: Hop, width: int) -> Iterator[str]:
-    head = f"  {_WORDS.get(hop.verdict, hop.verdict):<8}  "
+def _hop(hop: Hop, words: Words, width: int) -> Iterator[str]:
+    head = f"  {_VERDICTS.get(hop.verdict, hop.verdict):<8}  "
     yield from _wrapped(head + f"{hop.step}: ", hop.chosen, width)
     margin = " " * 12
     if hop.why:
         yield from _wrapped(margin, hop.why, width)
     for source in hop.sources:
-        yield from _wrapped(margin + "from ", str(source), width)
+        yield from _wrapped(margin + words("tracetext.from") + " ", str(source), width)
     for note in hop.notes:
         yield from _wrapped(margin + "! " if hop.verdict in ("fails", "may fail") else margin + "- ", note, width)
+    label = words("tracetext.rule" if hop.step == "authorization" else "tracetext.other") + " "
     for name, reason in hop.others:
-        yield from _wrapped(margin + ("rule " if hop.step == "authorization" else "other "), f"{name}: {reason}", width)
+        yield from _wrapped(margin + label, f"{name}: {reason}", width)
 
 
-def _ending(trace: Trace, width: int) -> Iterator[str]:
+def _ending(trace: Trace, words: Words, width: int) -> Iterator[str]:
     outcome = trace.outcome
     if not trace.failing:
-        unsure = any(hop.verdict == "may match" for hop in trace.hops)
-        said = "Nothing on the way fails this request" + (", as far as it could be followed." if unsure else ".")
-        yield from _wrapped("", said, width)
+        if trace.contradicted:
+            said = words("tracetext.contradicted")
+        else:
+            said = words("tracetext.unsure" if trace.verdict == "may match" else "tracetext.passes")
+        yield from _wrapped("?  " if trace.verdict == "may match" else "", said, width)
+        open_hop = next((hop for hop in trace.hops if hop.verdict == "may match"), None)
+        if open_hop is not None:
+            why = "; ".join((f"{open_hop.step} {open_hop.chosen}: {open_hop.why}", *open_hop.notes))
+            yield from _labelled(words("tracetext.why"), why, width)
         if outcome.location:
             yield from _wrapped("  ", f"{outcome.code}, location {outcome.location}", width)
         return
-    words = " ".join(str(word) for word in (outcome.code, outcome.flags, outcome.details) if word)
-    yield from _wrapped("FAILS  ", words or "the connection is closed", width)
-    yield from _wrapped("  why  ", outcome.why, width)
+    said = " ".join(str(word) for word in (outcome.code, outcome.flags, outcome.details) if word)
+    yield from _wrapped(f"{_VERDICTS[trace.verdict]}  ", said or words("trace.closed"), width)
+    yield from _labelled(words("tracetext.why"), outcome.why, width)
     if outcome.fix:
-        yield from _wrapped("  fix  ", outcome.fix, width)
+        yield from _labelled(words("tracetext.fix"), outcome.fix, width)
 
 
-def _wrapped(head: str, text: str, width: int) -> list[str]:
+def _logged(trace: Trace, found: Logged, words: Words, width: int) -> Iterator[str]:
+    """What the logs say of the flow, and where to go on when they contradict the configuration."""
+    label = words("tracetext.logs")
+    if not found.failures:
+        yield from _labelled(label, words("tracetext.good", count=found.good), width)
+    else:
+        said = words("tracetext.failures", count=found.failures, good=found.good)
+        if found.first is not None and found.last is not None:
+            said += words("tracetext.when", first=clock(found.first), last=clock(found.last))
+        yield from _labelled(label, said + (f"; {words('tracetext.over')}" if found.over else ""), width)
+        for kind in found.kinds:
+            yield from _wrapped(f"  {'':{cell_len(label)}}  {kind.count:>4}  ", failure_text(kind), width)
+    if found.others:
+        yield from _labelled(label, words("tracetext.others", count=found.others), width)
+    if trace.contradicted or (found.others and not found.failures):
+        yield from _labelled(words("tracetext.next"), words("tracetext.diagnose"), width)
+
+
+def failure_text(kind: LoggedFailure) -> str:
+    """A kind of failure in one line: code, flags and details as logged, and by whom."""
+    said = " ".join(part for part in (str(kind.code), ",".join(kind.flags), kind.details) if part)
+    return f"{said} ({kind.side})"
+
+
+def _labelled(label: str, text: str, width: int) -> Iterator[str]:
+    return _wrapped(f"  {label}  ", text, width)
+
+
+def _wrapped(head: str, text: str, width: int) -> Iterator[str]:
     """*text* behind *head*, wrapped; long names are cut apart rather than let run over the edge."""
-    lines = wrap(text, width, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False)
-    return lines or [head.rstrip()]
+    if not text.split():
+        yield head.rstrip()
+        return
+    yield from wrap(text, " " * cell_len(head), head, width)

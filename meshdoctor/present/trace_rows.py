@@ -16,6 +16,7 @@ from meshdoctor.model.kinds import BY_NAME
 from meshdoctor.present.explanation_text import wrap
 from meshdoctor.present.short_names import short_cluster
 from meshdoctor.present.table import Cell, Column, Row
+from meshdoctor.present.trace import failure_text
 from meshdoctor.present.words import Words
 
 if TYPE_CHECKING:
@@ -89,11 +90,12 @@ def _end_row(trace: Trace, words: Words) -> Row:
     outcome = trace.outcome
     said = " ".join(str(word) for word in (outcome.code, outcome.flags, outcome.details) if word)
     if trace.failing:
-        text, word = said or words("trace.closed"), Text("FAILS", "severity.high")
+        text = said or words("trace.closed")
+    elif trace.contradicted and trace.logged is not None:
+        text = words("trace.logged", count=trace.logged.failures)
     else:
-        unsure = any(hop.verdict == "may match" for hop in trace.hops)
         text = f"{outcome.code}, location {outcome.location}" if outcome.location else words("trace.passes")
-        word = Text("?", "severity.med") if unsure else Text("ok", "state.ok")
+    word = Text(*_VERDICTS[trace.verdict])
     cells = (word, Text(words("trace.end"), "title"), Text(text, "title"), "-")
     return Row(END, cells, "", trace.failing, text)
 
@@ -144,12 +146,29 @@ def hop_lines(trace: Trace, key: str, words: Words, width: int) -> Iterator[Cell
 def _end_lines(trace: Trace, words: Words, width: int) -> Iterator[Cell]:
     outcome = trace.outcome
     if not trace.failing:
-        unsure = any(hop.verdict == "may match" for hop in trace.hops)
-        yield from wrap(words("trace.unsure" if unsure else "trace.passes"), "   ", " ", width=width)
+        said = "unsure" if trace.verdict == "may match" else "passes"
+        said = words("tracetext.contradicted") if trace.contradicted else words(f"trace.{said}")
+        yield from wrap(said, "   ", " ", width=width)
+        yield from _logged_lines(trace, words, width)
         return
     yield from _wrapped(words("trace.why"), outcome.why, width)
     if outcome.fix:
         yield from _wrapped(words("trace.fix"), outcome.fix, width)
+    yield from _logged_lines(trace, words, width)
+
+
+def _logged_lines(trace: Trace, words: Words, width: int) -> Iterator[Cell]:
+    found = trace.logged
+    if found is None:
+        return
+    said = words("tracetext.failures", count=found.failures, good=found.good)
+    if not found.failures:
+        said = words("tracetext.good", count=found.good)
+    elif found.over:
+        said += f"; {words('tracetext.over')}"
+    yield from _wrapped(f"{words('tracetext.logs')}:", said, width)
+    for kind in found.kinds:
+        yield from _wrapped(f"  {kind.count}", failure_text(kind), width)
 
 
 def _wrapped(label: str, text: str, width: int) -> Iterator[str]:

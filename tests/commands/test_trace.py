@@ -11,7 +11,8 @@ import pytest
 from meshdoctor.cli import main
 from meshdoctor.model.envoy.config_dump import ConfigDump
 from tests.mesh.trace.dumps import Json, rbac
-from tests.mesh.trace.meshes import CART_IP, CART_VIP, MTLS, WEB_IP, client, pod, server, service, slice_of
+from tests.mesh.trace.meshes import CART, CART_IP, CART_VIP, MTLS, WEB_IP, client, pod, server, service, slice_of
+from tests.recordings import access_line
 
 
 def recording(folder: Path, web: ConfigDump, cart: ConfigDump) -> Path:
@@ -62,6 +63,67 @@ def test_a_request_that_is_refused(mesh: str, capsys: pytest.CaptureFixture[str]
     assert "from AuthorizationPolicy shop/secret" in printed
 
 
+def lines(mesh: str, *entries: str) -> None:
+    file = Path(mesh) / "logs" / "shop" / "web" / "istio-proxy.log"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(f"{entry}\n" for entry in entries))
+
+
+def called(at: float, code: int = 200, flags: str = "-", details: str = "via_upstream", path: str = "/") -> str:
+    here, there = f"{WEB_IP}:40000", f"{CART_VIP}:80"
+    return access_line(at, code, flags, details, path=path, cluster=CART, local=there, remote=here, authority="cart")
+
+
+def test_what_the_configuration_lets_through_and_the_logs_show_to_fail(
+    mesh: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines(mesh, called(1), *(called(2 + n, 503) for n in range(4)))
+    assert main(["trace", "--recording", mesh, "shop/web", "cart"]) == 3
+    printed = capsys.readouterr().out
+    assert "?  The configuration lets it through, but the logs show that it fails." in printed
+    assert "4 failures and 1 good answers of this flow, failing from " in printed
+    assert "   4  503 via_upstream (client)" in printed
+    assert "meshdoctor diagnose" in printed and "Nothing on the way" not in printed
+    assert main(["trace", "--recording", mesh, "shop/web", "cart", "--lang", "ko"]) == 3
+    assert "로그에는 실패가 있습니다" in capsys.readouterr().out
+
+
+def test_failures_that_are_over_or_of_other_requests(mesh: str, capsys: pytest.CaptureFixture[str]) -> None:
+    lines(mesh, called(2, 503), called(3, 503), *(called(4 + n) for n in range(30)))
+    assert main(["trace", "--recording", mesh, "shop/web", "cart"]) == 0
+    assert "only good answers came since" in capsys.readouterr().out
+    lines(mesh, called(2, 503, path="/pay"), called(3, 503, path="/pay"), called(4, path="/items"))
+    assert main(["trace", "--recording", mesh, "shop/web", "cart/items"]) == 0
+    assert "2 failures of other paths or methods of this flow" in capsys.readouterr().out
+    assert main(["trace", "--recording", mesh, "shop/web", "cart/pay"]) == 3
+
+
+def test_a_log_without_failures(mesh: str, capsys: pytest.CaptureFixture[str]) -> None:
+    lines(mesh, called(1), called(2))
+    assert main(["trace", "--recording", mesh, "shop/web", "cart"]) == 0
+    assert "2 requests of this flow, none failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("host", ["carrt", "carrt.shop", "caart.shop.svc.cluster.local"])
+def test_a_name_that_nobody_knows(mesh: str, host: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["trace", "--recording", mesh, "shop/web", host]) == 3
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "no Service and no ServiceEntry of this name is known to this Envoy" in printed
+    assert "did you mean cart" in printed
+    assert "as far as it could be followed" in printed
+
+
+def test_what_may_fail_does_when_the_logs_show_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hasty = recording(tmp_path, client(MTLS, connect_timeout="0.001s"), server("STRICT"))
+    assert main(["trace", "--recording", str(hasty), "shop/web", "cart"]) == 1
+    printed = capsys.readouterr().out
+    assert "  MAY FAIL  cluster" in printed and "\nMAY FAIL  503 UF" in printed and "FAILS" not in printed
+    lines(str(hasty), called(1), *(called(2 + n, 503, "UF", "upstream_reset") for n in range(3)))
+    assert main(["trace", "--recording", str(hasty), "shop/web", "cart"]) == 1
+    printed = capsys.readouterr().out
+    assert "  FAILS     cluster" in printed and "\nFAILS  503 UF" in printed and "MAY FAIL" not in printed
+
+
 def test_json(mesh: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trace", "--recording", mesh, "shop/web", "cart/secret", "-o", "json"]) == 1
     answer = json.loads(capsys.readouterr().out)
@@ -69,6 +131,7 @@ def test_json(mesh: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert answer["trace"]["failing"] is True
     assert answer["trace"]["outcome"]["code"] == 403
     last = answer["trace"]["hops"][-1]
+    assert answer["verdict"] == "fails"
     assert (last["where"], last["step"], last["verdict"]) == ("shop/cart", "authorization", "fails")
 
 

@@ -13,8 +13,17 @@ from meshdoctor.mesh.trace.experience import timed_out
 from meshdoctor.mesh.trace.explain import FAILING, explained
 from meshdoctor.mesh.trace.facts import Facts
 from meshdoctor.mesh.trace.hop_end import sources_of
+from meshdoctor.mesh.trace.hop_route import FALLBACKS
 from meshdoctor.mesh.trace.outcome import Hop, Outcome, Source, Trace
-from meshdoctor.mesh.trace.places import Destination, backends, client_pods, gateway_for, resolve, written_for
+from meshdoctor.mesh.trace.places import (
+    Destination,
+    backends,
+    client_pods,
+    gateway_for,
+    near_hosts,
+    resolve,
+    written_for,
+)
 from meshdoctor.mesh.trace.question import Question
 from meshdoctor.mesh.trace.request import Request
 from meshdoctor.mesh.trace.rewrite import rewritten_authority, rewritten_path
@@ -27,6 +36,8 @@ from meshdoctor.model.snapshot import PodRef, Snapshot, Want
 
 MAX_SERVERS = 4
 """How many endpoints of one cluster are followed to their server: enough to meet one that differs."""
+LEFT_OVER = ("PassthroughCluster", "BlackHoleCluster")
+"""Where istiod sends what no Service and no ServiceEntry is named for (outboundTrafficPolicy)."""
 PLAIN = UpstreamTls(None, "plain text")
 
 
@@ -72,10 +83,24 @@ class _Journey:
         if proxy is None:
             return self._direct(ref, pod, kind, destination)
         source = pod.status.pod_ip if pod is not None else ""
-        first = Hop(str(ref), "destination", destination.ip or asked.host, destination.why)
         request = asked.request("outbound", destination.ip, destination.port, source, self.facts.now)
         state = walk(proxy, request, explain=True)
+        first = self._destination(ref, destination, state)
         return _joined([first, *self._delegation(str(ref))], self._onward(state, ref, pod))
+
+    def _destination(self, ref: PodRef, destination: Destination, state: Walk | None = None) -> Hop:
+        """Where the name leads; a name that neither the mesh nor the client's Envoy knows leads nobody knows where."""
+        asked = self.question.host
+        known = destination.ip or destination.service is not None or not destination.unknown
+        if known or (state is not None and not _leaves_the_mesh(state)):
+            return Hop(str(ref), "destination", destination.ip or asked, destination.why)
+        near = near_hosts(self.mesh, self.question.namespace, asked)
+        why = destination.why
+        if state is not None:
+            named = "Service and no ServiceEntry of this name" if self.mesh.known("Service") else "such name"
+            why = f"no {named} is known to this Envoy: only DNS may know its address"
+        notes = (f"did you mean {', '.join(near)}?",) if near else ()
+        return Hop(str(ref), "destination", asked, why, verdict="may match", notes=notes)
 
     def _delegation(self, where: str) -> list[Hop]:
         """What is wrong with the delegates of the host's VirtualServices: no Envoy shows what istiod left out."""
@@ -101,10 +126,11 @@ class _Journey:
         asked = self.question
         reasons = {"none": "it has no sidecar", "ambient": "a ztunnel, not an Envoy, takes its traffic"}
         why = reasons.get(kind, "its Envoy's configuration is not known: followed as if it had none")
-        hops = [Hop(str(ref), "client", str(ref), why), Hop(str(ref), "destination", asked.host, destination.why)]
+        gateway = gateway_for(self.mesh, asked.host, asked.dialled) if destination.unknown else None
+        named = Hop(str(ref), "destination", asked.host, destination.why)
+        hops = [Hop(str(ref), "client", str(ref), why), named if gateway else self._destination(ref, destination)]
         source = pod.status.pod_ip if pod is not None else ""
         if destination.service is None:
-            gateway = None if destination.ip else gateway_for(self.mesh, asked.host, asked.dialled)
             if gateway is not None:
                 target = self.mesh.pods.get(gateway[0])
                 return _joined(hops, self._gateway(gateway[0], target, gateway[1], source))
@@ -199,6 +225,13 @@ class _Journey:
 
 
 _NO_POD = Pod()
+
+
+def _leaves_the_mesh(state: Walk) -> bool:
+    """Whether all that an Envoy does with a request is what it does with names that it does not know."""
+    if state.host is not None:
+        return state.domain == "*" and state.host.body.name in FALLBACKS
+    return bool(state.ends) and all(end.cluster in LEFT_OVER for end in state.ends)
 
 
 def _hosts(request: Request, end: End) -> list[Host]:

@@ -55,12 +55,51 @@ class Hop(msgspec.Struct, frozen=True):
     notes: tuple[str, ...] = ()
 
 
+class LoggedFailure(msgspec.Struct, frozen=True):
+    """Equal failures as one *side* (`client`, `server`, `gateway`, `application`, `ztunnel`) logged them."""
+
+    count: int
+    side: str
+    code: int
+    flags: tuple[str, ...]
+    details: str
+
+
+class Logged(msgspec.Struct, frozen=True):
+    """What the logs hold of the flow: how many requests failed and went well, between which times (Unix seconds).
+
+    *over*: only good answers came since. *others* counts failures of requests with another path or method.
+    """
+
+    failures: int
+    good: int
+    first: float | None
+    last: float | None
+    over: bool
+    kinds: tuple[LoggedFailure, ...]
+    others: int = 0
+
+
 class Trace(msgspec.Struct, frozen=True):
-    """The hops of a request in order, how it ends, and whether that is a failure."""
+    """The hops of a request in order, how it ends, whether that is a failure, and what the logs say (None: nothing)."""
 
     hops: tuple[Hop, ...]
     outcome: Outcome
     failing: bool
+    logged: Logged | None = None
+
+    @property
+    def verdict(self) -> str:
+        """How the request ends, in the words of `Hop.verdict`: no surer than its hops and the logs allow."""
+        if self.failing:
+            likely = any(hop.verdict == "may fail" for hop in self.hops)
+            return "may fail" if likely and not any(hop.verdict == "fails" for hop in self.hops) else "fails"
+        return "may match" if self.contradicted or any(hop.verdict == "may match" for hop in self.hops) else "ok"
+
+    @property
+    def contradicted(self) -> bool:
+        """Whether nothing that was followed fails the request, and the logs show that it fails nevertheless."""
+        return not self.failing and self.logged is not None and bool(self.logged.failures) and not self.logged.over
 
 
 MAX_OTHERS = 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import NamedTuple
 
 from meshdoctor.mesh.hosts import candidates, is_address, most_specific, qualified, subset_of
@@ -18,6 +19,8 @@ class Destination(NamedTuple):
     port: int
     why: str
     service: Service | None = None
+    unknown: bool = False
+    """Whether no object has the name."""
 
 
 def written_for(mesh: MeshIndex, namespace: str, host: str) -> tuple[tuple[str, str], ...]:
@@ -59,9 +62,31 @@ def resolve(mesh: MeshIndex, namespace: str, host: str, port: int) -> Destinatio
         return _of_service(mesh, service, port)
     entry = _service_entry(mesh, host.rstrip(".").lower())
     if entry is None:
-        return Destination("", port, "no Service and no ServiceEntry has this name: only DNS may know its address")
+        return Destination("", port, _unknown(mesh), unknown=True)
     address = next((text.partition("/")[0] for text in entry.spec.addresses), "") or _allocated(entry)
     return Destination(address, port, f"ServiceEntry {entry.key}")
+
+
+def _unknown(mesh: MeshIndex) -> str:
+    if not mesh.known("Service"):
+        return "the Services could not be read: only DNS may know the address of this name"
+    return "no Service and no ServiceEntry has this name: only DNS may know its address"
+
+
+def near_hosts(mesh: MeshIndex, namespace: str, host: str) -> tuple[str, ...]:
+    """Names that were perhaps meant by *host*, as a client in *namespace* would write them, nearest first."""
+    name = host.rstrip(".").lower()
+    label = name.partition(".")[0]
+    known = {
+        short if service.namespace == namespace and "." not in name else f"{short}.{service.namespace}"
+        for service in mesh.services.values()
+        for short in (service.name,)
+    }
+    known |= {each.lower() for entry in mesh.objects("ServiceEntry", ServiceEntry) for each in entry.spec.hosts}
+    elsewhere = sorted(each for each in known if each.partition(".")[0] == label)
+    # `cart.shpo.svc.cluster.local` is compared without its ending: it would make all names alike.
+    asked = ".".join(name.split(".")[:2]) if ".svc" in name else name
+    return tuple(dict.fromkeys((*elsewhere, *get_close_matches(asked, sorted(known), 3, 0.6))))[:3]
 
 
 def _of_service(mesh: MeshIndex, service: Service, port: int) -> Destination:

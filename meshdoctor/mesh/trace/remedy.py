@@ -29,7 +29,7 @@ def agree(tls: UpstreamTls, enveloped: bool, own_tls: bool, rule: str, policy: s
     """
     a_rule = rule or "a DestinationRule of the host"
     if tls.hello is None and own_tls:
-        return "let the application call this port in plain text: the mesh encrypts it"
+        return "name the Service's port https, so that the mesh leaves TLS alone, or call it in plain text"
     if tls.hello is None:
         give = f"set tls.mode ISTIO_MUTUAL in {a_rule}" if enveloped else "give the client a sidecar"
         if mode == PERMISSIVE:
