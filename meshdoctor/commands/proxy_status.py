@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 _EPILOG = """\
 short shows every sidecar, gateway, waypoint and ztunnel of the cluster, also those
 that no istiod knows; wide adds revision, cluster and why; istioctl prints what
-istioctl prints, json and yaml too (its answers of xDS). With a POD and two dumps
-(--file Envoy's, --istiod-file istiod's) it shows what differs between them.
+istioctl prints, json and yaml too (its answers of xDS). With a POD it shows what
+this proxy does not run of what it should, resource by resource: of a sidecar,
+against what its istiod would send now (istiod is asked, or the recording's
+istiod/ISTIOD/config_dump/NAMESPACE/POD.json); of every proxy what Envoy refused
+and, when it is not in sync, its endpoints against the EndpointSlices. Two dumps
+(--file Envoy's, --istiod-file istiod's) are compared as istioctl does.
 """
 
 
@@ -136,8 +140,7 @@ def read_istiods(source: Source) -> list[IstiodFacts]:
     snapshot = source.read([ask.Contents(), ask.Objects("Pod")])
     names = (snapshot.value(ask.Contents()) or ask.Inventory()).istiods
     wants: list[Want[Any]] = [ask.SyncStatus(name) for name in names]
-    if source.info.kind == "recording":
-        wants += [ask.ControlPlaneVersion(name) for name in names]
+    wants += [ask.ControlPlaneVersion(name) for name in names]
     snapshot = source.read(wants, snapshot)
     pods = {pod.name: pod for pod in objects(snapshot, "Pod", Pod)}
     found = []
@@ -189,26 +192,18 @@ def _cluster(source: Source) -> Snapshot:
 
 
 def _one(source: Source, proxies: tuple[ProxySync, ...], arguments: argparse.Namespace) -> int:
-    """One proxy in full, with what its Envoy itself refused."""
+    """One proxy in full, with what it does not run of what it should."""
     from meshdoctor.commands.mesh_source import pod
-    from meshdoctor.commands.proxy_dump import SourceDump
+    from meshdoctor.commands.proxy_undelivered import lines
     from meshdoctor.errors import NothingMatches
-    from meshdoctor.mesh.proxy.rejected import rejected_resources
-    from meshdoctor.model.decode import UnreadableError
     from meshdoctor.model.text import visible_line
-    from meshdoctor.present.sync_tables import detail_lines
 
     ref = pod(source, arguments.target, arguments.namespace)
     chosen = next((proxy for proxy in proxies if proxy.pod == ref), None)
     if chosen is None:
         raise NothingMatches(f"{ref.name}.{ref.namespace} has no proxy", ())
-    lines = detail_lines(chosen)
-    try:
-        for item in rejected_resources(SourceDump(source, ref).sections):
-            lines.append(f"  Envoy refused {item.kind} {item.name}: {item.why}")
-    except (UnreadableError, SourceError) as error:
-        lines.append(f"  what Envoy refused is not known: {error}")
-    sys.stdout.write("".join(f"{visible_line(line)}\n" for line in lines))
+    for line in lines(source, chosen):
+        sys.stdout.write(f"{visible_line(line)}\n")
     return 0
 
 

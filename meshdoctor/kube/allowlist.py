@@ -144,6 +144,7 @@ _POD_QUERY: dict[str, frozenset[str]] = {
     "/stats/prometheus": frozenset(["filter", "usedonly", "text_readouts", "histogram_buckets"]),
     "/init_dump": frozenset(("mask",)),
     "/debug": frozenset(["proxyID", "namespace", "brief", "types"]),
+    "/debug/config_dump": frozenset(["proxyID", "include_eds"]),
 }
 
 
@@ -156,7 +157,8 @@ def pod_path_allowed(role: str, target: str) -> bool:
     if not _POD_PATHS[role].fullmatch(path):
         return False
     keys = {key for key, _ in parse_qsl(query, keep_blank_values=True)}
-    return keys <= _POD_QUERY.get("/debug" if path.startswith("/debug/") else path, frozenset())
+    known = _POD_QUERY.get(path) or _POD_QUERY.get("/debug" if path.startswith("/debug/") else path, frozenset())
+    return keys <= known
 
 
 class ReadOnly(httpx.AsyncBaseTransport):

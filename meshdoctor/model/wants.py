@@ -95,6 +95,17 @@ class ControlPlaneVersion(Want[str], frozen=True, tag=True):
     istiod: str
 
 
+class SentConfig(Want[bytes], frozen=True, tag=True):
+    """What an istiod would send to a proxy now, as a config dump (`/debug/config_dump?proxyID=`).
+
+    Asked for one sidecar at a time, and never for a gateway: istiod 1.27.1 served redacted keys to gateways after it
+    had been asked (istio#57789).
+    """
+
+    istiod: str
+    pod: PodRef
+
+
 class Registry(Want[tuple[RegistryService, ...]], frozen=True, tag=True):
     istiod: str
 

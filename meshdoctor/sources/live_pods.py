@@ -52,6 +52,12 @@ def proxy_container(pod: Pod) -> Container | None:
     return next((container for container in (*pod.spec.containers, *native) if container.name == PROXY), None)
 
 
+def is_sidecar(pod: Pod) -> bool:
+    """Whether its proxy was started as a sidecar: gateways are `proxy router`, waypoints `proxy waypoint`."""
+    container = proxy_container(pod)
+    return container is not None and "sidecar" in container.args
+
+
 def memory_limit(pod: Pod) -> int | None:
     """The proxy container's memory limit in bytes, None without one."""
     container = proxy_container(pod)

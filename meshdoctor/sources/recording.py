@@ -111,6 +111,8 @@ class RecordingSource:
                 )
             case ask.ControlPlaneVersion(istiod=istiod):
                 return self._decode(f"istiod/{istiod}/version.json", parse_istiod_version)
+            case ask.SentConfig(istiod=istiod, pod=pod):
+                return self._decode(self._sent_file(istiod, pod), lambda body: body)
             case ask.Registry(istiod=istiod):
                 return self._json(
                     f"istiod/{istiod}/registryz.json", list[RegistryService] | None, lambda found: tuple(found or ())
@@ -188,6 +190,12 @@ class RecordingSource:
             return found
         declared = mesh_config_of(config_maps.value)
         return Fact(declared, config_maps.origin) if declared else found
+
+    def _sent_file(self, istiod: str, pod: PodRef) -> str:
+        """What that istiod would send, else what any other would: all of a revision send the same."""
+        name = f"config_dump/{pod.namespace}/{pod.name}.json"
+        own = f"istiod/{istiod}/{name}"
+        return own if own in self._recording.files else next(iter(self._istiod_files(name)), own)
 
     def _istiod_files(self, name: str) -> list[str]:
         return sorted(

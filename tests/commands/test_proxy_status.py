@@ -119,3 +119,59 @@ def test_differences_by_resource(capsys: Captured, tmp_path: Path) -> None:
     assert "  l: only istiod" in printed
     assert "  m: only Envoy" in printed
     assert "Routes Match" in printed
+
+
+def test_what_istiod_would_send_by_resource(capsys: Captured, tmp_path: Path) -> None:
+    path = recording(tmp_path)
+    sent = WEB.replace(b'"EDS"', b'"STATIC"').replace(b'"name": "80"', b'"name": "81"')
+    write(tmp_path, {"istiod/istiod-a/config_dump/shop/web.json": sent, "envoy/shop/web/config_dump.json": WEB})
+    assert main(["proxy-status", "web.shop", "--recording", path]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert "    cluster outbound|80||cart.shop.svc.cluster.local: differs" in printed
+    assert '      type: istiod "STATIC", Envoy "EDS"' in printed
+    assert "    route 80: not of istiod any more" in printed
+    assert "    route 81: not in Envoy" in printed
+    write(tmp_path, {"istiod/istiod-a/config_dump/shop/web.json": WEB})
+    assert main(["proxy-status", "web.shop", "--recording", path]) == 0
+    assert "Envoy runs what istiod would send now" in capsys.readouterr().out
+
+
+def test_without_istiods_word_the_cluster_tells(capsys: Captured, tmp_path: Path) -> None:
+    path = recording(tmp_path, [])
+    labels = {"kubernetes.io/service-name": "cart"}
+    address = {"socket_address": {"address": "10.0.0.9", "port_value": 80}}
+    cluster = "outbound|80||cart.shop.svc.cluster.local"
+    assigned = {"cluster_name": cluster, "endpoints": [{"lb_endpoints": [{"endpoint": {"address": address}}]}]}
+    old = json.loads(WEB)
+    for section in old["configs"]:
+        if section["@type"].endswith("EndpointsConfigDump"):
+            section["dynamic_endpoint_configs"] = [{"endpoint_config": assigned}]
+    ports = [{"name": "http", "port": 80}]
+    endpoints = [{"addresses": ["10.0.0.1"], "conditions": {"ready": True}}]
+    write(
+        tmp_path,
+        {
+            "envoy/shop/web/config_dump.json": old,
+            "kube/core/v1/services.json": [
+                {"metadata": {"name": "cart", "namespace": "shop"}, "spec": {"ports": ports}}
+            ],
+            "kube/discovery.k8s.io/v1/endpointslices.json": [
+                {
+                    "metadata": {"name": "cart-1", "namespace": "shop", "labels": labels},
+                    "endpoints": endpoints,
+                    "ports": ports,
+                }
+            ],
+        },
+    )
+    assert main(["proxy-status", "web.shop", "--recording", path]) == 0
+    printed = capsys.readouterr().out
+    assert f"    {cluster}: still has 10.0.0.9; has not got 10.0.0.1" in printed
+    assert "DISCONNECTED" in printed
+
+
+def test_a_broken_answer_of_istiod_is_said(capsys: Captured, tmp_path: Path) -> None:
+    path = recording(tmp_path)
+    write(tmp_path, {"istiod/istiod-a/config_dump/shop/web.json": b"Proxy not connected"})
+    assert main(["proxy-status", "web.shop", "--recording", path]) == 0
+    assert "what istiod would send cannot be compared: not a config dump" in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,10 @@ import pytest
 import yaml
 
 from meshdoctor.cli import main
+from meshdoctor.kube.target import ClusterFlags, resolve_target
+from meshdoctor.model import wants as ask
+from meshdoctor.model.snapshot import Missing, PodRef
+from meshdoctor.sources.live import LiveSource
 from tests.live.recorded_cluster import serving_recording
 
 INCIDENTS = Path(__file__).resolve().parents[3] / "shared" / "incidents"
@@ -56,3 +61,28 @@ def test_the_status_of_proxies(capsys: Captured, sidecars: tuple[Path, str]) -> 
     states = [line.split()[:3] for line in printed(capsys, "proxy-status", "--recording", str(folder)).splitlines()]
     live = [line.split()[:3] for line in printed(capsys, "proxy-status", "--kubeconfig", kubeconfig).splitlines()]
     assert live == states
+
+
+def test_istiod_is_asked_what_it_would_send_a_sidecar_and_never_a_gateway(
+    capsys: Captured, sidecars: tuple[Path, str]
+) -> None:
+    folder, kubeconfig = sidecars
+    istiod = next(path.parent for path in sorted(folder.glob("istiod/*/syncz.json")))
+    known = {entry["proxy"]: entry["proxy_type"] for entry in json.loads((istiod / "syncz.json").read_bytes())}
+    sidecar = next(name for name, kind in known.items() if kind == "sidecar")
+    gateway = next(name for name, kind in known.items() if kind == "router")
+    pod, _, namespace = sidecar.partition(".")
+    body = (folder / "envoy" / namespace / pod / "config_dump.json").read_bytes()
+    # What the served istiod answers to /debug/config_dump, for whoever is asked about.
+    (istiod / "config_dump.json").write_bytes(body.replace(b'"connect_timeout": "10s"', b'"connect_timeout": "11s"'))
+    told = printed(capsys, "proxy-status", sidecar, "--kubeconfig", kubeconfig)
+    assert 'connect_timeout: istiod "11s", Envoy "10s"' in told
+    told = printed(capsys, "proxy-status", gateway, "--kubeconfig", kubeconfig)
+    assert "istiod would send" not in told
+    target = resolve_target(ClusterFlags(kubeconfig=kubeconfig), {"HOME": str(folder)})
+    with LiveSource(target, environment={}) as source:
+        ref = PodRef(gateway.partition(".")[2], gateway.partition(".")[0])
+        want = ask.SentConfig(istiod.name, ref)
+        answer = source.read([want]).get(want)
+    assert isinstance(answer, Missing)
+    assert answer.reason == "not asked for"

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from meshdoctor.mesh.proxy.fields import FieldDifference, field_differences
 from meshdoctor.mesh.proxy.part import NoSectionError, section_value
 from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.envoy.sections import Sections
@@ -25,6 +26,8 @@ class ResourceDifference(NamedTuple):
     name: str
     what: str
     diff: tuple[str, ...] = ()
+    fields: tuple[FieldDifference, ...] = ()
+    """Which fields differ, of a resource that both sides have."""
 
 
 def _clusters(section: dict[str, Any]) -> dict[str, Any]:
@@ -67,7 +70,8 @@ def resource_differences(istiod: Sections, envoy: Sections) -> Iterator[Resource
             elif name not in sent:
                 yield ResourceDifference(kind, name, "only Envoy")
             elif sent[name] != runs[name]:
-                yield ResourceDifference(kind, name, "differs", tuple(_diff(sent[name], runs[name], kind)))
+                fields = tuple(field_differences(sent[name], runs[name]))
+                yield ResourceDifference(kind, name, "differs", tuple(_diff(sent[name], runs[name], kind)), fields)
 
 
 def _bodies(sections: Sections, name: str, bodies: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
@@ -100,9 +104,10 @@ def differences_of_pods(mine: ConfigDump, other: ConfigDump) -> Iterator[Resourc
     Raises `UnreadableError`.
     """
     words = {"only istiod": "only there", "only Envoy": "only here"}
-    sides = [
-        Sections({name: tuple(map(memoryview, parts)) for name, parts in dump.sections.items()})
-        for dump in (other, mine)
-    ]
-    for found in resource_differences(*sides):
+    for found in resource_differences(sections_of(other), sections_of(mine)):
         yield found._replace(what=words.get(found.what, found.what))
+
+
+def sections_of(dump: ConfigDump) -> Sections:
+    """The raw sections of a dump, to be compared."""
+    return Sections({name: tuple(map(memoryview, parts)) for name, parts in dump.sections.items()})

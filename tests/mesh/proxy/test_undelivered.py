@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.proxy.fields import ABSENT, field_differences
+from meshdoctor.mesh.proxy.undelivered import (
+    EndpointDifference,
+    endpoint_differences,
+    missing_clusters,
+    received,
+    sent_differences,
+)
+from meshdoctor.model import istio
+from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model import wants as ask
+from meshdoctor.model.decode import UnreadableError
+from meshdoctor.model.envoy.config_dump import decode_config_dump
+from meshdoctor.model.envoy.sections import find_sections
+from meshdoctor.model.istiod import SyncRecord
+from meshdoctor.model.snapshot import Fact, Origin, PodRef, Snapshot, SourceInfo
+from tests.mesh.proxy.dumps import clusters, dump, listeners, routes, socket
+
+WEB = PodRef("shop", "web")
+CART = "outbound|80||cart.shop.svc.cluster.local"
+
+
+def fields(sent: object, runs: object) -> list[tuple[str, object, object]]:
+    return [tuple(found) for found in field_differences(sent, runs)]  # type: ignore[misc]
+
+
+def test_fields_by_path() -> None:
+    assert fields({"a": {"b": 1}, "c": [1, 2]}, {"a": {"b": 2}, "c": [1, 2]}) == [("a.b", 1, 2)]
+    assert fields({"a": True}, {"a": 1}) == [("a", True, 1)]
+    assert fields({"c": [1]}, {"c": [1, 2]}) == [("c", [1], [1, 2])]
+    assert fields({"c": [{}]}, {"c": []}) == [("c[0]", {}, ABSENT)]
+
+
+def test_named_entries_are_compared_by_name() -> None:
+    first, second = {"name": "jwt", "x": 1}, {"name": "router"}
+    assert fields({"f": [first, second]}, {"f": [second]}) == [("f[jwt]", first, ABSENT)]
+    assert fields({"f": [first, second]}, {"f": [second, first]}) == [
+        ("f (order)", ["jwt", "router"], ["router", "jwt"])
+    ]
+    twice = [{"name": "a"}, {"name": "a"}]
+    assert fields({"f": twice}, {"f": [{"name": "a"}]}) == [("f[1]", {"name": "a"}, ABSENT)]
+
+
+def eds(*addresses: str, cluster: str = CART) -> dict[str, Any]:
+    hosts = [{"endpoint": {"address": socket(address, 8080)}, "health_status": "HEALTHY"} for address in addresses]
+    return {
+        "dynamic_endpoint_configs": [
+            {"endpoint_config": {"cluster_name": cluster, "endpoints": [{"lb_endpoints": hosts}]}}
+        ]
+    }
+
+
+BODY = {
+    "name": CART,
+    "type": "EDS",
+    "connect_timeout": "10s",
+    "transport_socket_matches": [{"name": "tlsMode-istio", "match": {"tlsMode": "istio"}}],
+    "metadata": {"filter_metadata": {"istio": {"defaultPort": 80}}},
+}
+# As istiod answers: protojson, in which the names of fields are camelCase and the keys of data stay as they are.
+SENT = {
+    "name": CART,
+    "type": "EDS",
+    "connectTimeout": "10s",
+    "transportSocketMatches": [{"name": "tlsMode-istio", "match": {"tlsMode": "istio"}}],
+    "metadata": {"filterMetadata": {"istio": {"defaultPort": 80}}},
+}
+
+
+def istiods(body: dict[str, Any], **sections: object) -> bytes:
+    return dump(ClustersConfigDump={"versionInfo": "x", "dynamicActiveClusters": [{"cluster": body}]}, **sections)
+
+
+def test_the_same_in_both_spellings() -> None:
+    assert sent_differences(find_sections(istiods(SENT)), find_sections(dump(ClustersConfigDump=clusters(BODY)))) == []
+
+
+def test_which_field_of_which_resource() -> None:
+    sent = find_sections(istiods({**SENT, "outlierDetection": {"maxEjectionPercent": 50}}))
+    envoy = dump(ClustersConfigDump=clusters(BODY, {"name": "gone"}), ListenersConfigDump=listeners({"name": "l"}))
+    found = sent_differences(sent, find_sections(envoy))
+    assert [entry[:3] for entry in found] == [
+        ("Clusters", "gone", "only Envoy"),
+        ("Clusters", CART, "differs"),
+        ("Listeners", "l", "only Envoy"),
+    ]
+    assert found[1].fields == (("outlier_detection", {"max_ejection_percent": 50}, ABSENT),)
+
+
+def test_endpoints_count_by_address_when_both_sides_have_them() -> None:
+    new, old = eds("10.0.0.1", "10.0.0.2"), eds("10.0.0.1", "10.0.0.9")
+    [found] = sent_differences(*(find_sections(dump(EndpointsConfigDump=side)) for side in (new, old)))
+    assert [field.path for field in found.fields] == ["10.0.0.2:8080", "10.0.0.9:8080"]
+    assert found.fields[0].runs is ABSENT
+    without = dump(BootstrapConfigDump={})
+    assert sent_differences(find_sections(dump(EndpointsConfigDump=new)), find_sections(without)) == []
+
+
+def test_a_section_of_another_shape_is_unreadable() -> None:
+    sound = find_sections(dump(ClustersConfigDump=clusters(BODY)))
+    broken = find_sections(dump(ClustersConfigDump={"dynamic_active_clusters": ["x"]}))
+    with pytest.raises(UnreadableError, match="not built as"):
+        sent_differences(broken, sound)
+
+
+def part(name: str, *addresses: str, ready: bool = True, port: str = "http") -> k8s.EndpointSlice:
+    entry = {
+        "metadata": {"name": name, "namespace": "shop", "labels": {"kubernetes.io/service-name": "cart"}},
+        "endpoints": [{"addresses": [address], "conditions": {"ready": ready}} for address in addresses],
+        "ports": [{"name": port, "port": 8080}],
+    }
+    return msgspec.convert(entry, k8s.EndpointSlice)
+
+
+def mesh(held: tuple[str, ...], *slices: k8s.EndpointSlice, ids: tuple[str, ...] = (), machine: str = "") -> MeshIndex:
+    body = dump(
+        ClustersConfigDump=clusters({"name": CART, "type": "EDS"}),
+        EndpointsConfigDump=eds(*held),
+        RoutesConfigDump=routes(
+            {
+                "name": "80",
+                "virtual_hosts": [
+                    {
+                        "name": "v",
+                        "domains": ["*"],
+                        "routes": [
+                            {"route": {"cluster": CART}},
+                            {"route": {"weighted_clusters": {"clusters": [{"name": "outbound|80|v2|x"}]}}},
+                        ],
+                    }
+                ],
+            }
+        ),
+    )
+    service = k8s.Service(
+        metadata=k8s.Meta(name="cart", namespace="shop"),
+        spec=k8s.ServiceSpec(ports=[k8s.ServicePort(name="http", port=80)]),
+    )
+    machines = (istio.WorkloadEntry(spec=istio.WorkloadEntrySpec(address=machine)),) if machine else ()
+    records = tuple(SyncRecord(f"p{number}.shop", name, "sidecar") for number, name in enumerate(ids))
+    values: dict[Any, Any] = {
+        ask.Contents(): ask.Inventory(istiods=("i",)),
+        ask.Objects("Service"): (service,),
+        ask.Objects("EndpointSlice"): slices,
+        ask.Objects("WorkloadEntry"): machines,
+        ask.SyncStatus("i"): records,
+        ask.ProxyConfig(WEB): decode_config_dump(body),
+    }
+    facts = {want: Fact(value, Origin("x", None)) for want, value in values.items()}
+    return MeshIndex(Snapshot(SourceInfo("recording", "x"), facts))
+
+
+def test_endpoints_against_the_slices() -> None:
+    found = endpoint_differences(mesh(("10.0.0.1", "10.0.0.9"), part("a", "10.0.0.1", "10.0.0.2")), WEB)
+    assert found == [EndpointDifference(CART, "shop/cart", ("10.0.0.9",), ("10.0.0.2",))]
+    assert endpoint_differences(mesh(("10.0.0.1",), part("a", "10.0.0.1")), WEB) == []
+
+
+def test_an_address_that_is_not_ready_is_neither_old_nor_new() -> None:
+    stopping = part("b", "10.0.0.3", ready=False)
+    assert endpoint_differences(mesh(("10.0.0.1",), part("a", "10.0.0.1"), stopping), WEB) == []
+    assert endpoint_differences(mesh(("10.0.0.1", "10.0.0.3"), part("a", "10.0.0.1"), stopping), WEB) == []
+
+
+def test_other_ports_families_clusters_and_machines_prove_nothing() -> None:
+    right = part("a", "10.0.0.1")
+    assert endpoint_differences(mesh(("10.0.0.1",), right, part("b", "10.0.0.7", port="admin")), WEB) == []
+    assert endpoint_differences(mesh(("10.0.0.1",), right, part("b", "fd00::7")), WEB) == []
+    assert endpoint_differences(mesh(("10.0.0.1", "10.9.0.1"), right, ids=("east", "west")), WEB) == []
+    assert endpoint_differences(mesh(("10.0.0.1", "10.9.0.1"), right, machine="10.9.0.1"), WEB) == []
+
+
+def test_routes_to_clusters_that_never_arrived() -> None:
+    config = mesh(()).config(WEB)
+    assert config is not None
+    assert missing_clusters(config) == {"outbound|80|v2|x": ("80",)}
+    assert missing_clusters(decode_config_dump(dump(BootstrapConfigDump={}))) == {}
+
+
+def test_when_what_runs_arrived() -> None:
+    body = dump(
+        ClustersConfigDump={
+            "dynamic_active_clusters": [
+                {"cluster": {"name": name}, "last_updated": when}
+                for name, when in (("a", "2026-11-23T10:00:00Z"), ("b", "2026-11-23T10:05:00Z"))
+            ],
+            "static_clusters": [{"cluster": {"name": "s"}, "last_updated": "2026-11-23T11:00:00Z"}],
+        }
+    )
+    assert received(decode_config_dump(body)) == {"clusters": "2026-11-23T10:05:00Z"}
