@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-import yaml
 
 from meshdoctor.model.accesslog_format import LogFormat, compile_format
 from meshdoctor.model.decode import UnreadableError, convert, decode_json, decode_raw
@@ -21,6 +20,7 @@ from meshdoctor.model.envoy.listener import AccessLog
 from meshdoctor.model.istiod import MeshConfig
 from meshdoctor.model.kinds import Kind
 from meshdoctor.model.kubernetes import ConfigMap, Object
+from meshdoctor.recording.importing.yaml_guard import load_documents
 
 CONFIG_MAP = re.compile(r"^istio(?:-[a-z0-9-]+)?$")
 """`istio`, or `istio-<revision>` (istiod's --meshConfig ConfigMap)."""
@@ -47,9 +47,8 @@ def mesh_config_of(config_maps: tuple[Object, ...]) -> MeshConfig | None:
     for found in config_maps:
         if isinstance(found, ConfigMap) and CONFIG_MAP.match(found.name) and found.data and "mesh" in found.data:
             try:
-                document: Any = yaml.load(found.data["mesh"], Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-                return convert(document or {}, MeshConfig)
-            except (yaml.YAMLError, UnreadableError, RecursionError):
+                return convert(next(load_documents(found.data["mesh"].encode()), None) or {}, MeshConfig)
+            except UnreadableError:
                 continue
     return None
 

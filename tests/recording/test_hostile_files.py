@@ -321,3 +321,14 @@ def test_nothing_that_is_known(tmp_path: Path) -> None:
     empty = tmp_path / "empty.json"
     empty.write_bytes(b"")
     Opened(str(empty)).refused("nothing in it is known")
+
+
+def test_a_mesh_config_that_is_deep_yaml(tmp_path: Path) -> None:
+    evil = {"metadata": {"name": "istio", "namespace": "istio-system"}, "data": {"mesh": "a: " + "[" * 60_000}}
+    folder = tmp_path / "recording" / "kube" / "core" / "v1"
+    folder.mkdir(parents=True)
+    (folder / "configmaps.json").write_text(json.dumps({"items": [evil]}))
+    Opened(str(tmp_path / "recording")).harmless()
+    body = (folder / "configmaps.json").read_bytes()
+    blobs = {blob_name(sha(body)): packed(body)}
+    Opened(str(bundle(tmp_path / "a.mdb", [entry("kube/core/v1/configmaps.json", body)], blobs))).harmless()
