@@ -103,13 +103,17 @@ def _live(arguments: argparse.Namespace, output: Path, every: float, since: floa
                     print(f"record  {want}")
             return None
         with BundleWriter(output, now=time.time, limit=arguments.limit << 20, source=source.info.name) as writer:
-            for number in moments(every, arguments.count, time.monotonic, time.sleep):
-                snapshot = writer.snapshot(time.time())
-                record_moment(source, snapshot, read, namespaces)
-                snapshot.finish(time.time())
-                print(f"moment {number} recorded", file=sys.stderr)
-                if writer.full:
-                    break
+            try:
+                for number in moments(every, arguments.count, time.monotonic, time.sleep):
+                    snapshot = writer.snapshot(time.time())
+                    record_moment(source, snapshot, read, namespaces)
+                    snapshot.finish(time.time())
+                    print(f"moment {number} recorded", file=sys.stderr)
+                    if writer.full:
+                        break
+            except KeyboardInterrupt:
+                if not writer.snapshots:
+                    raise  # the moment that was begun is not whole, and there is no other
     return writer
 
 

@@ -63,7 +63,13 @@ def _imported(files: Files, what: str, optional: bool, path: Path | None = None)
         why = f" ({imported.problems[0]})" if imported.problems else ""
         raise RecordingError(f"{what}: nothing in it is known{why}", _HOLDS)
     note = f"imported from {imported.tool}" if imported.tool else "imported"
-    return RawRecording(path or Path(what), imported.files, Manifest(note=note), (), imported.problems)
+    return RawRecording(
+        path or Path(what),
+        imported.files,
+        Manifest(started_at=imported.read_at, finished_at=imported.read_at, note=note),
+        (),
+        imported.problems,
+    )
 
 
 def _together(name: str, path: Path, taken: Files, own: Files) -> str:

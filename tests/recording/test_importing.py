@@ -171,6 +171,7 @@ def test_a_must_gather_folder_with_noise_around_its_json(tmp_path: Path) -> None
         "must-gather.local/quay-io-sha/namespaces/istio-system/pods/istiod-1/debug-syncz.json": "warning: x\n[]\n",
         "must-gather.local/quay-io-sha/namespaces/depot/core/services.yaml": "apiVersion: v1\nkind: ServiceList\n"
         "items:\n- metadata: {name: cart, namespace: depot}\n",
+        "must-gather.local/offline-manifest.json": '{"cluster": "east", "timestamp": "2026-03-03T09:00:00Z"}',
         "must-gather.local/event-filter.html": "<html>",
     })  # fmt: skip
     source = RecordingSource.open(folder)
@@ -183,6 +184,7 @@ def test_a_must_gather_folder_with_noise_around_its_json(tmp_path: Path) -> None
     assert found.value(ask.ProxyConfig(web)) is not None
     assert [service.name for service in found.value(ask.Objects("Service")) or ()] == ["cart"]
     assert found.value(ask.SyncStatus("istiod-1")) == ()
+    assert source.info.finished_at == 1772528400.0
     assert any("lines around its JSON were left out: 200 Defaulted container" in line for line in source.info.problems)
     assert any("not recognised" in line and "event-filter.html" in line for line in source.info.problems)
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from meshdoctor.model.decode import UnreadableError
+import msgspec
+
+from meshdoctor.model.decode import UnreadableError, decode_json
+from meshdoctor.model.istiod import SyncRecord
+from meshdoctor.model.moment import unix
 from meshdoctor.model.snapshot import PodRef
 from meshdoctor.model.text import visible_line
 from meshdoctor.recording.archive import Files, shown
@@ -44,6 +48,14 @@ class Imported(NamedTuple):
     files: Files
     problems: tuple[str, ...]
     tool: str = ""
+    read_at: float | None = None
+    """When it was gathered, in Unix seconds, where the tool says so."""
+
+
+class _Manifest(msgspec.Struct, frozen=True):
+    """Kiali's `offline-manifest.json`."""
+
+    timestamp: str = ""
 
 
 class _Gathering:
@@ -58,6 +70,7 @@ class _Gathering:
         """Admin answers without a name in them: path and what they are."""
         self.logs: list[tuple[str, PodRef]] = []
         self.unknown: list[str] = []
+        self.read_at: float | None = None
 
     def problem(self, path: str, why: object) -> None:
         self.problems.append(f"{shown(path)}: {visible_line(str(why))}")
@@ -91,7 +104,7 @@ def import_files(given: Files) -> Imported:
         if rest > 0
         else work.problems
     )
-    return Imported(work.files, tuple(kept), tool(list(given)))
+    return Imported(work.files, tuple(kept), tool(list(given)), work.read_at)
 
 
 def _head(body: Callable[[], bytes]) -> bytes:
@@ -105,6 +118,9 @@ def _head(body: Callable[[], bytes]) -> bytes:
 
 def _placed(work: _Gathering, path: str, where: Place) -> None:
     if where.room == "skip":
+        return
+    if where.room == "moment":
+        work.read_at = unix(decode_json(work.given[path](), _Manifest).timestamp)
         return
     if where.room == "logs":
         if where.file:
@@ -269,9 +285,6 @@ def _with_proxy(bodies: Any) -> list[PodRef]:
 
 def _connected(files: Mapping[str, Callable[[], bytes]]) -> set[tuple[str, str]]:
     """The proxies that the istiods know."""
-    from meshdoctor.model.decode import decode_json
-    from meshdoctor.model.istiod import SyncRecord
-
     found: set[tuple[str, str]] = set()
     for file, read in files.items():
         if file.startswith("istiod/") and file.endswith("/syncz.json"):

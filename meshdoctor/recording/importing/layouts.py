@@ -46,6 +46,7 @@ _RULES: tuple[tuple[re.Pattern[str], str, str], ...] = tuple(
         (rf"{_MUST_GATHER}/(?P<container>[^/]+)/[^/]+/logs/(?P<when>current|previous)\.log$", "logs", ""),
         (rf"{_MUST_GATHER}/(?P<container>[^/]+)/logs/(?P<when>current|previous)\.log$", "logs", ""),
         (rf"{_MUST_GATHER}/.*(?:\.insecure\.log$|/logs/rotated/)", "skip", ""),
+        (rf"{_START}offline-manifest\.json$", "moment", ""),
         # kubectl cluster-info dump
         (rf"{_START}{_POD}/logs\.txt$", "logs", ""),
     )
