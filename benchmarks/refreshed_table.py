@@ -64,6 +64,9 @@ class Nothing:
         """Nothing to complete."""
         return ()
 
+    def close(self) -> None:
+        """Nothing reads."""
+
 
 if __name__ == "__main__":
     sys.exit(launch(Nothing(), routes=(Route("refreshed", "benchmarks.refreshed_table:RefreshedScreen"),)))

@@ -1,4 +1,4 @@
-"""What another pod of the same workload holds differently: `difference NS/POD [NS/OTHER]`; `D` again: the next pod."""
+"""What istiod or another pod of the workload has differently: `difference NS/POD [istiod|NS/OTHER]`; `D`: the next."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from meshdoctor.errors import NothingMatches, SourceError
-from meshdoctor.mesh.proxy.difference import ResourceDifference, differences_of_pods
+from meshdoctor.mesh.proxy.difference import (
+    ResourceDifference,
+    differences_of_pods,
+    resource_differences,
+    sections_of,
+)
 from meshdoctor.model import wants as ask
 from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.envoy.config_dump import ConfigDump
+from meshdoctor.model.envoy.sections import find_sections
 from meshdoctor.model.snapshot import Missing, PodRef
 from meshdoctor.present.difference_rows import COLUMNS, difference_lines, difference_rows
 from meshdoctor.present.table import Row
@@ -21,13 +27,15 @@ from meshdoctor.tui.linetable import LineTable
 from meshdoctor.tui.router import Navigator
 from meshdoctor.tui.textview import TextView
 
+ISTIOD = "istiod"
+
 
 class Compared(NamedTuple):
-    """Two pods and what differs; *others* are all pods that the first can be compared with."""
+    """A pod, *other* (ISTIOD or a pod) and what differs; *others* is all that it can be compared with."""
 
-    pod: PodRef
-    other: PodRef
-    others: tuple[PodRef, ...]
+    pod: str
+    other: str
+    others: tuple[str, ...]
     found: tuple[ResourceDifference, ...]
 
 
@@ -48,17 +56,33 @@ class DifferenceScreen(FactsScreen[Compared]):
         """The differences of the two dumps."""
         first, _, second = self.location.argument.partition(" ")
         pod = self.session.pod(first)
+        mine = self._config(pod)
         with self.session.mesh() as mesh:
             siblings = mesh.workloads.get(mesh.workload(pod), ())
-            others = tuple(each for each in siblings if each != pod and each in mesh.inventory.proxies)
-        if not second and not others:
-            raise NothingMatches(f"no other pod of the workload of {pod} was recorded", ())
-        other = self.session.pod(second) if second else others[0]
+            others = [str(each) for each in siblings if each != pod and each in mesh.inventory.proxies]
+        sent = self._sent(pod) if second in ("", ISTIOD) or not others else None
+        if sent is not None:
+            others.insert(0, ISTIOD)
+        if not others:
+            raise NothingMatches(f"what istiod would send {pod}, or another pod of its workload, was not read", ())
+        other = second or others[0]
         try:
-            found = tuple(differences_of_pods(self._config(pod), self._config(other)))
+            if other == ISTIOD:
+                if sent is None:
+                    raise SourceError(f"what istiod would send {pod} was not read")
+                found = tuple(resource_differences(find_sections(sent), sections_of(mine)))
+            else:
+                found = tuple(differences_of_pods(mine, self._config(self.session.pod(other))))
         except UnreadableError as error:
             raise SourceError(str(error)) from None
-        return Compared(pod, other, others, found)
+        return Compared(str(pod), other, tuple(others), found)
+
+    def _sent(self, pod: PodRef) -> bytes | None:
+        """What an istiod would send the pod now; None when none was, or can be, asked."""
+        with self.session.mesh() as mesh:
+            wants = [ask.SentConfig(istiod, pod) for istiod in mesh.inventory.istiods]
+        with self.session.mesh(wants) as mesh:
+            return next((sent for want in wants if (sent := mesh.snapshot.value(want)) is not None), None)
 
     def _config(self, pod: PodRef) -> ConfigDump:
         with self.session.mesh((ask.ProxyConfig(pod),)) as mesh:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from tests.screens.shipped import application, column, move_to, settled, table_of, text_of
+import json
+import tarfile
+from pathlib import Path
+
+from meshdoctor.present.words import Words
+from meshdoctor.sources.recording import RecordingSource
+from meshdoctor.tui.app import MeshDoctorApp
+from meshdoctor.tui.examined import ExaminedSession
+from tests.screens.shipped import FIXTURES, application, column, move_to, settled, table_of, text_of
 
 
 async def test_u_goes_up_from_an_endpoint_to_its_listener() -> None:
@@ -75,3 +83,28 @@ async def test_pods_of_two_workloads_differ() -> None:
         await pilot.press("enter")
         await settled(pilot)
         assert str(app.view.location).startswith(f"dump {cart} ") if app.view else False
+
+
+async def test_against_what_istiod_would_send_now(tmp_path: Path) -> None:
+    with tarfile.open(FIXTURES / "pine.tar.xz") as archive:
+        archive.extractall(tmp_path, filter="data")
+    root = next(tmp_path.rglob("manifest.json")).parent
+    dump = next((root / "envoy" / "shop").glob("web-*/config_dump.json"))
+    sent = json.loads(dump.read_bytes())
+    clusters = next(each for each in sent["configs"] if each["@type"].endswith("ClustersConfigDump"))
+    changed = clusters["dynamic_active_clusters"][0]["cluster"]
+    changed["connect_timeout"] = "77s"
+    istiod = next((root / "istiod").iterdir()).name
+    place = root / "istiod" / istiod / "config_dump" / "shop" / f"{dump.parent.name}.json"
+    place.parent.mkdir(parents=True)
+    place.write_text(json.dumps(sent))
+    session = ExaminedSession("istiod", lambda: RecordingSource.open(root))
+    app = MeshDoctorApp(session, start=f"proxy shop/{dump.parent.name} clusters", theme="md-dark", words=Words("en"))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settled(pilot)
+        await pilot.press("D")
+        text = await settled(pilot)
+        assert "compared with istiod" in text[28]
+        assert column(app, "what") == ["differs"]
+        assert [row.copies for row in table_of(app).rows.shown] == [changed["name"]]
+        assert any(line.startswith("-") and "77s" in line for line in text_of(app).splitlines())
