@@ -2,22 +2,43 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from meshdoctor.model.snapshot import Missing, Snapshot
+from meshdoctor.model.snapshot import Missing
 from meshdoctor.present.explanation_text import wrap
 from meshdoctor.present.table import Cell
+from meshdoctor.present.words import Words
 from meshdoctor.tui.factsscreen import FactsScreen
 from meshdoctor.tui.keys import bindings
 from meshdoctor.tui.textview import TextView
 
+SHOWN_FILES = 4
+"""Answers that are named where one reason keeps many from being read."""
+
+
+def reasons(missing: Iterable[Missing], words: Words) -> list[str]:
+    """Each reason once, with the answers that it keeps back; what is forbidden first, by the rule that is missing."""
+    files: dict[tuple[bool, str], list[str]] = {}
+    for fact in missing:
+        # The rule stands at the end of what the API server and `kube.answers` say of a refused request.
+        rule = fact.detail.rpartition("): ")[2] if fact.reason == "forbidden" else ""
+        reason = f"{fact.reason}: {rule}" if rule else str(fact)
+        files.setdefault((fact.reason != "forbidden", reason), []).append(fact.file)
+    lines = []
+    for (_, reason), names in sorted(files.items()):
+        known = sorted(filter(None, names))
+        more = f" {words('unread.more', count=len(known) - SHOWN_FILES)}" if len(known) > SHOWN_FILES else ""
+        lines.append(f"{reason}  {', '.join(known[:SHOWN_FILES])}{more}".rstrip())
+    return lines
+
 
 class UnreadScreen(FactsScreen[tuple[str, ...]]):
-    """One reason after another, each whole."""
+    """One reason after another, each whole, with what could not be read for it."""
 
     SCOPES = ("text", "views")
     BINDINGS: ClassVar[list[BindingType]] = bindings("views")
@@ -27,15 +48,11 @@ class UnreadScreen(FactsScreen[tuple[str, ...]]):
         yield TextView([f" {self.words('document.reading')}"])
 
     def gather(self) -> tuple[str, ...]:
-        """A line for each answer that is missing, and for each that was read only in part."""
+        """A line for each reason, what is forbidden first; then what was read only in part."""
         with self.session.mesh() as mesh:
-            missing = {str(fact) if not fact.file else f"{fact.file}: {fact}" for fact in self._missing(mesh.snapshot)}
-            return (*sorted(missing), *mesh.snapshot.problems())
-
-    @staticmethod
-    def _missing(snapshot: Snapshot) -> list[Missing]:
-        # A recording is not expected to hold every file; a cluster is expected to answer.
-        return [fact for fact in snapshot.missing().values() if fact.reason != "not recorded"]
+            # A recording is not expected to hold every file; a cluster is expected to answer.
+            missing = [fact for fact in mesh.snapshot.missing().values() if fact.reason != "not recorded"]
+            return (*reasons(missing, self.words), *mesh.snapshot.problems())
 
     def show_facts(self, facts: tuple[str, ...]) -> None:
         """The lines, folded."""

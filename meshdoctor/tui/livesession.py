@@ -42,7 +42,7 @@ AGAIN = Retry(base=1.0, cap=60.0)
 """Waits between two tries to reach a cluster that does not answer."""
 SHARE = 20
 """A view is read again after this many times as long as reading it took: at most a twentieth of the time is reading."""
-REFRESHED = frozenset(("mesh", "proxy", "log", "object"))
+REFRESHED = frozenset(("mesh", "proxy", "log"))
 """Views that are kept up to date; the others examine much at once, and do so when a person asks."""
 WATCHED = ("Pod", "Namespace", "MutatingWebhookConfiguration")
 """Kinds that are watched while a view in sight uses them. Each watch holds one of few connections."""
