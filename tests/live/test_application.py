@@ -157,7 +157,7 @@ async def test_a_pod_that_goes_while_it_is_looked_at(cluster: Cluster) -> None:
     async with running(session) as pilot:
         await shows(pilot, "CLERX", "s ago")
         pod = next(name for name in session.names("proxy") if not name.startswith("istio-system"))
-        await pilot.app.go(f"proxy {pod}")  # type: ignore[attr-defined]
+        await pilot.app.go(f"proxy {pod}")
         await shows(pilot, "1 listeners", "s ago")
         shown = (await shows(pilot, "3 clusters")).splitlines()[3:8]
         namespace, _, name = pod.partition("/")
@@ -188,12 +188,12 @@ async def test_what_is_forbidden_is_told_with_its_rule(cluster: Cluster) -> None
     session = cluster.session()
     async with running(session) as pilot:
         await shows(pilot, "s ago", "istio-system")
-        await pilot.app.go("unread")  # type: ignore[attr-defined]
+        await pilot.app.go("unread")
         text = (await shows(pilot, "resources: [services], verbs: [list]")).replace("\n", " ")
         assert "forbidden" in text
         await pilot.press("q")
         pod = next(name for name in session.names("proxy"))
-        await pilot.app.go(f"proxy {pod}")  # type: ignore[attr-defined]
+        await pilot.app.go(f"proxy {pod}")
         text = await shows(pilot, "forbidden")
         assert "resources: [pods/portforward], verbs: [get, create]" in " ".join(text.split())
 
