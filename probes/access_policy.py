@@ -15,21 +15,34 @@ from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import Seen
 from meshdoctor.model import istio
+from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.accesslog import parse_details
 from meshdoctor.model.snapshot import PodRef
 
 RBAC = "rbac_access_denied_matched_policy"
+BAD_CUSTOM = "bad-CUSTOM-action"
+"""Part of the rule by which istiod denies everything where a CUSTOM policy names an unknown provider."""
 # Istio names RBAC rules `ns[NAMESPACE]-policy[NAME]-rule[N]` (pilot/pkg/security/authz/builder).
 _RULE = re.compile(r"ns\[(?P<namespace>[^\]]*)\]-policy\[(?P<name>[^\]]*)\]-rule\[(?P<rule>\d+)\]")
 
 
 def examine(case: Case, mesh: MeshIndex) -> Finding:
     groups = {
-        "rbac": tuple(seen for seen in case.failures if seen.access and (seen.access.details or "").startswith(RBAC)),
+        "rbac": tuple(
+            seen
+            for seen in case.failures
+            if seen.access
+            and (seen.access.details or "").startswith(RBAC)
+            and BAD_CUSTOM not in (seen.access.details or "")
+        ),
         "jwt": tuple(
             seen for seen in case.failures if seen.access and (seen.access.details or "").startswith("jwt_authn")
         ),
-        "ext": tuple(seen for seen in case.failures if seen.access and "UAEX" in seen.access.flags),
+        "ext": tuple(
+            seen
+            for seen in case.failures
+            if seen.access and ("UAEX" in seen.access.flags or BAD_CUSTOM in (seen.access.details or ""))
+        ),
     }
     if not any(groups.values()):
         return not_applicable("no policy refused a request")
@@ -57,6 +70,23 @@ def policies(mesh: MeshIndex, pod: PodRef, action: str) -> list[istio.Authorizat
         and not (policy.spec.target_ref or policy.spec.target_refs)
         and selects(policy.spec.selector.all_labels if policy.spec.selector else {}, labels)
     ]
+
+
+def _provider(mesh: MeshIndex, name: str) -> tuple[Resource, ...]:
+    """The Service of an extension provider of the mesh config, and the workload behind it."""
+    entry = next((one for one in mesh.mesh_config.extension_providers if one.get("name") == name), {})
+    settings = [value for key, value in entry.items() if key.startswith("envoyExtAuthz") and isinstance(value, dict)]
+    hosts = [str(value.get("service", "")).rpartition("/")[2] for value in settings]
+    services = [service for host in hosts if (service := mesh.service_by_host(host))]
+    owners = {
+        kind.key: Resource(kind.kind or "Deployment", kind.namespace, kind.name)
+        for service in services
+        for kind in mesh.objects("Deployment", k8s.Workload)
+        if kind.namespace == service.namespace
+        and service.spec.selector
+        and service.spec.selector.items() <= kind.spec.template.metadata.labels.items()
+    }
+    return (*(Resource("Service", one.namespace, one.name) for one in services), *owners.values())
 
 
 def denied(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Verdict | None:
@@ -122,15 +152,41 @@ def _token(mesh: MeshIndex, lines: tuple[Seen, ...]) -> Verdict | None:
     )
 
 
+def _by_filter(mesh: MeshIndex, lines: tuple[Seen, ...]) -> Verdict | None:
+    """External authorization that an EnvoyFilter adds."""
+    pod = mesh.pods.get(lines[-1].pod)
+    labels = pod.metadata.labels if pod else {}
+    filters = tuple(
+        Resource("EnvoyFilter", one.namespace, one.name, "spec.configPatches")
+        for one in mesh.objects("EnvoyFilter", istio.GenericObject)
+        if one.namespace in (lines[-1].pod.namespace, mesh.mesh_config.root_namespace)
+        and selects((one.spec.get("workloadSelector") or {}).get("labels") or {}, labels)
+        and "ext_authz" in repr(one.spec)
+    )
+    if not filters:
+        return None
+    return Verdict(
+        "ext-authz-failed",
+        0.93,
+        f"The external authorization that {filters[0]} adds refused the request, or could not be asked",
+        filters,
+        (lines_say(lines, logged(lines[-1])),),
+        remedy(f"See what the authorization service of {filters[0]} answers, and whether its cluster has an endpoint."),
+        lines,
+    )
+
+
 def _external(mesh: MeshIndex, lines: tuple[Seen, ...]) -> Verdict | None:
     newest = lines[-1]
     found = policies(mesh, newest.pod, "CUSTOM")
     if not found:
-        return None
+        return _by_filter(mesh, lines)
     failed = newest.access is not None and newest.access.details == "ext_authz_error"
     provider = str((found[0].spec.provider or {}).get("name", ""))
     resources = tuple(Resource("AuthorizationPolicy", one.namespace, one.name, "spec.provider") for one in found)
-    did = "could not be asked" if failed else "denied the request"
+    bad = BAD_CUSTOM in ((newest.access.details or "") if newest.access else "")
+    did = "is not known to istiod" if bad else "could not be asked" if failed else "denied the request"
+    resources += _provider(mesh, provider)
     return Verdict(
         "ext-authz-failed",
         0.97,
@@ -139,7 +195,7 @@ def _external(mesh: MeshIndex, lines: tuple[Seen, ...]) -> Verdict | None:
         (lines_say(lines, logged(newest)), object_says(mesh, "AuthorizationPolicy", found[0], f"provider {provider}")),
         remedy(
             f"See why {provider} does not answer (its pods, its Service, extensionProviders in the mesh config)."
-            if failed
+            if failed or bad
             else f"Ask {provider} why it denies; the mesh only passes its answer on."
         ),
         lines,

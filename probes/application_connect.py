@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from meshdoctor.mesh import blame
+from meshdoctor.mesh.application import application_of
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import (
     CONFIGURATION_ONLY,
@@ -18,22 +19,27 @@ from meshdoctor.mesh.index import MeshIndex, Workload
 from meshdoctor.mesh.lifecycle import Lives, PodLife
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import counted, lines_say, listed, logged, remedy
-from meshdoctor.mesh.traffic import SERVER, Seen
+from meshdoctor.mesh.traffic import SERVER, Seen, split_address
 from meshdoctor.model.moment import clock
+from meshdoctor.model.snapshot import PodRef
 
 START_SECONDS = 90.0
 """A refusal this soon after the pod became Ready is its start; later, something else."""
 SLOW_START_SECONDS = 30.0
 """A pod that has been Ready for less than this may just be starting."""
+LOCAL = ("local_connection_failure", "Cannot_assign_requested_address", "Too_many_open_files")
 CRASH_SECONDS = 20.0
 """A refusal this soon after the application ended is its restart."""
 
 
 def examine(case: Case, mesh: MeshIndex) -> Finding:
-    lines = tuple(
-        seen
-        for seen in case.server_lines
-        if seen.access and seen.access.primary_flag == "UF" and seen.cluster and seen.cluster.inbound
+    lines = (
+        *(
+            seen
+            for seen in case.server_lines
+            if seen.access and seen.access.primary_flag == "UF" and seen.cluster and seen.cluster.inbound
+        ),
+        *(seen for seen in case.with_flag("UF") if _refuses_itself(mesh, seen)),
     )
     if not lines:
         return not_applicable("every connection to the application was accepted")
@@ -41,6 +47,9 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         return inconclusive(
             "the application refuses connections; the pods could not be read", lines_say(lines, logged(lines[-1]))
         )
+    local = tuple(seen for seen in lines if is_local(seen))
+    if local:
+        return exhausted(case, mesh, local)
     timeouts = tuple(seen for seen in lines if "connection_timeout" in ((seen.access and seen.access.details) or ""))
     if timeouts:
         return _stalled(case, mesh, timeouts)
@@ -48,39 +57,94 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     lives = mesh.derived(Lives)
     groups: dict[tuple[Workload, str], list[Seen]] = {}
     for seen in lines:
-        groups.setdefault((mesh.workload(seen.pod), _kind(case, lives.by_ref.get(seen.pod), seen)), []).append(seen)
+        ref = application_of(mesh, seen) or seen.pod
+        groups.setdefault((mesh.workload(ref), _kind(case, lives.by_ref.get(ref), seen)), []).append(seen)
     for (owner, kind), group in groups.items():
-        verdicts.append(_verdict(case, mesh, owner, kind, tuple(group)))
-    return culprit(*verdicts)
+        if kind != "unknown":
+            verdicts.append(_verdict(case, mesh, owner, kind, tuple(group)))
+    return (
+        culprit(*verdicts)
+        if verdicts
+        else inconclusive("the application refused connections now and then", lines_say(lines, logged(lines[-1])))
+    )
 
 
 def _kind(case: Case, life: PodLife | None, seen: Seen) -> str:
     """Which moment of the pod's life the refusal falls in."""
     moment = seen.start or 0.0
     if life is None:
-        return "listens"
+        return "unknown" if _served(case, seen) else "listens"
     if life.is_stopping(moment):
-        return "stopping"
+        # Without a sidecar of its own nobody tells whether the pod still listened when the caller had to know.
+        return "stopping" if seen.side == SERVER else "unknown"
     if any(exit.at is not None and -2.0 <= moment - exit.at <= CRASH_SECONDS for exit in life.crashes()):
         return "crashed"
-    later = [
-        good
-        for good in case.seen
-        if good.side == SERVER and good.pod == seen.pod and not good.failed and (good.start or 0.0) > moment
-    ]
+    later = [good for good in case.seen if _same_place(good, seen) and not good.failed and (good.start or 0.0) > moment]
     if life.ready is not None and moment - life.ready <= START_SECONDS and later:
         return "starting"
-    return "listens"
+    if not _served(case, seen):
+        return "listens"
+    # It listens on this port, only not always. Kubernetes keeps no more than the last end of a container.
+    return "crashed" if life.crashes() else "unknown"
+
+
+def _served(case: Case, seen: Seen) -> bool:
+    """Whether the application answered on the same port of the same pod before and after it refused."""
+    good = [
+        one.start or 0.0
+        for one in case.seen
+        if _same_place(one, seen) and not one.failed and _upstream(one)[1] == _upstream(seen)[1]
+    ]
+    moment = seen.start or 0.0
+    return any(one < moment for one in good) and any(one > moment for one in good)
+
+
+def _upstream(seen: Seen) -> tuple[str, int]:
+    return split_address(seen.access.upstream_host if seen.access else None)
+
+
+def _same_place(one: Seen, seen: Seen) -> bool:
+    """Whether two lines of the same side are about the same pod."""
+    if seen.side == SERVER:
+        return one.side == SERVER and one.pod == seen.pod
+    return one.side == seen.side and _upstream(one)[0] == _upstream(seen)[0]
+
+
+def _refuses_itself(mesh: MeshIndex, seen: Seen) -> bool:
+    """Whether a caller's proxy was refused by a pod that has no sidecar which could have done it."""
+    details = (seen.access.details or "") if seen.access else ""
+    return "Connection_refused" in details and application_of(mesh, seen) is not None
+
+
+def is_local(seen: Seen) -> bool:
+    """Whether a connection failed in the proxy's own pod: no port or descriptor was left for it."""
+    details = (seen.access.details or "") + (seen.access.transport_failure or "") if seen.access else ""
+    return any(word in details for word in LOCAL)
+
+
+def exhausted(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
+    owner = blame.of_workload(mesh.workload(lines[-1].pod))
+    return culprit(
+        Verdict(
+            "local-resource-exhausted",
+            0.93,
+            f"{owner} has no local port (or descriptor) left for new connections",
+            (owner,),
+            (lines_say(lines, logged(lines[-1])),),
+            remedy(f"Reuse connections in {owner} (keep-alive, HTTP/2), or spread its calls over more pods."),
+            case.together(lines),
+        )
+    )
 
 
 def _verdict(case: Case, mesh: MeshIndex, owner: Workload, kind: str, lines: tuple[Seen, ...]) -> Verdict:
     resource = blame.of_workload(owner)
     newest = lines[-1]
-    port = newest.cluster.port if newest.cluster else 0
-    said = lines_say(lines, f"{logged(newest)} on inbound port {port}")
+    ref = application_of(mesh, newest) or newest.pod
+    port = (newest.cluster.port if newest.cluster and newest.side == SERVER else 0) or _upstream(newest)[1]
+    said = lines_say(lines, f"{logged(newest)} on port {port} of {ref}")
     together = case.together(lines)
-    lives = mesh.derived(Lives)
-    life = lives.by_ref.get(newest.pod)
+    life = mesh.derived(Lives).by_ref.get(ref)
     if kind == "crashed" and life:
         ends = listed(f"{exit.container} ended with {exit.reason} {exit.code}" for exit in life.crashes())
         return Verdict(
@@ -88,8 +152,8 @@ def _verdict(case: Case, mesh: MeshIndex, owner: Workload, kind: str, lines: tup
             0.96,
             f"The application of {resource} crashes and refuses connections until it is back",
             (resource,),
-            (said, Evidence(ends, mesh.file("Pod"), str(newest.pod))),
-            remedy(f"Read kubectl logs --previous of {newest.pod}: why did it end?"),
+            (said, Evidence(ends, mesh.file("Pod"), str(ref))),
+            remedy(f"Read kubectl logs --previous of {ref}: why did it end?"),
             together,
         )
     if kind == "stopping" and life and life.stopped:
@@ -100,9 +164,7 @@ def _verdict(case: Case, mesh: MeshIndex, owner: Workload, kind: str, lines: tup
             (Resource(resource.kind, resource.namespace, resource.name, "spec.template.spec.containers[].lifecycle"),),
             (
                 said,
-                Evidence(
-                    f"{newest.pod} was told to stop at {clock(life.stopped)} UTC", mesh.file("Event"), str(newest.pod)
-                ),
+                Evidence(f"{ref} was told to stop at {clock(life.stopped)} UTC", mesh.file("Event"), str(ref)),
             ),
             remedy(
                 "Let the application finish for some seconds after SIGTERM (preStop: sleep), longer than callers need.",
@@ -111,7 +173,7 @@ def _verdict(case: Case, mesh: MeshIndex, owner: Workload, kind: str, lines: tup
             together,
         )
     if kind == "starting" and life and life.ready is not None:
-        pods = listed(str(pod) for pod in dict.fromkeys(seen.pod for seen in lines))
+        pods = listed(str(application_of(mesh, seen) or seen.pod) for seen in lines)
         return Verdict(
             "ready-before-listening",
             0.95,
@@ -124,22 +186,23 @@ def _verdict(case: Case, mesh: MeshIndex, owner: Workload, kind: str, lines: tup
             (
                 said,
                 Evidence(
-                    f"{newest.pod} was Ready at {clock(life.ready)} UTC and answered later; refusals: {pods}",
+                    f"{ref} was Ready at {clock(life.ready)} UTC and answered later; refusals: {pods}",
                     mesh.file("Pod"),
-                    str(newest.pod),
+                    str(ref),
                 ),
             ),
             remedy(f"Give {resource} a readinessProbe (or startupProbe) that asks the application itself."),
             together,
         )
-    return _nothing_listens(case, mesh, resource, port or 0, lines, said)
+    return _nothing_listens(case, mesh, resource, (ref, port or 0), lines, said)
 
 
 def _nothing_listens(
-    case: Case, mesh: MeshIndex, resource: Resource, port: int, lines: tuple[Seen, ...], said: Evidence
+    case: Case, mesh: MeshIndex, resource: Resource, where: tuple[PodRef, int], lines: tuple[Seen, ...], said: Evidence
 ) -> Verdict:
+    ref, port = where
     service = blame.of_service(case.destination, "spec.ports[].targetPort")
-    pod = mesh.pods.get(lines[-1].pod)
+    pod = mesh.pods.get(ref)
     declared = (
         {entry.container_port for container in pod.spec.containers for entry in container.ports} if pod else set()
     )
@@ -148,7 +211,7 @@ def _nothing_listens(
     )
     blamed = resources[0]
     # A declared port that a young pod refuses may still be opened: the application is only slow to start.
-    life = mesh.derived(Lives).by_ref.get(lines[-1].pod)
+    life = mesh.derived(Lives).by_ref.get(ref)
     age = (lines[-1].start or 0.0) - life.ready if life and life.ready is not None else None
     young = port in declared and age is not None and age < SLOW_START_SECONDS
     ports = listed(str(number) for number in sorted(declared)) or "none"
@@ -159,7 +222,7 @@ def _nothing_listens(
         if blamed is service
         else f"{resource} does not listen on port {port}",
         resources,
-        (said, Evidence(f"the containers declare {ports}", mesh.file("Pod"), str(lines[-1].pod))),
+        (said, Evidence(f"the containers declare {ports}", mesh.file("Pod"), str(ref))),
         remedy(f"Set targetPort of {service or resource} to the port that the application listens on (on 0.0.0.0)."),
         case.together(lines),
     )
@@ -188,6 +251,13 @@ def _stalled(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
 PROBE = Probe(
     "application-connect",
     "Does the application accept connections?",
-    ("nothing-listens-on-target-port", "ready-before-listening", "app-crashed", "app-closes-on-sigterm", "app-stalled"),
+    (
+        "nothing-listens-on-target-port",
+        "ready-before-listening",
+        "app-crashed",
+        "app-closes-on-sigterm",
+        "app-stalled",
+        "local-resource-exhausted",
+    ),
     examine,
 )

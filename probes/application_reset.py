@@ -5,14 +5,16 @@ from __future__ import annotations
 from statistics import median
 
 from meshdoctor.mesh import blame
+from meshdoctor.mesh.application import application_of
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex, Workload
-from meshdoctor.mesh.lifecycle import Lives
+from meshdoctor.mesh.lifecycle import Lives, PodLife
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
-from meshdoctor.mesh.traffic import SERVER, Seen
+from meshdoctor.mesh.traffic import Seen
 from meshdoctor.model.moment import clock
+from meshdoctor.probes.stopping_server import is_stream, streams_cut
 
 CRASH_SECONDS = 3.0
 RACE_MS = 250.0
@@ -20,14 +22,18 @@ RACE_MS = 250.0
 IDLE_SECONDS = 0.2
 """A connection that rested this long before the request that failed on it was an idle one."""
 OWN_TIMEOUT_MS = 1000.0
+SHORT_TIMEOUT_MS = 300.0
+ENOUGH = 4
+"""So many resets after the same short time are a timeout as well."""
 NARROW = 0.15
+SPREAD_MS = 60.0
 
 
 def examine(case: Case, mesh: MeshIndex) -> Finding:
     lines = tuple(
         seen
-        for seen in case.server_lines
-        if seen.access and seen.access.primary_flag == "UC" and seen.cluster and seen.cluster.inbound
+        for seen in (*case.server_lines, *case.with_flag("UC"))
+        if seen.access and seen.access.primary_flag == "UC" and application_of(mesh, seen)
     )
     if not lines:
         return not_applicable("the application reset no request")
@@ -37,7 +43,8 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         )
     owners: dict[Workload, list[Seen]] = {}
     for seen in lines:
-        owners.setdefault(mesh.workload(seen.pod), []).append(seen)
+        if ref := application_of(mesh, seen):
+            owners.setdefault(mesh.workload(ref), []).append(seen)
     findings = [_of_workload(case, mesh, owner, tuple(group)) for owner, group in owners.items()]
     verdicts = [verdict for finding in findings for verdict in finding.verdicts]
     return culprit(*verdicts) if verdicts else findings[0]
@@ -46,7 +53,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
 def _of_workload(case: Case, mesh: MeshIndex, owner: Workload, lines: tuple[Seen, ...]) -> Finding:
     resource = blame.of_workload(owner)
     lives = mesh.derived(Lives)
-    crashed = tuple(seen for seen in lines if _crash_near(lives, seen))
+    crashed = tuple(seen for seen in lines if _crash_near(mesh, lives, seen))
     if crashed:
         ends = [exit for life in lives.of_workload(owner) for exit in life.crashes()]
         says = listed(f"{exit.container} ended with {exit.reason} {exit.code}" for exit in ends)
@@ -61,9 +68,14 @@ def _of_workload(case: Case, mesh: MeshIndex, owner: Workload, lines: tuple[Seen
                 case.together(lines),
             )
         )
-    stopping = tuple(seen for seen in lines if _is_stopping(lives, seen))
-    if stopping:
-        life = lives.by_ref[stopping[-1].pod]
+    stopping = tuple(seen for seen in lines if _is_stopping(mesh, lives, seen))
+    life = _life(mesh, lives, stopping[-1]) if stopping else None
+    if stopping and life:
+        streams = tuple(seen for seen in stopping if is_stream(seen))
+        if len(streams) >= len(stopping) / 2:
+            return culprit(
+                streams_cut(case, owner, streams, lines_say(streams, logged(streams[-1])), _stop_of(mesh, life))
+            )
         return culprit(
             Verdict(
                 "app-closes-on-sigterm",
@@ -76,11 +88,7 @@ def _of_workload(case: Case, mesh: MeshIndex, owner: Workload, lines: tuple[Seen
                 ),
                 (
                     lines_say(stopping, logged(stopping[-1])),
-                    Evidence(
-                        f"{life.ref} was told to stop at {clock(life.stopped or 0.0)} UTC",
-                        mesh.file("Event"),
-                        str(life.ref),
-                    ),
+                    _stop_of(mesh, life),
                 ),
                 remedy(
                     "Finish open requests after SIGTERM, and give callers time to leave (preStop: sleep).",
@@ -92,16 +100,27 @@ def _of_workload(case: Case, mesh: MeshIndex, owner: Workload, lines: tuple[Seen
     return _steady(case, mesh, resource, lines)
 
 
-def _crash_near(lives: Lives, seen: Seen) -> bool:
-    life, moment = lives.by_ref.get(seen.pod), seen.start
+def _crash_near(mesh: MeshIndex, lives: Lives, seen: Seen) -> bool:
+    life, moment = _life(mesh, lives, seen), seen.start
     if life is None or moment is None:
         return False
     ended = moment + (seen.duration or 0.0) / 1000
     return any(exit.at is not None and abs(exit.at - ended) <= CRASH_SECONDS for exit in life.crashes())
 
 
-def _is_stopping(lives: Lives, seen: Seen) -> bool:
-    life = lives.by_ref.get(seen.pod)
+def _life(mesh: MeshIndex, lives: Lives, seen: Seen) -> PodLife | None:
+    ref = application_of(mesh, seen)
+    return lives.by_ref.get(ref) if ref else None
+
+
+def _stop_of(mesh: MeshIndex, life: PodLife) -> Evidence:
+    return Evidence(
+        f"{life.ref} was told to stop at {clock(life.stopped or 0.0)} UTC", mesh.file("Event"), str(life.ref)
+    )
+
+
+def _is_stopping(mesh: MeshIndex, lives: Lives, seen: Seen) -> bool:
+    life = _life(mesh, lives, seen)
     ended = (seen.start or 0.0) + (seen.duration or 0.0) / 1000
     # Event times are whole seconds, so the stop may look a second later than it was.
     return life is not None and life.is_stopping(ended + 1.0)
@@ -111,8 +130,11 @@ def _steady(case: Case, mesh: MeshIndex, resource: Resource, lines: tuple[Seen, 
     durations = sorted(seen.duration or 0.0 for seen in lines)
     middle = median(durations)
     evidence = lines_say(lines, f"{logged(lines[-1])}, {durations[0]:.0f} to {durations[-1]:.0f} ms")
-    good = [seen for seen in case.seen if seen.side == SERVER and not seen.failed]
-    if middle >= OWN_TIMEOUT_MS and durations[-1] - durations[0] <= NARROW * middle and len(lines) > 1:
+    good = [seen for seen in case.seen if seen.side == lines[0].side and not seen.failed]
+    slower = [seen for seen in good if (seen.duration or 0.0) > middle * (1 + NARROW)]
+    limit = OWN_TIMEOUT_MS if len(lines) < ENOUGH else SHORT_TIMEOUT_MS
+    narrow = durations[-1] - durations[0] <= max(NARROW * middle, SPREAD_MS)
+    if middle >= limit and narrow and len(lines) > 1 and not slower:
         return culprit(
             Verdict(
                 "app-closes-at-own-timeout",
@@ -154,6 +176,12 @@ def _steady(case: Case, mesh: MeshIndex, resource: Resource, lines: tuple[Seen, 
 PROBE = Probe(
     "application-reset",
     "Does the application reset requests?",
-    ("app-crashed", "app-closes-on-sigterm", "app-closes-at-own-timeout", "keepalive-race"),
+    (
+        "app-crashed",
+        "app-closes-on-sigterm",
+        "app-closes-at-own-timeout",
+        "keepalive-race",
+        "long-stream-cut-by-rollout",
+    ),
     examine,
 )

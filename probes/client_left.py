@@ -13,9 +13,11 @@ from meshdoctor.mesh.finding import Finding, Verdict, culprit, inconclusive, not
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, logged, remedy
+from meshdoctor.mesh.traffic import SERVER, Seen
 
 LEFT = ("downstream_remote_disconnect", "http2.remote_reset")
 ENOUGH = 2
+BATCH = 5
 NARROW = 0.25
 """Durations that differ by less than this share of their median are one timeout."""
 
@@ -32,6 +34,8 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     spread = durations[int(len(durations) * 0.9)] - durations[int(len(durations) * 0.1)]
     narrow = middle > 0 and spread <= NARROW * middle
     owner = blame.of_workload(case.client)
+    if _never_arrived(case, lines):
+        return inconclusive(f"{owner} hung up on requests that the server's proxy never saw", evidence)
     server = f" (the answer of {case.destination.host} takes longer)" if narrow else ""
     return culprit(
         Verdict(
@@ -44,6 +48,14 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
             case.together(lines),
         )
     )
+
+
+def _never_arrived(case: Case, lines: tuple[Seen, ...]) -> bool:
+    """Whether the server's proxy logs what it is asked, and yet knows none of these requests: they hung on the way."""
+    served = {seen.access.request_id for seen in case.seen if seen.side == SERVER and seen.access}
+    asked = {seen.access.request_id for seen in lines if seen.access and seen.access.upstream_host}
+    # Both proxies write their logs in batches, so that the last lines may be missing on one side.
+    return len(asked) >= BATCH and not asked & served and any(not s.failed for s in case.seen if s.side == SERVER)
 
 
 PROBE = Probe("client-left", "Did the caller hang up?", ("client-gave-up",), examine)

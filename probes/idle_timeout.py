@@ -16,6 +16,7 @@ from meshdoctor.mesh.labels import selects
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, logged, remedy
 from meshdoctor.mesh.traffic import CLIENT, Seen
+from meshdoctor.model.accesslog import AccessLine
 from meshdoctor.model.envoy.listener import Listener
 from meshdoctor.model.istio import GenericObject
 from meshdoctor.model.moment import duration
@@ -23,13 +24,18 @@ from meshdoctor.model.snapshot import PodRef, Want
 from meshdoctor.model.wants import ProxyConfig
 
 LIMITS = {"SI": "idle timeout", "UMSDR": "maximum stream duration", "DT": "maximum connection duration"}
+DETAILS = {"max_duration_timeout": "maximum stream duration", "stream_idle_timeout": "idle timeout"}
+"""The same limits where Envoy sets no flag (a route's max_stream_duration: 504 without one)."""
 CLOSE = 0.02
 """A connection that lasted this close to its idle timeout (as a share of it) was ended by it."""
-WORDS = ("idle_timeout", "idleTimeout", "max_stream_duration", "max_downstream_connection_duration")
+WORDS = (
+    *("idle_timeout", "idleTimeout", "max_stream_duration", "maxStreamDuration"),
+    *("max_connection_duration", "max_downstream_connection_duration", "maxDownstreamConnectionDuration"),
+)
 
 
 def examine(case: Case, mesh: MeshIndex) -> Finding:
-    flagged = tuple(seen for seen in case.failures if seen.access and LIMITS.keys() & set(seen.access.flags))
+    flagged = tuple(seen for seen in case.failures if seen.access and _limit_of(seen.access))
     if flagged:
         return _flagged(case, mesh, flagged)
     quiet = (
@@ -61,22 +67,29 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
 
 def _flagged(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
     newest = lines[-1]
-    flag = next(flag for flag in LIMITS if newest.access and flag in newest.access.flags)
-    owners = _setting(case, mesh, newest.pod)
+    limit = (_limit_of(newest.access) if newest.access else "") or ""
+    # The server's proxy may have ended it, and the caller's only passed the answer on.
+    owners = next((found for seen in reversed(lines) if (found := _setting(case, mesh, seen.pod))), [])
     said = lines_say(lines, f"{logged(newest)} after {newest.duration or 0:.0f} ms")
     if not owners:
-        return inconclusive(f"the proxy's {LIMITS[flag]} ended the streams, and no object that sets it was found", said)
+        return inconclusive(f"the proxy's {limit} ended the streams, and no object that sets it was found", said)
     return culprit(
         Verdict(
             "proxy-idle-timeout",
             0.93,
-            f"The {LIMITS[flag]} that {owners[0]} sets ends streams of {case.destination}",
+            f"The {limit} that {owners[0]} sets ends streams of {case.destination}",
             tuple(owners),
             (said,),
-            remedy(f"Raise the {LIMITS[flag]} in {owners[0]}, or let the streams carry something meanwhile."),
+            remedy(f"Raise the {limit} in {owners[0]}, or let the streams carry something meanwhile."),
             case.together(lines),
         )
     )
+
+
+def _limit_of(line: AccessLine) -> str | None:
+    """The limit that ended a request, in words."""
+    flag = next((flag for flag in LIMITS if flag in line.flags), None)
+    return LIMITS[flag] if flag else DETAILS.get(line.details or "")
 
 
 def _is_plain_tcp(seen: Seen) -> bool:
@@ -110,7 +123,7 @@ def _setting(case: Case, mesh: MeshIndex, pod: PodRef) -> list[Resource]:
     rules = [
         blame.resource(rule, "spec.trafficPolicy.connectionPool")
         for rule in blame.destination_rules(mesh, case.destination.host)
-        if rule.spec.traffic_policy and "idleTimeout" in repr(rule.spec.traffic_policy.connection_pool)
+        if rule.spec.traffic_policy and any(word in repr(rule.spec.traffic_policy) for word in WORDS)
     ]
     found = mesh.pods.get(pod)
     labels = found.metadata.labels if found else {}

@@ -11,13 +11,15 @@ from typing import Any
 from meshdoctor.mesh import blame, delivered
 from meshdoctor.mesh.backends import Backend, NoPods, why_no_pods
 from meshdoctor.mesh.case import Case
+from meshdoctor.mesh.control_plane import absent_proxies, istiod_down
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
-from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.index import MeshIndex, is_ready
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import Seen
 from meshdoctor.mesh.traffic_policy import detects_outliers
 from meshdoctor.model import istio
+from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.names import ClusterName
 from meshdoctor.model.snapshot import Want
 from meshdoctor.model.wants import ProxyClusters, ProxyConfig
@@ -176,6 +178,9 @@ def _of_service(case: Case, mesh: MeshIndex, name: ClusterName, lines: tuple[See
     if service is None or not mesh.complete("Pod") or not mesh.known("EndpointSlice"):
         return _by_proxies(case, mesh, name, lines, evidence)
     labels = tuple(_subset_labels(mesh, name).items())
+    behind = _behind(case, mesh, name, service, lines, evidence)
+    if behind:
+        return culprit(behind)
     why = why_no_pods(mesh, Backend(service, name.port or 0, labels), lines, case.is_over(lines))
     if isinstance(why, NoPods):
         return culprit(
@@ -184,6 +189,42 @@ def _of_service(case: Case, mesh: MeshIndex, name: ClusterName, lines: tuple[See
             )
         )
     return inconclusive(why, evidence)
+
+
+def _behind(
+    case: Case, mesh: MeshIndex, name: ClusterName, service: k8s.Service, lines: tuple[Seen, ...], evidence: Evidence
+) -> Verdict | None:
+    """The Service has ready pods, but the caller's proxy is not told of them any more: istiod is down or cut off."""
+    pod = lines[-1].pod
+    labels = _subset_labels(mesh, name).items()
+    ready = [one for one in mesh.selected_pods(service) if is_ready(one) and labels <= one.metadata.labels.items()]
+    if not ready or case.is_over(lines):
+        return None
+    seen = Evidence(f"{service.key} has {len(ready)} ready pods", mesh.file("Pod"), ready[0].key)
+    down = istiod_down(mesh)
+    if down:
+        return Verdict(
+            "control-plane-down",
+            0.9,
+            f"{down.summary}, so the proxies are not told of the endpoints of {service.key}",
+            down.resources,
+            (evidence, seen, *down.evidence),
+            remedy(down.fix),
+            lines,
+        )
+    absent = absent_proxies(mesh).get(pod)
+    if absent is None:
+        return None
+    client = blame.of_workload(mesh.workload(pod))
+    return Verdict(
+        "proxy-stale",
+        0.9,
+        f"The sidecar of {client} is cut off from istiod and does not know the endpoints of {service.key}",
+        (client,),
+        (evidence, seen, *absent),
+        remedy(f"See why {pod} cannot reach istiod (log of istio-proxy, network policy for port 15012)."),
+        lines,
+    )
 
 
 def _by_proxies(case: Case, mesh: MeshIndex, name: ClusterName, lines: tuple[Seen, ...], evidence: Evidence) -> Finding:
@@ -255,6 +296,8 @@ PROBE = Probe(
         "sidecar-never-ready",
         "app-crashed",
         "control-plane-down",
+        "proxy-stale",
+        "proxy-overloaded",
     ),
     examine,
     needs,

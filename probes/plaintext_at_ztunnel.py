@@ -39,7 +39,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         nobody = not any(refs)
         return _outsider(case, mesh, lines, said, strict) if nobody else inconclusive("the client is gone", said)
     free = [pod for pod in pods if not is_captured(pod) and not has_sidecar(pod)]
-    if not mesh.known("Namespace") and any(DATAPLANE_MODE not in pod.metadata.labels for pod in free):
+    if not mesh.complete("Namespace") and any(DATAPLANE_MODE not in pod.metadata.labels for pod in free):
         return inconclusive("whether the client's namespace is in the mesh could not be read", said)
     outside = [pod for pod in free if not should_be_captured(mesh, pod)]
     missed = [pod for pod in free if should_be_captured(mesh, pod)]
@@ -162,7 +162,7 @@ def _outsider(
     """A client that is no pod: of another cluster, a node, a virtual machine."""
     sources = listed(sorted({(seen.tunnel.src_addr or "").rpartition(":")[0] for seen in lines if seen.tunnel}))
     policies = [Resource("PeerAuthentication", *entry.at.split("/")) for entry in strict if entry.at.count("/") == 1]
-    if not mesh.known("Pod") or not policies:
+    if not mesh.complete("Pod") or not policies:
         return inconclusive(f"{sources} sent plain text to a STRICT workload, and is no pod that was read", said)
     return culprit(
         Verdict(

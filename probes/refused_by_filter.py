@@ -57,6 +57,7 @@ def _pod_owner(case: Case, mesh: MeshIndex, seen: Seen) -> list[Resource]:
     return [blame.of_workload(mesh.workload(seen.pod))]
 
 
+HEADER_LIMITS = ("max_request_headers_kb", "maxRequestHeadersKb", "max_headers_count", "maxHeadersCount")
 REFUSALS = (
     Refusal(
         "rate-limited",
@@ -76,16 +77,21 @@ REFUSALS = (
         "headers-too-large",
         lambda line: (
             (line.details or "") in ("http1.headers_too_large", "http1.too_many_headers")
-            or (line.details or "").startswith("http2.header_list_size")
+            or (line.details or "").startswith(
+                ("http2.header_list_size", "http2.too_many_headers", "http2.cookies_total")
+            )
         ),
-        _caller,
+        lambda case, mesh, seen: [*_caller(case, mesh, seen), *_selecting(mesh, seen, "EnvoyFilter", HEADER_LIMITS)],
         "{who} sends more headers than Envoy accepts (60 KiB or 100 headers)",
         "Make the cookies and tokens that {who} sends smaller, or raise the limit with an EnvoyFilter.",
     ),
     Refusal(
         "wasm-missing",
-        lambda line: "NFCF" in line.flags,
-        lambda case, mesh, seen: _selecting(mesh, seen, "WasmPlugin", ()),
+        lambda line: "NFCF" in line.flags or line.details == "wasm_fail_stream",
+        lambda case, mesh, seen: (
+            _selecting(mesh, seen, "WasmPlugin", ())
+            or _selecting(mesh, seen, "EnvoyFilter", ("wasm", "config_discovery", "configDiscovery"))
+        ),
         "An extension of {who} did not load, so its filter answers 500",
         "Check url, image pull secret and failStrategy of {who}, and the log of istio-proxy.",
     ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
-from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.index import MeshIndex, Workload
 from meshdoctor.mesh.lifecycle import Lives, PodLife
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, logged, remedy
@@ -18,6 +18,8 @@ from meshdoctor.model.moment import clock, duration
 SLACK = 2.0
 """Seconds: event times are whole seconds, and the kubelet needs a moment to kill."""
 LONG_MS = 60_000.0
+STREAM_MS = 8_000.0
+"""An answer that has been streaming for this long is a stream, not a slow download."""
 
 
 def examine(case: Case, mesh: MeshIndex) -> Finding:
@@ -38,6 +40,9 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         mesh.file("Event"),
         str(life.ref),
     )
+    streams = tuple(seen for seen in cut if is_stream(seen))
+    if len(streams) >= len(cut) / 2:
+        return culprit(streams_cut(case, owner, streams, said, stop))
     at_end = tuple(seen for seen, one in lines if abs(_end(seen) - (one.stopped or 0) - one.grace) <= SLACK)
     if len(at_end) >= len(lines) / 2:
         resource = Resource(owner.kind, owner.namespace, owner.name, "spec.template.spec.terminationGracePeriodSeconds")
@@ -51,20 +56,6 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
                 (said, stop),
                 remedy(f"Raise terminationGracePeriodSeconds of {resource} above preStop and the longest request."),
                 case.together(cut),
-            )
-        )
-    long = tuple(seen for seen in cut if (seen.duration or 0.0) >= LONG_MS)
-    if long:
-        resource = blame.of_workload(owner)
-        return culprit(
-            Verdict(
-                "long-stream-cut-by-rollout",
-                0.88,
-                f"Stopping pods of {resource} cut streams that had run for minutes",
-                (resource,),
-                (said, stop),
-                remedy("Limit the age of connections at the server below its drain time, and let clients reconnect."),
-                case.together(long),
             )
         )
     drain = duration(str(mesh.mesh_config.default_config.get("terminationDrainDuration", "5s"))) or 5.0
@@ -85,6 +76,28 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
             )
         )
     return inconclusive(f"requests were cut while {life.ref} was being stopped", said, stop)
+
+
+def is_stream(seen: Seen) -> bool:
+    """Whether a request was a long-lived stream: its answer had begun long ago, or it had run for minutes."""
+    lasted = seen.duration or 0.0
+    begun = seen.access is not None and "after_response_started" in (seen.access.details or "")
+    upgraded = seen.access is not None and seen.access.code == 101
+    return lasted >= LONG_MS or ((begun or upgraded) and lasted >= STREAM_MS)
+
+
+def streams_cut(case: Case, owner: Workload, lines: tuple[Seen, ...], *evidence: Evidence) -> Verdict:
+    resource = blame.of_workload(owner)
+    return Verdict(
+        "long-stream-cut-by-rollout",
+        0.88,
+        f"Stopping pods of {resource} cut streams that had run for {min(s.duration or 0 for s in lines) / 1000:.0f} s "
+        "or more",
+        (resource,),
+        evidence,
+        remedy("Limit the age of connections at the server below its drain time, and let clients reconnect."),
+        case.together(lines),
+    )
 
 
 def _end(seen: Seen) -> float:

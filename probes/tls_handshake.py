@@ -15,7 +15,7 @@ from meshdoctor.mesh.mtls.peer_authentication import DISABLE
 from meshdoctor.mesh.peer_policy import decider, server_policy
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
-from meshdoctor.mesh.traffic import Seen, split_address
+from meshdoctor.mesh.traffic import SERVER, Seen, split_address
 from meshdoctor.mesh.traffic_policy import sets_tls
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.accesslog import parse_transport_failure
@@ -39,7 +39,7 @@ def _text(seen: Seen) -> str:
 def examine(case: Case, mesh: MeshIndex) -> Finding:
     lines = _failed_handshakes(case)
     if not lines:
-        return not_applicable("no TLS handshake failed")
+        return _turned_away(case, mesh) or not_applicable("no TLS handshake failed")
     if not mesh.known("Pod"):
         return inconclusive("TLS handshakes fail; the pods could not be read", lines_say(lines, logged(lines[-1])))
     groups: dict[tuple[str, str], list[Seen]] = {}
@@ -58,13 +58,13 @@ def _of_reason(case: Case, mesh: MeshIndex, reason: str, detail: str, lines: tup
     cluster = config.cluster(raw) if config else None
     server = _server(mesh, newest)
     said = lines_say(lines, f"{logged(newest)}")
-    if "Secret_is_not_supplied" in reason + detail:
-        return _no_certificate(mesh, newest.pod, lines, said)
-    if "has_expired" in detail or "not_yet_valid" in detail:
-        return _expired(case, mesh, server, detail, lines, said)
-    if "SAN_matcher" in detail or "SAN" in reason:
-        return _other_identity(mesh, cluster, server, detail, lines, said)
     own_tls = _user_tls(cluster)
+    if "Secret_is_not_supplied" in reason + detail:
+        return _no_secret(mesh, cluster, lines, said) if own_tls else _no_certificate(mesh, newest.pod, lines, said)
+    if "has_expired" in detail or "not_yet_valid" in detail:
+        return _expired(mesh, server, "not_yet" in detail, lines, said)
+    if ("SAN_matcher" in detail or "SAN" in reason) and not (own_tls and server is None):
+        return _other_identity(mesh, cluster, server, detail, lines, said)
     if own_tls:
         return _user_settings(mesh, cluster, server, reason, lines, said)
     if reason == "WRONG_VERSION_NUMBER":
@@ -111,9 +111,49 @@ def _no_certificate(mesh: MeshIndex, pod: PodRef, lines: tuple[Seen, ...], said:
     )
 
 
-def _expired(
-    case: Case, mesh: MeshIndex, server: k8s.Pod | None, detail: str, lines: tuple[Seen, ...], said: Evidence
-) -> Finding:
+def _no_secret(mesh: MeshIndex, cluster: Cluster | None, lines: tuple[Seen, ...], said: Evidence) -> Finding:
+    """A cluster whose TLS context names a Secret (credentialName of a DestinationRule) that never came."""
+    owner = _rule(mesh, cluster, lines)
+    if owner is None or cluster is None or cluster.tls is None:
+        return _no_certificate(mesh, lines[-1].pod, lines, said)
+    names = [name.rpartition("/")[2].rpartition(":")[2] for name in cluster.tls.certificate_names]
+    return culprit(
+        Verdict(
+            "certificate-not-delivered",
+            0.93,
+            f"The credential that {owner} names was never delivered to {lines[-1].pod}",
+            (owner, *(Resource("Secret", lines[-1].pod.namespace, name) for name in names)),
+            (said,),
+            remedy(f"Create the Secret that credentialName of {owner} names, where the proxy's pod is, or correct it."),
+            lines,
+        )
+    )
+
+
+def _turned_away(case: Case, mesh: MeshIndex) -> Finding | None:
+    """With TLS 1.3 a client learns of its own bad certificate only by the end of the connection: UC, no server line."""
+    told = {seen.access.request_id for seen in case.seen if seen.side == SERVER and seen.access}
+    lines = tuple(
+        seen
+        for seen in case.with_flag("UC")
+        if seen.access
+        and seen.access.request_id not in told
+        and (server := _server(mesh, seen)) is not None
+        and has_sidecar(server)
+    )
+    if not lines:
+        return None
+    own = identity(mesh, lines[-1].pod)
+    said = lines_say(lines, f"{logged(lines[-1])}, of which the server's proxy logged nothing")
+    expired = tuple(seen for seen in lines if own and own.expires and (seen.start or 0.0) > own.expires)
+    if expired:
+        return _expired(mesh, mesh.pods.get(lines[-1].pod), False, expired, said)
+    roots = _roots(mesh, _server(mesh, lines[-1]), lines, said)
+    return roots if roots.verdicts else None
+
+
+def _expired(mesh: MeshIndex, server: k8s.Pod | None, early: bool, lines: tuple[Seen, ...], said: Evidence) -> Finding:
+    """The certificate of *server* (or of the caller, when that is the pod) is not valid, yet or any more."""
     if server is None:
         return inconclusive("the certificate of a server that was not recorded is not valid", said)
     ref = PodRef(server.namespace, server.name)
@@ -129,7 +169,7 @@ def _expired(
         Verdict(
             "certificate-expired",
             0.97,
-            f"The certificate of {owner} is {'not yet valid' if 'not_yet' in detail else 'expired'}",
+            f"The certificate of {owner} is {'not yet valid' if early else 'expired'}",
             (owner, *(down.resources if down else ())),
             (said, *shown, *(down.evidence if down else ())),
             remedy(
@@ -222,7 +262,7 @@ def _user_settings(
     if not has_sidecar(server):
         return culprit(
             Verdict(
-                "mtls-to-plaintext-server" if reason == "WRONG_VERSION_NUMBER" else "tls-origination-wrong",
+                "tls-origination-wrong",
                 0.85,
                 f"{owner} makes callers speak TLS to {server.key}, which has no sidecar: {reason}",
                 (owner,),
@@ -312,7 +352,7 @@ def _roots(mesh: MeshIndex, server: k8s.Pod | None, lines: tuple[Seen, ...], sai
 
 
 def needs(case: Case, mesh: MeshIndex) -> Iterable[Want[Any]]:
-    lines = _failed_handshakes(case)
+    lines = (*_failed_handshakes(case), *case.with_flag("UC")[-1:])
     clients = dict.fromkeys(seen.pod for seen in lines)
     servers = [PodRef(pod.namespace, pod.name) for seen in lines if (pod := _server(mesh, seen))]
     wants: list[Want[Any]] = [ProxyConfig(pod) for pod in dict.fromkeys((*clients, *servers))]

@@ -23,6 +23,7 @@ from meshdoctor.model.accesslog import parse_details
 from meshdoctor.model.moment import clock, duration
 from meshdoctor.model.snapshot import PodRef, Want
 from meshdoctor.model.wants import ProxyConfig
+from meshdoctor.probes.application_connect import exhausted, is_local
 
 SMALL_TIMEOUT = 0.5
 """Seconds. A TCP and TLS handshake needs a few round trips; Istio's default is 10 s."""
@@ -41,9 +42,9 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     lines = _unconnected(case)
     if not lines:
         return not_applicable("no connection failed before its TLS handshake")
-    local = tuple(seen for seen in lines if _is_local(seen))
+    local = tuple(seen for seen in lines if is_local(seen))
     if local:
-        return _exhausted(case, mesh, local)
+        return exhausted(case, mesh, local)
     lives = mesh.derived(Lives)
     gone: list[Seen] = []
     alive: list[Seen] = []
@@ -62,11 +63,6 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     return culprit(*verdicts) if verdicts else inconclusive("; ".join(said), lines_say(lines, logged(lines[-1])))
 
 
-def _is_local(seen: Seen) -> bool:
-    details = (seen.access.details or "") if seen.access else ""
-    return "local_connection_failure" in details or "Cannot_assign_requested_address" in details
-
-
 def _lives(mesh: MeshIndex, lives: Lives, address: str, seen: Seen) -> bool:
     """Whether a pod that was not being stopped had *address* when the connection failed."""
     pod = mesh.pod_by_ip(address)
@@ -75,21 +71,6 @@ def _lives(mesh: MeshIndex, lives: Lives, address: str, seen: Seen) -> bool:
         ended = (seen.start or 0.0) + (seen.duration or 0.0) / 1000
         return life.exists and not life.is_stopping(ended)
     return pod is not None
-
-
-def _exhausted(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
-    owner = blame.of_workload(mesh.workload(lines[-1].pod))
-    return culprit(
-        Verdict(
-            "local-resource-exhausted",
-            0.93,
-            f"{owner} has no local port (or descriptor) left for new connections",
-            (owner,),
-            (lines_say(lines, logged(lines[-1])),),
-            remedy(f"Reuse connections in {owner} (keep-alive, HTTP/2), or spread its calls over more pods."),
-            lines,
-        )
-    )
 
 
 def _gone(case: Case, mesh: MeshIndex, lives: Lives, lines: tuple[Seen, ...]) -> Finding:

@@ -58,7 +58,7 @@ class Outage(NamedTuple):
 
 
 def examine(case: Case, mesh: MeshIndex) -> Finding:
-    if not mesh.known("Pod") or not mesh.known("DaemonSet"):
+    if not mesh.complete("Pod") or not mesh.complete("DaemonSet"):
         return inconclusive("pods or DaemonSets could not be read")
     lines = silent(case)
     clients = _nodes(mesh, (seen.pod for seen in case.seen if seen.side == APPLICATION))

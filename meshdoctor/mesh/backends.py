@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -9,13 +10,14 @@ from meshdoctor.mesh import blame
 from meshdoctor.mesh.control_plane import istiod_down
 from meshdoctor.mesh.finding import Evidence, Resource
 from meshdoctor.mesh.index import PROXY_CONTAINER, MeshIndex, Workload, is_ready
-from meshdoctor.mesh.lifecycle import Lives, PodLife
+from meshdoctor.mesh.lifecycle import Exit, Lives, PodLife
 from meshdoctor.mesh.quoting import counted, listed, object_says
 from meshdoctor.mesh.traffic import Seen
 from meshdoctor.model import kubernetes as k8s
-from meshdoctor.model.moment import clock
+from meshdoctor.model.moment import clock, unix
 from meshdoctor.model.snapshot import PodRef
 
+_SCALED = re.compile(r"Scaled (?P<way>up|down) replica set (?P<name>\S+) (?:from \d+ )?to (?P<to>\d+)")
 GENERATION_SECONDS = 60.0
 """Pods that were stopped longer than this before the first failure belong to an earlier rollout."""
 
@@ -56,7 +58,7 @@ def why_no_pods(mesh: MeshIndex, backend: Backend, lines: Sequence[Seen], over: 
         return f"Service {service.key} has no selector: its endpoints are kept by somebody else"
     if not pods:
         return _nothing_selected(mesh, service)
-    return _unready(mesh, service, pods)
+    return _unready(mesh, service, pods, lines)
 
 
 def _nothing_selected(mesh: MeshIndex, service: k8s.Service) -> NoPods | str:
@@ -159,16 +161,23 @@ def _unnamed_target(backend: Backend, pods: tuple[k8s.Pod, ...]) -> NoPods | Non
     return None
 
 
-def _unready(mesh: MeshIndex, service: k8s.Service, pods: tuple[k8s.Pod, ...]) -> NoPods | str:
+def _unready(mesh: MeshIndex, service: k8s.Service, pods: tuple[k8s.Pod, ...], lines: Sequence[Seen]) -> NoPods | str:
     owner = mesh.workload(PodRef(pods[0].namespace, pods[0].name))
     resource = blame.of_workload(owner)
     lives = mesh.derived(Lives)
-    crashes = [exit for pod in pods for exit in lives.by_ref[PodRef(pod.namespace, pod.name)].crashes()]
+    crashes = [
+        exit
+        for pod in pods
+        for exit in lives.by_ref[PodRef(pod.namespace, pod.name)].crashes()
+        if _still_matters(pod, exit, lines)
+    ]
     state = Evidence(
         f"{counted(len(pods), 'pod')} of {service.key}, none Ready", mesh.file("Pod"), listed(pod.key for pod in pods)
     )
     if crashes:
         return crashed(resource, [f"{exit.container} ended with {exit.reason} {exit.code}" for exit in crashes], state)
+    if not any(pod.status.pod_ip for pod in pods):
+        return _unscheduled(mesh, service, resource, pods, state)
     waiting = [status for pod in pods for status in pod.status.container_statuses if not status.ready]
     proxies = [status for status in waiting if status.name == PROXY_CONTAINER]
     proxies += [
@@ -190,6 +199,37 @@ def _unready(mesh: MeshIndex, service: k8s.Service, pods: tuple[k8s.Pod, ...]) -
     )
 
 
+def _still_matters(pod: k8s.Pod, exit: Exit, lines: Sequence[Seen]) -> bool:
+    """Whether a container's end has to do with the pod's not being ready: it is not back, or it was just before."""
+    status = next((one for one in pod.status.container_statuses if one.name == exit.container), None)
+    if status is None or status.state.running is None:
+        return True
+    first = min((seen.start for seen in lines if seen.start is not None), default=None)
+    recent = exit.at is None or first is None or exit.at >= first - GENERATION_SECONDS
+    return recent and not status.ready
+
+
+def _unscheduled(
+    mesh: MeshIndex, service: k8s.Service, resource: Resource, pods: tuple[k8s.Pod, ...], state: Evidence
+) -> NoPods:
+    """Pods without an address: they have not been scheduled, or their sandbox is not up."""
+    told = [
+        event
+        for pod in pods
+        for event in mesh.events("Pod", pod.namespace, pod.name)
+        if event.reason in ("FailedScheduling", "FailedCreatePodSandBox", "FailedMount")
+    ]
+    why = told[-1].message[:160] if told else "they have no address yet"
+    return NoPods(
+        "no-endpoints",
+        0.85 if told else 0.7,
+        f"No pod of {resource} has started, so {service.key} has no endpoint: {why}",
+        (resource,),
+        (state, *(object_says(mesh, "Event", event, event.message[:200]) for event in told[-1:])),
+        f"See why the pods of {resource} do not start: kubectl -n {service.namespace} describe pod.",
+    )
+
+
 def _probe_failures(mesh: MeshIndex, pods: tuple[k8s.Pod, ...]) -> list[Evidence]:
     events = [
         event for pod in pods for event in mesh.events("Pod", pod.namespace, pod.name) if event.reason == "Unhealthy"
@@ -200,6 +240,24 @@ def _probe_failures(mesh: MeshIndex, pods: tuple[k8s.Pod, ...]) -> list[Evidence
 def _sidecars_unready(
     mesh: MeshIndex, service: k8s.Service, resource: Resource, pods: tuple[k8s.Pod, ...], state: Evidence
 ) -> NoPods:
+    lives = mesh.derived(Lives)
+    deaths = [
+        exit
+        for pod in pods
+        for exit in lives.by_ref[PodRef(pod.namespace, pod.name)].exits
+        if exit.container == PROXY_CONTAINER and (exit.reason == "OOMKilled" or exit.code == 137)
+    ]
+    if deaths:
+        # A sidecar that is killed again and again did become ready; it does not get what it needs to stay.
+        return NoPods(
+            "proxy-overloaded",
+            0.93,
+            f"The sidecars of {resource} are killed ({deaths[-1].reason} {deaths[-1].code}), so {service.key} has no "
+            "endpoint",
+            (resource,),
+            (state, Evidence(f"{PROXY_CONTAINER} ended with {deaths[-1].reason}", mesh.file("Pod"), pods[0].key)),
+            f"Give istio-proxy of {resource} more memory (sidecar.istio.io/proxyMemoryLimit), and a Sidecar scope.",
+        )
     connected = [pod for pod in pods if mesh.sync_records.get(PodRef(pod.namespace, pod.name))]
     says = "istiod does not know these proxies" if not connected else "istiod knows them"
     return NoPods(
@@ -245,8 +303,51 @@ def _during(mesh: MeshIndex, service: k8s.Service, pods: tuple[k8s.Pod, ...], li
     stopped = [life for life in generation if life.stopped and first - GENERATION_SECONDS <= life.stopped <= last]
     came = [life for life in generation if life.ready and first <= life.ready <= last + 30]
     if stopped and came:
-        return _rollout(mesh, owner, resource, stopped, came)
+        zero = _scaled_to_zero(mesh, resource, first - GENERATION_SECONDS, last)
+        return _rescaled(mesh, service, resource, zero) if zero else _rollout(mesh, owner, resource, stopped, came)
+    old = [life for life in came if life.created is not None and life.created < first - GENERATION_SECONDS]
+    serving = [lives.by_ref[PodRef(pod.namespace, pod.name)] for pod in pods if is_ready(pod)]
+    failed = _probe_failures(mesh, pods)
+    if serving and failed and all(life in old for life in serving):
+        return NoPods(
+            "endpoints-not-ready",
+            0.88,
+            f"Every pod of {service.key} was unready for a while, without being stopped or restarted",
+            (resource,),
+            (Evidence(f"they became Ready again at {clock(max(life.ready or 0.0 for life in old))} UTC"), *failed),
+            f"See why the readiness probe of {resource} failed: kubectl -n {service.namespace} describe pod.",
+        )
     return f"{service.key} had no healthy pod for a while, and has them again"
+
+
+def _scaled_to_zero(mesh: MeshIndex, owner: Resource, begin: float, end: float) -> k8s.Event | None:
+    """The scale-down of the whole Deployment, where the same ReplicaSet was scaled up again: no rollout.
+
+    A rollout takes the old ReplicaSet to 0 for good.
+    """
+    scaled = [
+        (event, match)
+        for event in mesh.events("Deployment", owner.namespace, owner.name)
+        if event.reason == "ScalingReplicaSet" and (match := _SCALED.search(event.message))
+    ]
+    for event, match in scaled:
+        again = any(one["way"] == "up" and one["name"] == match["name"] for other, one in scaled if other is not event)
+        times = [moment for moment in (unix(event.first), unix(event.last)) if moment is not None]
+        if match["way"] == "down" and match["to"] == "0" and again and any(begin <= one <= end for one in times):
+            return event
+    return None
+
+
+def _rescaled(mesh: MeshIndex, service: k8s.Service, owner: Resource, event: k8s.Event) -> NoPods:
+    resource = Resource(owner.kind, owner.namespace, owner.name, "spec.replicas")
+    return NoPods(
+        "no-endpoints",
+        0.9,
+        f"{resource} was scaled to 0 for a while, so {service.key} had no endpoint",
+        (resource,),
+        (object_says(mesh, "Event", event, event.message[:200]),),
+        f"Keep at least one replica of {owner} (see who scales it: a person, an autoscaler, a job).",
+    )
 
 
 def _rollout(

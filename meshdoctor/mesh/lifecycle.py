@@ -22,12 +22,14 @@ _PROBED = re.compile(r"https?://(?P<ip>[0-9.]+|\[[0-9a-f:]+\]):\d+/")
 
 
 class Exit(msgspec.Struct, frozen=True):
-    """A container that ended: *at* in Unix seconds; *code* 137 is SIGKILL, 143 SIGTERM."""
+    """A container that ended: *at* in Unix seconds; *code* 137 is SIGKILL, 143 SIGTERM. *restarted*: another followed,
+    although a main container of a Deployment and the like is never done."""
 
     container: str
     at: float | None
     code: int | None
     reason: str
+    restarted: bool = False
 
 
 class PodLife(msgspec.Struct, frozen=True):
@@ -54,7 +56,7 @@ class PodLife(msgspec.Struct, frozen=True):
             exit
             for exit in self.exits
             if exit.container != PROXY_CONTAINER
-            and (exit.code != 0 or exit.reason == "OOMKilled")
+            and (exit.code != 0 or exit.restarted or exit.reason == "OOMKilled")
             and not (self.stopped is not None and exit.at is not None and exit.at >= self.stopped - 1)
         )
 
@@ -136,7 +138,8 @@ def _exits(pod: k8s.Pod) -> tuple[Exit, ...]:
         for state in (status.last_state, status.state):
             if state.terminated:
                 end = state.terminated
-                found.append(Exit(status.name, unix(end.finished_at), end.exit_code, end.reason))
+                restarted = state is status.last_state and status in pod.status.container_statuses
+                found.append(Exit(status.name, unix(end.finished_at), end.exit_code, end.reason, restarted))
     return tuple(found)
 
 

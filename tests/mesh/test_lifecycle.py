@@ -88,12 +88,17 @@ def test_crashes(tmp_path: Path) -> None:
 
 
 def test_an_end_that_was_asked_for_is_no_crash(tmp_path: Path) -> None:
-    clean = [container_status("server", last_end=(50, 0, "Completed"))]
-    assert life(Depot(tmp_path / "clean", servers=ledgers(statuses=clean))).crashes() == ()
+    clean = [container_status("server", last_end=(130, 0, "Completed"))]
+    assert life(Depot(tmp_path / "clean", servers=ledgers(statuses=clean, stopped=100))).crashes() == ()
     killed = [container_status("server", last_end=(130, 137, "Error"))]
     assert life(Depot(tmp_path / "killed", servers=ledgers(statuses=killed, stopped=100))).crashes() == ()
     before = [container_status("server", last_end=(50, 137, "Error"))]
     assert len(life(Depot(tmp_path / "before", servers=ledgers(statuses=before, stopped=100))).crashes()) == 1
+
+
+def test_a_server_that_ends_well_and_is_restarted_was_not_done(tmp_path: Path) -> None:
+    ended = [container_status("server", last_end=(50, 0, "Completed"))]
+    assert len(life(Depot(tmp_path, servers=ledgers(statuses=ended))).crashes()) == 1
 
 
 def test_an_address_belongs_to_the_pod_that_had_it_then(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_tls_towards_a_pod_without_sidecar(tmp_path: Path) -> None:
     depot = Depot(tmp_path, servers=ledgers(sidecar=False))
     depot.configured(transport_socket=tls_socket(certificate=""), metadata=RULE)
     finding = handshake(depot, "WRONG_VERSION_NUMBER").ask("tls-handshake")
-    accuses(finding, "mtls-to-plaintext-server", "DestinationRule books/locks")
+    accuses(finding, "tls-origination-wrong", "DestinationRule books/locks")
 
 
 @pytest.mark.parametrize("owned", [True, False], ids=["metadata", "object"])
