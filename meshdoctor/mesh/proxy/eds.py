@@ -100,6 +100,14 @@ def _assignment_rows(assignment: _Assignment, chosen: EndpointFilter, prefix: st
     for group in assignment.endpoints:
         locality = place_name(group.locality) if group.locality else ""
         for endpoint in group.lb_endpoints:
+            inner = endpoint.endpoint
+            # Nearly every endpoint is one socket, and there are tens of thousands.
+            if everything and inner and not inner.additional_addresses and inner.address:
+                socket = inner.address.socket_address
+                if socket:
+                    cells = (f"{prefix}{socket.address}:{socket.port_value}", endpoint.health_status, locality, name)
+                    rows.append(cells)
+                    continue
             addresses, port = addresses_of(endpoint.endpoint)
             if everything or _keeps(chosen, addresses, port, name, endpoint.health_status):
                 rows.append((prefix + ",".join(addresses), endpoint.health_status, locality, name))

@@ -98,14 +98,17 @@ class ClusterHosts:
         for cluster in found.cluster_statuses:
             name = cluster.name
             for host in cluster.host_statuses:
-                address, port = place_of(host.address)
+                socket = host.address.socket_address if host.address else None
+                address, port = (socket.address, socket.port_value) if socket else place_of(host.address)
                 health = host.health_status
                 status = health.eds_health_status if health else "UNKNOWN"
                 outlier = "FAILED" if health and health.failed_outlier_check else "OK"
                 cells = (f"{address}:{port}" if port else address, status, outlier, name)
                 rows.append((address, port, name, cells))
-        ordered = sorted(rows, key=_PLACE)
-        unique = all(a[:3] != b[:3] for a, b in pairwise(ordered))
+        # The rows themselves are compared: a key for each takes longer than that. Their cells have no say, as
+        # rows that are equal up to there leave the order to `sort_by`.
+        ordered = sorted(rows)
+        unique = all(a[0] != b[0] or a[1] != b[1] or a[2] != b[2] for a, b in pairwise(ordered))
         return (ordered, True) if unique else (rows, False)
 
     @cached_property
