@@ -6,11 +6,12 @@ import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from meshdoctor.errors import MeshDoctorError, SourceError
 
 if TYPE_CHECKING:
+    from meshdoctor.mesh.index import MeshIndex
     from meshdoctor.mesh.proxy.target import Places
     from meshdoctor.model.kubernetes import Object
     from meshdoctor.model.snapshot import PodRef, Snapshot, Want
@@ -91,11 +92,38 @@ def objects(snapshot: Snapshot, kind: str, struct: type[O]) -> tuple[O, ...]:
     return cast("tuple[O, ...]", snapshot.value(ask.Objects(kind)) or ())
 
 
-def pod(source: Source, target: str, namespace: str) -> PodRef:
-    """The pod that *target* names; raises `NothingMatches`."""
+def pod(source: Source, target: str, namespace: str, *, exact: bool = False) -> PodRef:
+    """The pod that *target* names, of a workload its first one; *exact*: as istioctl reads names. Raises
+    `NothingMatches`.
+    """
+    from meshdoctor.errors import NothingMatches
+    from meshdoctor.mesh.named import named, near_names, one_named
     from meshdoctor.mesh.proxy.target import find_pod
+    from meshdoctor.model.text import visible_line
 
-    return find_pod(target, places(source, target), namespace)
+    try:
+        return find_pod(target, places(source, target), namespace)
+    except NothingMatches as literal:
+        if exact or literal.nearest:
+            raise
+        unknown = literal.what
+    mesh = named_mesh(source)
+    if not named(mesh, target, namespace):
+        raise NothingMatches(unknown, near_names(mesh, target))
+    pods = one_named(mesh, target, namespace).pods
+    if len(pods) > 1:
+        others = ", ".join(f"{ref.name}.{ref.namespace}" for ref in pods[1:4]) + (", ..." if len(pods) > 4 else "")
+        sys.stderr.write(visible_line(f"meshdoctor: showing {pods[0].name}.{pods[0].namespace}; also: {others}") + "\n")
+    return pods[0]
+
+
+def named_mesh(source: Source, snapshot: Snapshot | None = None) -> MeshIndex:
+    """What names of workloads and pods are looked up in."""
+    from meshdoctor.mesh.index import MeshIndex
+    from meshdoctor.model import wants as ask
+
+    wants: list[Want[Any]] = [ask.Contents(), *(ask.Objects(kind) for kind in ("Pod", "ReplicaSet", "Service"))]
+    return MeshIndex(source.read(wants, snapshot))
 
 
 def as_istioctl(arguments: argparse.Namespace, show: Callable[[argparse.Namespace], int]) -> int:

@@ -43,7 +43,8 @@ _HELP = {
 _SHOWN_PROBLEMS = 5
 _DESCRIPTION = "A group of commands used to retrieve information about proxy configuration from the Envoy config dump."
 _EPILOG = """\
-A TARGET is [type/]name[.namespace]: a pod, deployment/x, service/x and so on.
+A TARGET is [type/]name[.namespace]: a pod, deployment/x, service/x and so on;
+NAMESPACE/NAME and the name of a workload alone (its first pod is shown), too.
 -o istioctl prints what istioctl prints, byte for byte (as short does), errors
 included; wide adds what istioctl does not show. A FILE is an answer of Envoy's
 admin port: config_dump?include_eds, for endpoint clusters?format=json.
@@ -161,19 +162,30 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from meshdoctor.commands.proxy_dump import FileDump, recorded_dump
-    from meshdoctor.model.decode import UnreadableError
+    from meshdoctor.commands.proxy_dump import recorded_dump
 
     if arguments.table == "rootca-compare":
         return _compare_roots(arguments)
-    dump = FileDump(arguments.file) if arguments.file else recorded_dump(open_source(arguments), arguments)
+    if arguments.file:
+        from meshdoctor.commands.kept_dumps import KEPT
+
+        with KEPT.opened(arguments.file) as dump:
+            _print(dump, arguments)
+    else:
+        _print(recorded_dump(open_source(arguments), arguments), arguments)
+    return 0
+
+
+def _print(dump: ProxyDump, arguments: argparse.Namespace) -> None:
+    """The table, and what of the dump could not be read."""
+    from meshdoctor.model.decode import UnreadableError
+
     try:
         _printer(arguments.table)(dump, arguments)
     except UnreadableError as error:
         _complain(dump)
         raise SourceError(str(error)) from None
     _complain(dump)
-    return 0
 
 
 def _printer(table: str) -> Callable[[ProxyDump, argparse.Namespace], None]:
@@ -207,7 +219,8 @@ def _compare_roots(arguments: argparse.Namespace) -> int:
     from meshdoctor.model.x509 import CertificateError
 
     source = open_source(arguments)
-    refs = [pod(source, target, arguments.namespace) for target in arguments.targets]
+    exact = arguments.output == "istioctl"
+    refs = [pod(source, target, arguments.namespace, exact=exact) for target in arguments.targets]
     try:
         roots = [root_certificates(SourceDump(source, ref).sections) for ref in refs]
         common = share_a_root(*roots)

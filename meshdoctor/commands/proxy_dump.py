@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from meshdoctor.model.snapshot import PodRef
     from meshdoctor.sources.source import Source
 
-_MAPPED = 1 << 20
+MAPPED = 1 << 20
 """Files from this size on are mapped, not read: a table then touches little more than its own section; bytes."""
 
 
@@ -79,7 +79,7 @@ class FileDump(ProxyDump):
         try:
             with open(self._path, "rb") as opened:
                 status = os.fstat(opened.fileno())
-                if stat.S_ISREG(status.st_mode) and status.st_size >= _MAPPED:
+                if stat.S_ISREG(status.st_mode) and status.st_size >= MAPPED:
                     return mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
                 return opened.read()
         except OSError as error:
@@ -111,4 +111,5 @@ class SourceDump(ProxyDump):
 
 def recorded_dump(source: Source, arguments: argparse.Namespace) -> ProxyDump:
     """The dump of the pod that the arguments name; raises `NothingMatches`."""
-    return SourceDump(source, pod(source, arguments.targets[0], arguments.namespace))
+    exact = arguments.output == "istioctl"
+    return SourceDump(source, pod(source, arguments.targets[0], arguments.namespace, exact=exact))

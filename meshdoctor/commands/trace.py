@@ -7,13 +7,12 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from meshdoctor.commands.mesh_source import add_source_arguments, close_source, open_source
-from meshdoctor.errors import NothingMatches, UsageError
+from meshdoctor.commands.mesh_source import add_source_arguments, close_source, named_mesh, open_source
+from meshdoctor.errors import UsageError
 
 if TYPE_CHECKING:
     from meshdoctor.mesh.trace.outcome import Trace
     from meshdoctor.mesh.trace.question import Question
-    from meshdoctor.model.snapshot import Snapshot
     from meshdoctor.sources.source import Source
 
 _ROUNDS = 12
@@ -54,7 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     question = question_of(arguments)
     try:
-        found = follow(open_source(arguments), question)
+        source = open_source(arguments)
+        question = whose(source, question)
+        found = follow(source, question)
     finally:
         close_source(arguments)
     if arguments.output == "json":
@@ -66,21 +67,19 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def question_of(arguments: argparse.Namespace) -> Question:
-    """The command line as a question; raises `UsageError`."""
+    """The command line as a question, its client as typed (see `whose`); raises `UsageError`."""
     from meshdoctor.mesh.trace.question import Question, parse_target
 
-    namespace, slash, client = arguments.client.partition("/")
-    if not slash and arguments.namespace:
-        namespace, slash, client = arguments.namespace, "/", arguments.client
-    if not slash or not namespace or not client:
+    namespace, slash, client = arguments.client.rpartition("/")
+    if not client or (slash and not namespace):
         raise UsageError(f"{arguments.client!r} names no client", "write NAMESPACE/WORKLOAD")
     try:
         target = parse_target(arguments.target)
     except ValueError as error:
         raise UsageError(str(error), "write HOST[:PORT][/PATH]") from None
     return Question(
-        namespace=namespace,
-        client=client,
+        namespace=arguments.namespace,
+        client=arguments.client,
         host=target.host,
         port=target.port,
         path=target.path,
@@ -104,16 +103,13 @@ def _header(text: str) -> tuple[str, str]:
 def follow(source: Source, question: Question) -> Trace:
     """The trace, reading what it needs as it goes; raises `NothingMatches` when nobody is the client."""
     from meshdoctor.mesh.index import MeshIndex
-    from meshdoctor.mesh.trace.journey import UnknownClientError, journey
+    from meshdoctor.mesh.trace.journey import journey
     from meshdoctor.mesh.trace.logged import log_wants, logged, with_logs
     from meshdoctor.model.snapshot import Snapshot
 
     snapshot = Snapshot(source.info, {})
     for _ in range(_ROUNDS):
-        try:
-            found, lacking = journey(snapshot, question)
-        except UnknownClientError as error:
-            raise NothingMatches(f"no workload or pod is {error.args[0]}", _nearest(snapshot, question)) from None
+        found, lacking = journey(snapshot, question)
         if not lacking:
             break
         snapshot = source.read(lacking, snapshot)
@@ -121,10 +117,15 @@ def follow(source: Source, question: Question) -> Trace:
     return with_logs(found, logged(MeshIndex(snapshot), question))
 
 
-def _nearest(snapshot: Snapshot, question: Question) -> tuple[str, ...]:
-    from difflib import get_close_matches
+def whose(source: Source, question: Question) -> Question:
+    """*question* with its client as namespace and name of a workload, or of the pod that was named.
 
-    from meshdoctor.mesh.index import MeshIndex
+    Raises `NothingMatches` with the nearest names, or with those that it can mean.
+    """
+    import msgspec
 
-    names = sorted({str(workload) for workload in MeshIndex(snapshot).workloads})
-    return tuple(get_close_matches(f"{question.namespace}/{question.client}", names, 3, 0.5))
+    from meshdoctor.mesh.named import one_named
+
+    found = one_named(named_mesh(source), question.client, question.namespace)
+    name = found.pods[0].name if len(found.pods) == 1 else found.workload.name
+    return msgspec.structs.replace(question, namespace=found.workload.namespace, client=name)

@@ -156,9 +156,8 @@ def _connection_filter(workload: str, arguments: argparse.Namespace) -> Any:
 
 def _dump(arguments: argparse.Namespace) -> tuple[ProxyDump, str]:
     """The ztunnel's answers, and the `pod.namespace` that its tables are narrowed to ("" for all)."""
-    from meshdoctor.commands.mesh_source import places
+    from meshdoctor.commands.mesh_source import pod
     from meshdoctor.commands.proxy_dump import FileDump, SourceDump
-    from meshdoctor.mesh.proxy.target import find_pod
 
     target = arguments.targets[0] if arguments.targets else ""
     if arguments.file:
@@ -167,7 +166,7 @@ def _dump(arguments: argparse.Namespace) -> tuple[ProxyDump, str]:
     if not target:
         return SourceDump(source, _ztunnel(source, arguments.node)), ""
     ztunnels = _ztunnels(source)
-    ref = find_pod(target, places(source, target), arguments.namespace)
+    ref = pod(source, target, arguments.namespace, exact=arguments.output == "istioctl")
     if ref in ztunnels:
         return SourceDump(source, ref), ""
     return SourceDump(source, _ztunnel(source, _node(source, ref))), f"{ref.name}.{ref.namespace}"

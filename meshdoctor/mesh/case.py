@@ -15,6 +15,7 @@ from meshdoctor.errors import NothingMatches, UsageError
 from meshdoctor.mesh.ambient import serves_ambient, waypoint_of, waypoint_pods
 from meshdoctor.mesh.hosts import candidates
 from meshdoctor.mesh.index import MeshIndex, Workload
+from meshdoctor.mesh.named import named, near_names
 from meshdoctor.mesh.traffic import APPLICATION, CLIENT, GATEWAY, SERVER, TUNNEL, Destination, Seen, TrafficReader
 from meshdoctor.mesh.tunnels import read_tunnels, without_unnoticed
 from meshdoctor.mesh.unlogged import unlogged
@@ -311,18 +312,10 @@ class Traffic:
     def _clients(self, text: str) -> tuple[Workload, ...]:
         if not text:
             return ()
-        namespace, _, name = text.rpartition("/")
-        known = self._mesh.workloads
-        found = [w for w in known if w.name == name and (not namespace or w.namespace == namespace)]
-        found += [
-            workload
-            for workload, pods in known.items()
-            if any(pod.name == name and (not namespace or pod.namespace == namespace) for pod in pods)
-        ]
+        found = named(self._mesh, text)
         if not found:
-            names = [str(workload) for workload in known]
-            raise NothingMatches(f"--from {text}: no workload of that name", _nearest(text, names))
-        return tuple(dict.fromkeys(found))
+            raise NothingMatches(f"--from {text}: no workload of that name", near_names(self._mesh, text))
+        return tuple(dict.fromkeys(one.workload for one in found))
 
     def _is_known_host(self, host: str) -> bool:
         return any(seen.destination.host == host for seen in self.seen) or host in self._mesh.declared_hosts

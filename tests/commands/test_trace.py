@@ -124,6 +124,13 @@ def test_what_may_fail_does_when_the_logs_show_it(tmp_path: Path, capsys: pytest
     assert "  FAILS     cluster" in printed and "\nFAILS  503 UF" in printed and "MAY FAIL" not in printed
 
 
+@pytest.mark.parametrize("name", ["web", "shop/web", "web.shop", "pod/web", "po/web.shop"])
+def test_who_calls_may_be_written_in_any_way(mesh: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["trace", "--recording", mesh, name, "cart", "-o", "json"]) == 0
+    question = json.loads(capsys.readouterr().out)["question"]
+    assert (question["namespace"], question["client"]) == ("shop", "web")
+
+
 def test_json(mesh: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["trace", "--recording", mesh, "shop/web", "cart/secret", "-o", "json"]) == 1
     answer = json.loads(capsys.readouterr().out)
@@ -145,8 +152,10 @@ def test_other_protocols(mesh: str, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["shop/wob", "cart"], "did you mean shop/web, shop/cart?"),
-        (["web", "cart"], "write NAMESPACE/WORKLOAD"),
+        (["shop/wob", "cart"], "no workload or pod is called shop/wob: did you mean shop/web?"),
+        (["wob", "cart"], "did you mean shop/web?"),
+        (["deploy/wob.shop", "cart"], "did you mean shop/web?"),
+        (["/web", "cart"], "write NAMESPACE/WORKLOAD"),
         (["shop/web", ":80"], "write HOST[:PORT][/PATH]"),
         (["shop/web", "cart", "--header", "nonsense"], "write --header NAME:VALUE"),
     ],

@@ -26,6 +26,13 @@ _KINDS = {
 _KIND = {alias: kind for kind, aliases in _KINDS.items() for alias in aliases}
 # Kinds that exist and select no pods: `serviceaccount/x` is not a namespace.
 _OTHERS = frozenset({"serviceaccount", "sa", "configmap", "cm", "secret", "node", "namespace", "ns", "job", "cronjob"})
+
+
+def kind_of(alias: str) -> str:
+    """The kind that kubectl knows by *alias* (`deploy`, `svc`, ...); "" for none that selects pods."""
+    return _KIND.get(alias.lower(), "")
+
+
 GATEWAY_LABEL = "gateway.networking.k8s.io/gateway-name"
 
 

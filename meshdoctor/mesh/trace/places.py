@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from meshdoctor.mesh.hosts import candidates, is_address, most_specific, qualified, subset_of
 from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.named import best_first, named
 from meshdoctor.model.istio import Gateway, ServiceEntry, VirtualService
 from meshdoctor.model.kubernetes import Pod, Service
 from meshdoctor.model.snapshot import PodRef
@@ -36,21 +37,8 @@ def written_for(mesh: MeshIndex, namespace: str, host: str) -> tuple[tuple[str, 
 
 def client_pods(mesh: MeshIndex, namespace: str, name: str) -> tuple[PodRef, ...]:
     """The pods of `namespace/name` (a workload or a pod), the best recorded ones first."""
-    recorded = set(mesh.inventory.proxies)
-    found = [
-        ref
-        for workload, refs in mesh.workloads.items()
-        for ref in refs
-        if ref.namespace == namespace and name in (workload.name, ref.name)
-    ]
-    return tuple(sorted(found, key=lambda ref: (_phase(mesh, ref), ref not in recorded, ref.name)))
-
-
-def _phase(mesh: MeshIndex, ref: PodRef) -> int:
-    pod = mesh.pods.get(ref)
-    if pod is None:
-        return 2
-    return 0 if pod.status.phase == "Running" and not pod.metadata.deletion_timestamp else 1
+    refs = tuple(ref for found in named(mesh, f"{namespace}/{name}") for ref in found.pods)
+    return best_first(mesh, tuple(dict.fromkeys(refs)))
 
 
 def resolve(mesh: MeshIndex, namespace: str, host: str, port: int) -> Destination:
