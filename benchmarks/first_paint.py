@@ -43,6 +43,10 @@ class Session:
     home = "help"
     def names(self, route):
         return ()
+    def freshness(self, words):
+        return ""
+    def close(self):
+        pass
 from meshdoctor.tui.launch import launch
 sys.exit(launch(Session()))
 """

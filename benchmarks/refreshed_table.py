@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.text import Text
 from textual.app import ComposeResult
 
+from meshdoctor.errors import SourceError
 from meshdoctor.present.proxy_rows import COLUMNS
 from meshdoctor.present.table import Row
+from meshdoctor.sources.source import Source
+from meshdoctor.tui.examined import ExaminedSession
 from meshdoctor.tui.launch import launch
 from meshdoctor.tui.linetable import LineTable
 from meshdoctor.tui.router import Route
@@ -51,22 +52,15 @@ class RefreshedScreen(ShellScreen):
         self.query_one(LineTable).patch(row(number, self.version) for number in chosen)
 
 
-class Nothing:
-    """A session without a source."""
-
-    title = "benchmark"
-    source = "recording"
-    captured = ""
-    counts: Sequence[Text] = ()
-    home = "refreshed"
-
-    def names(self, route: str) -> Sequence[str]:
-        """Nothing to complete."""
-        return ()
-
-    def close(self) -> None:
-        """Nothing reads."""
+def no_source() -> Source:
+    """Never asked: the view has its own rows."""
+    raise SourceError("the benchmark has no source")
 
 
 if __name__ == "__main__":
-    sys.exit(launch(Nothing(), routes=(Route("refreshed", "benchmarks.refreshed_table:RefreshedScreen"),)))
+    sys.exit(
+        launch(
+            ExaminedSession("benchmark", no_source, home="refreshed"),
+            routes=(Route("refreshed", "benchmarks.refreshed_table:RefreshedScreen"),),
+        )
+    )
