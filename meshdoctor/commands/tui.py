@@ -6,13 +6,14 @@ import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from meshdoctor.commands.mesh_source import add_source_arguments
 from meshdoctor.errors import RecordingError, UsageError
 from meshdoctor.tui.launch import launch, require_terminal, terminal_here
 
 if TYPE_CHECKING:
+    from meshdoctor.commands.background_record import BackgroundRecording
     from meshdoctor.sources.source import Source
     from meshdoctor.tui.examined import ExaminedSession
 
@@ -117,16 +118,21 @@ def _show_cluster(arguments: argparse.Namespace, view: str) -> int:
 
     flags = cluster_flags(arguments)
 
-    def connect(context: str) -> LiveSource:
+    def connect(context: str, **options: Any) -> LiveSource:
         target = resolve_target(msgspec.structs.replace(flags, context=context), os.environ) if context else first
         namespaces = (arguments.namespace,) if arguments.namespace else ()
-        return LiveSource(target, settings, namespaces=namespaces, allow_exec=arguments.allow_exec)
+        return LiveSource(target, settings, namespaces=namespaces, allow_exec=arguments.allow_exec, **options)
 
     def contexts() -> Contexts:
         config = load_kubeconfig(kubeconfig_paths(flags.kubeconfig, os.environ))
         return Contexts(sorted(config.contexts), config.current_context)
 
-    session = LiveSession(connect, contexts, client=arguments.client, target=arguments.target)
+    def record(context: str) -> BackgroundRecording:
+        from meshdoctor.commands.background_record import BackgroundRecording
+
+        return BackgroundRecording(lambda capture: connect(context, capture=capture), Path.cwd())
+
+    session = LiveSession(connect, contexts, record, client=arguments.client, target=arguments.target)
     try:
         session.prepare()
         return show(session, arguments, view)

@@ -86,6 +86,7 @@ KEYS: tuple[Key, ...] = (
     Key("again", ("r",), "again", "guide"),
     Key("refresh", ("r",), "again", "live", footer=19),
     Key("log_in", ("A",), "log_in", "live"),
+    Key("record", ("R",), "app.record", "live", footer=50),
     Key("moment_before", ("comma",), "app.moment(-1)", "moments", footer=21),
     Key("moment_after", ("full_stop",), "app.moment(1)", "moments", footer=22),
     Key("go_to_moment", ("T",), "app.ask_moment", "moments"),
@@ -118,7 +119,7 @@ KEYS: tuple[Key, ...] = (
 """Scopes: `app` everywhere; `table` on a LineTable; `text` on a TextView; `prompt` while a line is typed, `command`
 while that line is a command; `views` in every view of a session; `matrix` on a CellTable; `flow` where a row is
 a flow that can be traced; `live` in every view of a cluster, `moments` in those of a recording with several moments;
-the others (`guide`, `mesh`, `proxy` ...) in the views of that name. Free letters: x z R (k9s' and our own uses)."""
+the others (`guide`, `mesh`, `proxy` ...) in the views of that name. Free letters: x z (k9s' and our own uses)."""
 
 _DISPLAY = {
     "colon": ":",

@@ -12,9 +12,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-from meshdoctor.errors import SourceError
+from rich.text import Text
+
+from meshdoctor.errors import SourceError, UsageError
 from meshdoctor.guide.examination import Examination
 from meshdoctor.kube.errors import Busy, ClusterError, CredentialError, Unauthorized
 from meshdoctor.kube.retry import backoff
@@ -31,8 +34,6 @@ from meshdoctor.tui.examined import ExaminedSession
 from meshdoctor.tui.look import Look
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
     from meshdoctor.present.words import Words
     from meshdoctor.tui.router import Location
 
@@ -62,6 +63,25 @@ class Contexts(NamedTuple):
     current: str
 
 
+class Recording(Protocol):
+    """A file that is being written in the background."""
+
+    file: Path
+    moments: int
+    problem: str
+
+    @property
+    def is_running(self) -> bool:
+        """Whether more moments will come."""
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Finish the file."""
+
+
+Record = Callable[[str], Recording]
+"""Begins to record the context of this name. Raises MeshDoctorError."""
+
+
 class LiveSession(ExaminedSession):
     """A session on a cluster. Its constructor raises ClusterError when the kubeconfig names none."""
 
@@ -71,6 +91,7 @@ class LiveSession(ExaminedSession):
         self,
         connect: Connect,
         contexts: Callable[[], Contexts] = lambda: Contexts((), ""),
+        record: Record | None = None,
         *,
         client: str = "",
         target: str = "",
@@ -80,6 +101,9 @@ class LiveSession(ExaminedSession):
     ) -> None:
         self._connect = connect
         self._contexts = contexts
+        self._record = record
+        self.recording: Recording | None = None
+        """What is being recorded now."""
         self._cluster = connect("")
         self.context = self._cluster.target.context
         super().__init__(self._name(), lambda: self._cluster, client=client, target=target, kind="live", home=home)
@@ -176,7 +200,13 @@ class LiveSession(ExaminedSession):
         oldest = look.oldest if look else None
         period = self.period(look) if look and look.renew else 0.0
         fresh = Freshness(oldest, period, reading_since, self._trouble, failing_since)
-        return freshness_text(fresh, self._clock(), words)
+        text = freshness_text(fresh, self._clock(), words)
+        if self.recording is not None:
+            recorded = words(
+                "live.rec" if self.recording.is_running else "live.rec_ended", count=self.recording.moments
+            )
+            return Text.assemble((recorded, "title"), "  ", text)
+        return text
 
     def prepare(self) -> None:
         """While the terminal is still the shell's: a login program may ask there."""
@@ -382,8 +412,29 @@ class LiveSession(ExaminedSession):
     def close(self) -> None:
         """The application ends."""
         self._closed = True
+        if self.recording is not None:
+            self.recording.stop(at_once=True)
         self._stop_watches()
         self._cluster.close()
+
+    def start_recording(self) -> Recording:
+        """Record what the cluster looks like from now on.
+
+        Raises:
+            MeshDoctorError: it cannot be recorded here.
+        """
+        if self._record is None:
+            raise UsageError("nothing can be recorded here", "use `meshdoctor record`")
+        self.recording = self._record(self.context)
+        return self.recording
+
+    def stop_recording(self) -> Recording | None:
+        """Finish the file; waits for the moment that is being recorded."""
+        recorded = self.recording
+        if recorded is not None:
+            recorded.stop()
+            self.recording = None
+        return recorded
 
     # Watches.
 

@@ -75,6 +75,7 @@ ROUTES: tuple[Route, ...] = (
     Route("report", "meshdoctor.screens.report:ReportScreen", aliases=("diagnosis",), argument="FROM TO"),
     Route("unread", "meshdoctor.screens.unread:UnreadScreen", aliases=("missing", "errors")),
     Route("login", action="log_in", aliases=("authenticate",)),
+    Route("record", action="record"),
     Route("context", action="context", aliases=("ctx",), argument="NAME"),
     Route("moment", action="go_to_moment", aliases=("at",), argument="TIME", required=True),
     Route("help", "meshdoctor.screens.help:HelpScreen", aliases=("keys", "h")),

@@ -112,6 +112,29 @@ class SourceActions(App[None]):
         await self.close_views()
         self.gather_again()
 
+    async def action_record(self) -> None:
+        """`R`, `:record`: keep what the cluster looks like in a file, until it is pressed again."""
+        session = self._live_session()
+        if session is None:
+            self.say(self.words("live.not_live"))
+            return
+        try:
+            if session.recording is None:
+                begun = await asyncio.to_thread(session.start_recording)
+                self.say(self.words("live.recording", file=str(begun.file)))
+            else:
+                self.say(self.words("live.finishing"))
+                self.run_worker(self._finish_recording(session), group="record")
+        except MeshDoctorError as error:
+            self.say(str(error), "error")
+
+    async def _finish_recording(self, session: LiveSession) -> None:
+        done = await asyncio.to_thread(session.stop_recording)
+        if done is not None and done.problem:
+            self.say(done.problem, "error")
+        elif done is not None:
+            self.say(self.words("live.recorded", count=done.moments, file=str(done.file)))
+
     # Moments of a recording.
 
     async def action_moment(self, step: int) -> None:

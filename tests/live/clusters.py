@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from textual.pilot import Pilot
 
+from meshdoctor.commands.background_record import BackgroundRecording
 from meshdoctor.kube.settings import FanOut, Retry, Settings, Timeouts
 from meshdoctor.kube.target import ClusterFlags, resolve_target
 from meshdoctor.present.words import Language, Words
@@ -66,9 +67,13 @@ class Cluster:
         config = yaml.safe_load(self.path.read_text())
         return Contexts([each["name"] for each in config["contexts"]], config["current-context"])
 
+    def record(self, context: str) -> BackgroundRecording:
+        """A recording in its folder, a moment after another."""
+        return BackgroundRecording(lambda capture: self.connect(context, capture=capture), self.home, every=0.2)
+
     def session(self, **options: Any) -> LiveSession:
         """A session on it."""
-        return LiveSession(self.connect, self.contexts, **options)
+        return LiveSession(self.connect, self.contexts, self.record, **options)
 
 
 @contextlib.asynccontextmanager

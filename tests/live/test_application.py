@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from meshdoctor.present.words import Words
+from meshdoctor.sources.recording import RecordingSource
 from meshdoctor.tui.app import MeshDoctorApp
+from meshdoctor.tui.examined import ExaminedSession
 from tests.live.apiserver import ApiServer, Fault
 from tests.live.clusters import Cluster, running, serving, shows, until
 from tests.screens.shipped import move_to
@@ -244,3 +247,29 @@ async def test_evidence_of_a_cluster_opens_as_it_was_read(cluster: Cluster) -> N
         await pilot.press("q")
         await app.go("object Pod")
         await shows(pilot, "kube/core/v1/pods.json", "items:")
+
+
+async def test_what_is_recorded_opens_with_its_moments(cluster: Cluster) -> None:
+    async with running(cluster.session()) as pilot:
+        await shows(pilot, "CLERX", "s ago")
+        await pilot.press("R")
+        await shows(pilot, "REC 2")
+        await pilot.press("R")
+        await shows(pilot, "moments recorded in")
+    (file,) = cluster.home.glob("*.mdb")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert len(RecordingSource.open(file).info.moments) >= 2
+    recorded = ExaminedSession("bundle", lambda: RecordingSource.open(file))
+    app = MeshDoctorApp(recorded, start="mesh", words=Words("en"))
+    async with app.run_test(size=(120, 30)) as pilot:
+        await shows(pilot, "moment ", "CLERX", "istio-system")
+
+
+async def test_leaving_finishes_what_was_recorded(cluster: Cluster) -> None:
+    async with running(cluster.session()) as pilot:
+        await shows(pilot, "CLERX", "s ago")
+        await pilot.press("R")
+        await shows(pilot, "REC 1")
+    (file,) = cluster.home.glob("*.mdb")
+    assert RecordingSource.open(file).info.kind == "recording"
+    assert not list(cluster.home.glob("*.part"))
