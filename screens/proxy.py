@@ -39,6 +39,8 @@ class ProxyScreen(FactsScreen[ProxyTables]):
     def __init__(self, session: ExaminedSession, location: Location, words: Words) -> None:
         super().__init__(session, location, words)
         self._given: dict[str, tuple[Row, ...]] = {}
+        self._pods: tuple[PodRef, ...] = ()
+        """What the location names: the first one is shown."""
 
     def compose_body(self) -> ComposeResult:
         """The line of tables, and the tables, one of them in sight."""
@@ -63,10 +65,16 @@ class ProxyScreen(FactsScreen[ProxyTables]):
         tables = [table for table in self.query(LineTable) if table.display]
         return str(tables[0].id) if tables else self._parts()[1]
 
+    @property
+    def pod_name(self) -> str:
+        """The pod in sight, `namespace/name`; as it was typed until it was looked up."""
+        return str(self._pods[0]) if self._pods else self._parts()[0]
+
     def work(self) -> None:
         """The table in sight first, and of a large one its first rows at once; then the others."""
         pod_name, chosen, name = self._parts()
-        pod = self.session.pod(pod_name)
+        self._pods = self.session.pods(pod_name)
+        pod = self._pods[0]
         rows: dict[str, tuple[Row, ...]] = {}
         problems: tuple[str, ...] = ()
         for table in (chosen, *(each for each in TABLES if each != chosen)):
@@ -101,6 +109,9 @@ class ProxyScreen(FactsScreen[ProxyTables]):
         """The rows of the table in sight; the others get theirs when they come in sight."""
         self._give(self.shown)
         self._write_tabs()
+        if len(self._pods) > 1:
+            others = ", ".join(str(ref) for ref in self._pods[1:3])
+            self.say(self.words("proxy.others", pod=self._pods[0], count=len(self._pods) - 1, others=others))
         if facts.problems:
             self.say(self.words("proxy.problems", count=len(facts.problems), first=facts.problems[0]), "warning")
 
@@ -139,26 +150,25 @@ class ProxyScreen(FactsScreen[ProxyTables]):
         """The JSON of just this object."""
         row = self.query_one(f"#{self.shown}", LineTable).cursor_row
         if row and isinstance(self.app, Navigator):
-            namespace, _, name = self._parts()[0].partition("/")
-            await self.app.go(json_command(PodRef(namespace, name), self.shown, row))
+            await self.app.go(json_command(PodRef(*self.pod_name.split("/", 1)), self.shown, row))
 
     async def action_users(self) -> None:
         """Who uses this object."""
         row = self.query_one(f"#{self.shown}", LineTable).cursor_row
         if row and isinstance(self.app, Navigator):
-            await self.app.go(users_command(self._parts()[0], *object_of(self.shown, row)))
+            await self.app.go(users_command(self.pod_name, *object_of(self.shown, row)))
 
     async def action_difference(self) -> None:
         """What another pod of the workload holds differently."""
         if isinstance(self.app, Navigator):
-            await self.app.go(f"difference {self._parts()[0]}")
+            await self.app.go(f"difference {self.pod_name}")
 
     async def action_log(self) -> None:
         """The proxy's log."""
         if isinstance(self.app, Navigator):
-            await self.app.go(f"log {self._parts()[0]} istio-proxy")
+            await self.app.go(f"log {self.pod_name} istio-proxy")
 
     def crumb(self) -> str:
         """The pod, or what of it is shown."""
-        pod, table, name = self._parts()
-        return f"{table} {name}" if name else f"proxy {pod}"
+        _, table, name = self._parts()
+        return f"{table} {name}" if name else f"proxy {self.pod_name}"

@@ -272,11 +272,20 @@ class ExaminedSession:
         return found
 
     def pod(self, name: str) -> PodRef:
-        """The pod of a proxy by `namespace/name`.
+        """The pod of a proxy by its name; of a workload the first one.
 
         Raises:
             NothingMatches: nothing was recorded of such a proxy.
         """
+        return self.pods(name)[0]
+
+    def pods(self, name: str) -> tuple[PodRef, ...]:
+        """The pods with a proxy that *name* means: the pod `namespace/name`, or a workload's as `mesh.named` reads it.
+
+        Raises:
+            NothingMatches: nothing was recorded of such a proxy.
+        """
+        from meshdoctor.mesh.named import named, near_names
         from meshdoctor.model import wants as ask
         from meshdoctor.model.snapshot import PodRef
 
@@ -284,10 +293,15 @@ class ExaminedSession:
         ref = PodRef(namespace, pod)
         with self._lock, self.mesh([ask.Contents()]) as mesh:
             known = mesh.inventory.proxies
-        if ref not in known:
-            near = get_close_matches(name, [str(each) for each in known], n=1, cutoff=0.4)
-            raise NothingMatches(self._no_proxy(name), tuple(near))
-        return ref
+        if ref in known:
+            return (ref,)
+        kinds = ("Pod", "ReplicaSet", "Service")
+        with self._lock, self.mesh([ask.Objects(kind) for kind in kinds]) as mesh:
+            refs = tuple(sorted({ref for one in named(mesh, name) for ref in one.pods if ref in known}, key=str))
+            near = near_names(mesh, name) if not refs else ()
+        if not refs:
+            raise NothingMatches(self._no_proxy(name), near)
+        return refs
 
     def _no_proxy(self, name: str) -> str:
         return f"nothing was recorded of a proxy {name}"
