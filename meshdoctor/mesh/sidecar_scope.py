@@ -123,7 +123,8 @@ class SidecarScopes:
     def _destinations(self, virtual: VirtualService) -> dict[str, set[int]]:
         found: dict[str, set[int]] = {}
         spec = virtual.spec
-        targets = [entry.destination for route in (*spec.http, *spec.tls, *spec.tcp) for entry in route.route]
+        targets = [entry.destination for http in spec.http for entry in http.route]
+        targets += [entry.destination for l4 in (*spec.tls, *spec.tcp) for entry in l4.route]
         targets += [route.mirror for route in spec.http if route.mirror is not None]
         for destination in targets:
             host = qualified(destination.host, virtual.namespace, self._domain)

@@ -12,7 +12,7 @@ TYPE_PREFIX = "type.googleapis.com/"
 
 
 def parse_istiod_version(body: bytes) -> str:
-    """`/version` (plain text `VERSION-COMMIT-STATUS`, pkg/version/version.go) as VERSION, control characters visible."""
+    """`/version` (plain text `VERSION-COMMIT-STATUS`, pkg/version/version.go) as VERSION, made visible."""
     text = visible_line(body.decode(errors="replace").strip().strip('"'))
     head, *rest = text.rsplit("-", 2)
     return head if len(rest) == 2 else text

@@ -8,7 +8,8 @@ from typing import Any
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.proxy.difference import differences_of_pods
 from meshdoctor.mesh.proxy.first_clusters import first_clusters
-from meshdoctor.mesh.proxy.users import CLUSTER, ENDPOINT, LISTENER, ROUTE, SECRET, Use, users
+from meshdoctor.mesh.proxy.joined import CLUSTER, ROUTE
+from meshdoctor.mesh.proxy.users import ENDPOINT, LISTENER, SECRET, Use, users
 from meshdoctor.model.envoy.config_dump import ConfigDump, decode_config_dump
 from meshdoctor.model.snapshot import PodRef, Snapshot, SourceInfo
 
