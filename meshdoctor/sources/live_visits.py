@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import msgspec
-import yaml
 
 from meshdoctor.kube.client import KubeClient
 from meshdoctor.kube.connection import Connection
@@ -20,6 +19,7 @@ from meshdoctor.model import wants as ask
 from meshdoctor.model.decode import UnreadableError, decode_json
 from meshdoctor.model.kubernetes import ConfigMap
 from meshdoctor.model.snapshot import Fact, Missing, PodRef, Want
+from meshdoctor.recording.importing.yaml_guard import load_documents
 from meshdoctor.sources.live_lists import missing
 from meshdoctor.sources.live_pods import MeshPods, is_sidecar, memory_limit, monitoring_port
 
@@ -53,9 +53,10 @@ async def config_map_mesh(client: KubeClient) -> bytes:
     """The mesh config of the ConfigMap `istio` as JSON. Raises ClusterError."""
     body = await client.get("/api/v1/namespaces/istio-system/configmaps/istio")
     try:
-        mesh = yaml.safe_load((decode_json(body, ConfigMap).data or {}).get("mesh", ""))
+        text = (decode_json(body, ConfigMap).data or {}).get("mesh", "")
+        mesh = next(load_documents(text.encode()), None)
         return msgspec.json.encode(mesh if isinstance(mesh, dict) else {})
-    except (UnreadableError, yaml.YAMLError, TypeError):
+    except (UnreadableError, TypeError):
         raise PodError("the ConfigMap istio holds no readable mesh config", "see its key `mesh`") from None
 
 
