@@ -82,8 +82,14 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status (see `EXIT_STATUSES`)."""
     arguments = _with_command(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in arguments if not word.startswith("-")), None)
-    parsed = build_parser(chosen).parse_args(arguments)
+    parser = build_parser(chosen)
+    parsed, unknown = parser.parse_known_args(arguments)
     try:
+        if unknown:
+            from meshdoctor.commands.misplaced import refuse_recordings
+
+            refuse_recordings(parsed, unknown)
+            parser.error(f"unrecognized arguments: {' '.join(unknown)}")
         return int(import_module(COMMANDS[parsed.command].module).run(parsed))
     except MeshDoctorError as error:
         from meshdoctor.model.text import visible_line

@@ -64,10 +64,21 @@ def cluster_flags(arguments: argparse.Namespace) -> ClusterFlags:
 
 
 def cluster_target(arguments: argparse.Namespace) -> Target:
-    """The server, user and namespace that kubectl would use with the same flags. Raises KubeconfigError."""
+    """The server, user and namespace that kubectl would use with the same flags.
+
+    Raises KubeconfigError; where no flag asked for a cluster, it also says what can be read instead of one.
+    """
+    from meshdoctor.kube.errors import KubeconfigError
     from meshdoctor.kube.target import resolve_target
 
-    return resolve_target(cluster_flags(arguments), os.environ)
+    flags = cluster_flags(arguments)
+    try:
+        return resolve_target(flags, os.environ)
+    except KubeconfigError as error:
+        instead = getattr(arguments, "instead", "")
+        if not instead or flags.kubeconfig or flags.context or flags.cluster or flags.server:
+            raise
+        raise KubeconfigError(error.what, ", ".join(filter(None, (error.next_step, instead)))) from None
 
 
 def cluster_settings(arguments: argparse.Namespace) -> Settings:

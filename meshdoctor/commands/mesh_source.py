@@ -34,13 +34,24 @@ def add_source_arguments(parser: argparse.ArgumentParser, *, positional: bool = 
         parser.add_argument(
             "--recording", type=Path, action="append", metavar="PATH", help=f"read {files}, instead of a cluster"
         )
+    parser.set_defaults(
+        instead="or give a RECORDING; `meshdoctor demo` has some"
+        if positional
+        else "or read a recording with --recording PATH"
+    )
     parser.add_argument("--at", metavar="TIME", help="the moment of a recording with several (RFC 3339)")
     parser.add_argument("-n", "--namespace", default="", metavar="NS", help="the namespace of a name without one")
     add_cluster_flags(parser, namespace=False)
 
 
 def open_source(arguments: argparse.Namespace) -> Source:
-    """The recordings that the flags name, else the cluster; `close_source` ends it. Raises `SourceError`."""
+    """The recordings that the flags name, else the cluster; `close_source` ends it. Raises `SourceError`.
+
+    Raises `UsageError` when a recording stands where a name is expected.
+    """
+    from meshdoctor.commands.misplaced import refuse_recordings
+
+    refuse_recordings(arguments)
     if not arguments.recording:
         from meshdoctor.commands.cluster_flags import open_live_source
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from meshdoctor.commands.mesh_source import add_source_arguments, as_istioctl, open_source
+from meshdoctor.commands.misplaced import refuse_recorded_file, refuse_recordings
 from meshdoctor.errors import MeshDoctorError, SourceError, UsageError
 
 if TYPE_CHECKING:
@@ -140,6 +141,9 @@ def _checked(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace) -> None:
     table = arguments.table
+    if arguments.output != "istioctl":
+        refuse_recordings(arguments)
+        refuse_recorded_file(getattr(arguments, "file", ""))
     for name in ("verbose", "waypoint", "with_headers"):
         given = getattr(arguments, name, None)
         if given is not None:

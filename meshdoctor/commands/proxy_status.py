@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from meshdoctor.commands.mesh_source import add_source_arguments, as_istioctl, objects, open_source
+from meshdoctor.commands.misplaced import refuse_recorded_file
 from meshdoctor.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def _show(arguments: argparse.Namespace) -> int:
     if arguments.istiod_file:
         return _differences(arguments)
     if arguments.file:
+        refuse_recorded_file(arguments.file)
         return _from_file(arguments)
     from meshdoctor.mesh.sync import connected_proxies
 

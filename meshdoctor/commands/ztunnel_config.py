@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from meshdoctor.commands.mesh_source import add_source_arguments, as_istioctl, open_source
+from meshdoctor.commands.misplaced import refuse_recorded_file
 from meshdoctor.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
@@ -161,6 +162,7 @@ def _dump(arguments: argparse.Namespace) -> tuple[ProxyDump, str]:
 
     target = arguments.targets[0] if arguments.targets else ""
     if arguments.file:
+        refuse_recorded_file(arguments.file)
         return FileDump(arguments.file), target
     source = open_source(arguments)
     if not target:
