@@ -6,7 +6,7 @@ import pytest
 
 from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.envoy.config_dump import decode_config_dump
-from meshdoctor.model.envoy.sections import find_sections, snake
+from meshdoctor.model.envoy.sections import find_sections, salvaged, snake
 
 ADMIN = "type.googleapis.com/envoy.admin.v3."
 CONFIGS = [
@@ -94,3 +94,36 @@ def test_a_section_of_an_unknown_type_and_an_entry_of_none() -> None:
     found = find_sections(json.dumps({"configs": [{"@type": "x.y/envoy.admin.v9.NewDump"}, 7]}).encode())
     assert list(found.parts) == ["NewDump"]
     assert found.problems == ["section 1 has no type and was left out"]
+
+
+BROKEN = json.dumps(
+    {"first": [{"n": 1}, {"n": 2}, {"n": 3, "deep": [{"n": 4}]}], "second": [{"n": 5}]}, indent=1, ensure_ascii=False
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "left"),
+    [
+        ('"n": 2', '"n": 2,,', [1, 3]),
+        ('"n": 1', "}}{{", [2, 3]),
+        ('"n": 3', '"n": ', [1, 2]),
+        ('"n": 2', '"n": "\x01"', [1, "\x01", 3]),
+    ],
+)
+def test_a_broken_entry_does_not_hide_the_next(old: str, new: str, left: list[object]) -> None:
+    found = salvaged(BROKEN.replace(old, new).encode(), ["first", "second"])
+    assert [json.loads(entry).get("n") for entry in found["first"] if entry != b"{\n   }"] == left
+    assert [json.loads(entry)["n"] for entry in found["second"]] == [5]
+
+
+def test_without_lines_what_follows_a_broken_entry_is_left_out() -> None:
+    compact = json.dumps(json.loads(BROKEN)).replace('"n": 2', '"n": 2,,').encode()
+    assert [json.loads(entry) for entry in salvaged(compact, ["first", "second"])["first"]] == [{"n": 1}]
+
+
+def test_a_section_of_an_unknown_type_is_a_section_of_its_own() -> None:
+    other = {"@type": "type.googleapis.com/envoy.admin.v9.QuantumConfigDump", "x": 1}
+    found = find_sections(json.dumps({"configs": [*CONFIGS, other]}, indent=1).encode())
+    assert list(found.parts) == [*NAMES, "QuantumConfigDump"]
+    assert json.loads(bytes(found.parts["RoutesConfigDump"][0])) == CONFIGS[2]
+    assert found.problems == []

@@ -17,6 +17,8 @@ from meshdoctor.model.envoy.sections import Body
 
 _HEAD = 4096
 """Where `cluster_statuses`, the only field of the answer, must be; bytes from the start."""
+_LAYOUT = b'{\n "cluster_statuses"'
+"""How Envoy's answer begins; no JSON string holds a line break."""
 HEADER = ("ENDPOINT", "STATUS", "OUTLIER CHECK", "CLUSTER")
 
 
@@ -157,19 +159,24 @@ def clusters_json(body: Body, problems: list[str]) -> bytes | memoryview:
     head = bytes(body[:64]).removeprefix(b"\xef\xbb\xbf").lstrip()
     if not head and not bytes(body[64:4096]).strip():
         raise UnreadableError("the body is empty")
-    if head.startswith(b"{") and bytes(body[-64:]).rstrip().endswith(b"}"):
+    last = body.rfind(_LAYOUT)
+    if last <= 0 and head.startswith(b"{") and bytes(body[-64:]).rstrip().endswith(b"}"):
         return memoryview(body)
     text = bytes(body)
-    start = text.find(b'{"cluster_statuses"')
+    start = last if last >= 0 else text.find(b'{"cluster_statuses"')
     start = text.find(b"{") if start < 0 else start
     if start < 0:
         form = (
             "the text form of /clusters; save /clusters?format=json" if b"::default_priority::" in text else "not JSON"
         )
         raise UnreadableError(f"error unmarshalling config dump response from Envoy: {form}")
-    if text[:start].strip():
+    if text.count(_LAYOUT, 0, start):
+        problems.append(f"the file holds {text.count(_LAYOUT)} answers; the last one is shown")
+    elif text[:start].strip():
         problems.append("text before the JSON was skipped")
     end = text.rfind(b"}") + 1
-    if text[end:].strip():
+    if not text[:end].removesuffix(b"}").rstrip().endswith(b"]"):
+        problems.append("the JSON is cut short")
+    elif text[end:].strip():
         problems.append("text after the JSON was skipped")
     return text[start:end]

@@ -88,7 +88,7 @@ def _fields(raw: Part, name: str, lists: Iterable[str], problems: list[str]) -> 
         found = salvaged(raw, lists)
         if not found:
             raise UnreadableError(f"{name} is not valid JSON: {_line(error)}") from None
-        _note(problems, f"{name} is not valid JSON ({_line(error)}); the entries before that are shown")
+        _note(problems, f"{name} is not valid JSON ({_line(error)}); what could be read of its entries is shown")
         return dict(found)
 
 

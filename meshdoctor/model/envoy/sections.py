@@ -20,7 +20,8 @@ from meshdoctor.model.envoy.camel import to_snake
 Body = bytes | mmap.mmap
 Part = bytes | memoryview
 
-_FIRST_LINES = b'{\n   "@type": "type.googleapis.com/envoy.admin.v3.'
+_FIRST_LINES = b'{\n   "@type": "type.googleapis.com/'
+_ADMIN = b"envoy.admin."
 _INDENT = b"\n  "
 _HEAD = b'{\n "configs": ['
 _ANY_SECTION = re.compile(rb'\{\s*"@type"\s*:\s*"(?:[\w.]+/)?envoy\.admin\.v\w+\.(\w+)"')
@@ -80,7 +81,8 @@ def _by_layout(body: Body) -> Sections | None:
         if body[at - len(_INDENT) : at] == _INDENT:
             starts.append(at)
         at = body.find(_FIRST_LINES, at + len(_FIRST_LINES))
-    if not starts:
+    types = [start + len(_FIRST_LINES) for start in starts]
+    if not any(body[at : at + len(_ADMIN)] == _ADMIN for at in types):
         return None
     view = memoryview(body)
     parts: dict[str, tuple[Part, ...]] = {}
@@ -97,11 +99,8 @@ def _by_layout(body: Body) -> Sections | None:
                 end = -1
         if end < 0:
             continue
-        name = (
-            bytes(body[start + len(_FIRST_LINES) : start + len(_FIRST_LINES) + 80])
-            .partition(b'"')[0]
-            .decode(errors="replace")
-        )
+        message = bytes(body[start + len(_FIRST_LINES) : start + len(_FIRST_LINES) + 160]).partition(b'"')[0]
+        name = message.rpartition(b".")[2].decode(errors="replace")
         parts[name] = (*parts.get(name, ()), view[start:end])
     return Sections(parts, _around(body, starts[0], end, dumps))
 
@@ -195,25 +194,39 @@ _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"?|[{}\[\]]', re.DOTALL)
 
 
 def salvaged(raw: Part, fields: Iterable[str]) -> dict[str, list[bytes]]:
-    """The entries of each list of a section that is no JSON, up to the first that is broken."""
-    from json import JSONDecoder  # only a broken dump needs it
+    """The entries of each list of a section that is no JSON, but for those that are broken.
+
+    Where an entry of a dump with lines is broken, the next one is known by its indentation; without lines, what follows
+    a broken entry cannot be told from what is in it.
+    """
+    from json import JSONDecoder, dumps  # only a broken dump needs it
 
     text = bytes(raw).decode(errors="replace")
-    decoder = JSONDecoder()
+    decoder = JSONDecoder(strict=False)
     found: dict[str, list[bytes]] = {}
     for field in fields:
-        match = re.search(rf'"{re.escape(field)}"\s*:\s*\[\s*', text)
-        at = match.end() if match else len(text)
-        while text[at : at + 1] == "{":
+        match = re.search(rf'"{re.escape(field)}"\s*:\s*\[(\s*)', text)
+        if not match:
+            continue
+        at, lead = match.end(), match[1]
+        # No string holds a line break, so that a bracket that stands one to the left of the entries ends their list.
+        close = text.find(lead[:-1] + "]", at) if "\n" in lead else -1
+        while text[at : at + 1] not in ("", "]"):
             try:
-                _, end = decoder.raw_decode(text, at)
+                value, end = decoder.raw_decode(text, at)
             except (ValueError, RecursionError):
-                break
-            found.setdefault(field, []).append(text[at:end].encode())
+                following = text.find(lead + "{", at) if "\n" in lead else -1
+                if following < 0 or following > close >= 0:
+                    break
+                at = following + len(lead)
+                continue
+            entry = text[at:end]
+            found.setdefault(field, []).append((dumps(value) if _CONTROL.search(entry) else entry).encode())
             while text[end : end + 1] in _BETWEEN:
                 end += 1
             at = end
     return found
 
 
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _BETWEEN = frozenset(", \t\r\n")

@@ -129,3 +129,15 @@ def test_endpoints_as_sent() -> None:
 
 def test_a_dump_without_endpoints_has_an_empty_table() -> None:
     assert list(eds_table(read(RoutesConfigDump={}), EndpointFilter()).rows) == []
+
+
+def test_of_two_answers_the_last_one_counts_and_a_cut_one_is_said_to_be() -> None:
+    def answer(address: str) -> bytes:
+        hosts = [{"address": socket(address, 80)}]
+        return json.dumps({"cluster_statuses": [{"name": "c", "host_statuses": hosts}]}, indent=1).encode()
+
+    both = ClusterHosts(answer("10.0.0.1") + b"\n" + answer("10.0.0.2"))
+    assert [row[0] for row in endpoint_table(both, EndpointFilter()).rows] == ["10.0.0.2:80"]
+    assert both.problems == ["the file holds 2 answers; the last one is shown"]
+    cut = ClusterHosts(answer("10.0.0.1")[:-30])
+    assert "the JSON is cut short" in cut.problems
