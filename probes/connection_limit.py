@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, not_applicable
 from meshdoctor.mesh.index import MeshIndex
@@ -17,6 +18,8 @@ from meshdoctor.model.snapshot import PodRef, Want
 from meshdoctor.model.wants import ProxyConfig
 
 FILTER = "envoy.filters.network.connection_limit"
+GLOBAL = "max_active_downstream_connections"
+NO_LIMIT = 1_000_000
 
 
 def _reset(case: Case) -> tuple[Seen, ...]:
@@ -48,7 +51,8 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         and selects((one.spec.get("workloadSelector") or {}).get("labels") or {}, labels)
         and "connection_limit" in repr(one.spec)
     )
-    resources = filters or (Resource("Pod", *limited[0]),)
+    resources = filters or (blame.of_workload(mesh.workload(limited[0]), "spec.template.metadata.annotations"),)
+    shown = f"its listener has {FILTER}" if _filtered(mesh, limited[0]) else "its overload manager limits connections"
     return culprit(
         Verdict(
             "connection-limit",
@@ -58,7 +62,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
             resources,
             (
                 lines_say(lines, f"{logged(lines[-1])}, of which the server's proxy logged nothing"),
-                Evidence(f"its listener has {FILTER}", f"envoy/{limited[0]}/config_dump.json", FILTER),
+                Evidence(shown, f"envoy/{limited[0]}/config_dump.json", FILTER),
             ),
             remedy(f"Raise max_connections in {resources[0]}, or make callers reuse connections."),
             lines,
@@ -67,6 +71,19 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
 
 
 def _limits(mesh: MeshIndex, pod: PodRef) -> bool:
+    return _filtered(mesh, pod) or _overall(mesh, pod)
+
+
+def _overall(mesh: MeshIndex, pod: PodRef) -> bool:
+    """Whether the overload manager limits connections; istiod's bootstrap sets 2147483647, which is none (1.32)."""
+    config = mesh.config(pod)
+    bootstrap = config.bootstrap if config else None
+    monitors = bootstrap.overload_manager.get("resource_monitors") or [] if bootstrap else []
+    limits = [(one.get("typed_config") or {}).get(GLOBAL) for one in monitors if isinstance(one, dict)]
+    return any(str(limit).isdigit() and int(str(limit)) < NO_LIMIT for limit in limits if limit is not None)
+
+
+def _filtered(mesh: MeshIndex, pod: PodRef) -> bool:
     config = mesh.config(pod)
     return config is not None and any(
         entry.name == FILTER or "connection_limit" in entry.name

@@ -18,6 +18,8 @@ from meshdoctor.model.moment import clock, unix
 from meshdoctor.model.snapshot import PodRef, Want
 from meshdoctor.model.wants import LogText
 
+SPENT = ("cannot assign requested address", "eaddrnotavail", "too many open files", "emfile")
+"""What the kernel tells an application that has used up its own ports or descriptors."""
 READY_SLACK = 3.0
 """Seconds: the Ready condition is set up to a probe period before or after the proxy takes connections."""
 
@@ -53,6 +55,19 @@ def _of_pod(mesh: MeshIndex, life: PodLife | None, ref: PodRef, lines: tuple[See
     if life is None or (pod is not None and not has_sidecar(pod)):
         return inconclusive("the call failed without an HTTP answer, and the caller has no proxy that could tell", said)
     owner = blame.of_workload(life.workload)
+    spent = tuple(seen for seen in lines if seen.call and any(word in seen.call.error.lower() for word in SPENT))
+    if len(spent) > 1:
+        return culprit(
+            Verdict(
+                "local-resource-exhausted",
+                0.9,
+                f"{owner} has no local port (or descriptor) left for new connections",
+                (owner,),
+                (lines_say(spent, logged(spent[-1])[:120]),),
+                remedy(f"Reuse connections in {owner} (keep-alive, HTTP/2), or spread its calls over more pods."),
+                spent,
+            )
+        )
     first, last = min(seen.start or 0.0 for seen in lines), max(seen.start or 0.0 for seen in lines)
     if life.stopped is not None and first >= life.stopped - 1.0:
         return culprit(
@@ -152,7 +167,7 @@ def needs(case: Case, mesh: MeshIndex) -> Iterable[Want[Any]]:
 PROBE = Probe(
     "silent-failure",
     "Was there a proxy to log the failure?",
-    ("sidecar-start-race", "sidecar-exits-before-app", "sidecar-never-ready"),
+    ("sidecar-start-race", "sidecar-exits-before-app", "sidecar-never-ready", "local-resource-exhausted"),
     examine,
     needs,
 )

@@ -15,6 +15,7 @@ from meshdoctor.mesh.mtls.peer_authentication import DISABLE
 from meshdoctor.mesh.peer_policy import decider, server_policy
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
+from meshdoctor.mesh.tls_origination import plain_to_tls, tls_in_tls
 from meshdoctor.mesh.traffic import SERVER, Seen, split_address
 from meshdoctor.mesh.traffic_policy import sets_tls
 from meshdoctor.model import kubernetes as k8s
@@ -39,7 +40,8 @@ def _text(seen: Seen) -> str:
 def examine(case: Case, mesh: MeshIndex) -> Finding:
     lines = _failed_handshakes(case)
     if not lines:
-        return _turned_away(case, mesh) or not_applicable("no TLS handshake failed")
+        found = _turned_away(case, mesh) or plain_to_tls(case, mesh) or tls_in_tls(case, mesh)
+        return found or not_applicable("no TLS handshake failed")
     if not mesh.known("Pod"):
         return inconclusive("TLS handshakes fail; the pods could not be read", lines_say(lines, logged(lines[-1])))
     groups: dict[tuple[str, str], list[Seen]] = {}
@@ -352,7 +354,7 @@ def _roots(mesh: MeshIndex, server: k8s.Pod | None, lines: tuple[Seen, ...], sai
 
 
 def needs(case: Case, mesh: MeshIndex) -> Iterable[Want[Any]]:
-    lines = (*_failed_handshakes(case), *case.with_flag("UC")[-1:])
+    lines = (*_failed_handshakes(case), *case.with_flag("UC", "UPE")[-1:], *case.calls[-1:])
     clients = dict.fromkeys(seen.pod for seen in lines)
     servers = [PodRef(pod.namespace, pod.name) for seen in lines if (pod := _server(mesh, seen))]
     wants: list[Want[Any]] = [ProxyConfig(pod) for pod in dict.fromkeys((*clients, *servers))]

@@ -58,6 +58,7 @@ class Bootstrap(EnvoyFact, frozen=True):
     static_resources: dict[str, Any] = {}
     stats_config: dict[str, Any] = {}
     admin: dict[str, Any] = {}
+    overload_manager: dict[str, Any] = {}
 
 
 class EcdsFilter(EnvoyFact, frozen=True):
