@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +15,15 @@ if TYPE_CHECKING:
     from meshdoctor.mesh.mtls.matrix import Column, Matrix
     from meshdoctor.mesh.mtls.patterns import Disagreement
     from meshdoctor.mesh.mtls.view import MtlsView
+    from meshdoctor.present.words import Words
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("only", metavar="NS[/WORKLOAD]", nargs="?", default="", help="show these clients only")
     parser.add_argument("--to", dest="target", default="", metavar="HOST[:PORT]", help="one service, with the why")
+    parser.add_argument(
+        "--lang", choices=("en", "ko"), help="labels in English or Korean (default: MESHDOCTOR_LANG or the locale)"
+    )
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print (default: text)")
     add_source_arguments(parser)
 
@@ -27,6 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     from meshdoctor.mesh.index import MeshIndex
     from meshdoctor.mesh.mtls.findings import findings
     from meshdoctor.mesh.mtls.view import MtlsView, object_wants, proxy_wants
+    from meshdoctor.present.words import Words, choose_language
 
     try:
         source = open_source(arguments)
@@ -35,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     finally:
         close_source(arguments)
     view = MtlsView(MeshIndex(snapshot))
-    only = _only(view, arguments.only)
+    only = _only(view, arguments.only, arguments.namespace)
     columns = _columns(view, arguments.target, only) if arguments.target else view.columns
     matrix = view.matrix(only, columns)
     concerns = _concerns(view, matrix, only, bool(arguments.target))
@@ -43,15 +49,19 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.output == "json":
         sys.stdout.buffer.write(_json(view, matrix, found))
     else:
-        print("\n".join(_text(view, matrix, found, only, bool(arguments.target))))
-    return exit_status(view, found)
+        words = Words(arguments.lang or choose_language(os.environ))
+        print("\n".join(_text(view, matrix, found, only, bool(arguments.target), words)))
+    return exit_status(view, found, bool(matrix.rows and matrix.columns))
 
 
-def exit_status(view: MtlsView, found: Sequence[Disagreement]) -> int:
-    """1 when a disagreement was hit, 3 when one is declared and nothing was read that could show it, else 0."""
+def exit_status(view: MtlsView, found: Sequence[Disagreement], shown: bool = True) -> int:
+    """1 when a disagreement was hit, 3 when one is declared and nothing was read that could show it, else 0.
+
+    Where nothing was *shown* at all, nothing is known either.
+    """
     if any(entry.seen for entry in found):
         return 1
-    unknown = bool(view.objects.missing) or any(entry.server and entry.seen is None for entry in found)
+    unknown = not shown or bool(view.objects.missing) or any(entry.server and entry.seen is None for entry in found)
     return 3 if unknown else 0
 
 
@@ -73,21 +83,25 @@ def _concerns(view: MtlsView, matrix: Matrix, only: str, one_service: bool) -> C
     return concerns
 
 
-def _only(view: MtlsView, only: str) -> str:
+def _only(view: MtlsView, only: str, namespace: str) -> str:
+    """The namespace, or the workload as `NS/WORKLOAD`, that was asked for; raises `NothingMatches`."""
     from difflib import get_close_matches
 
     from meshdoctor.errors import NothingMatches
+    from meshdoctor.mesh.named import named, near_names, one_named
 
-    names = {*view.workloads, *(name.partition("/")[0] for name in view.workloads)}
-    if only and only not in names:
-        raise NothingMatches(f"no workload or namespace is called {only}", tuple(get_close_matches(only, names)))
-    return only
+    spaces = {name.partition("/")[0] for name in view.workloads}
+    if not only or only in view.workloads or (only in spaces and not namespace):
+        return only
+    if not named(view.index, only, namespace):
+        near = tuple(get_close_matches(only, sorted(spaces), 1, 0.6)) if "/" not in only else ()
+        near += near_names(view.index, only)
+        raise NothingMatches(f"no workload or namespace is called {only}", near)
+    return str(one_named(view.index, only, namespace).workload)
 
 
 def _columns(view: MtlsView, target: str, only: str) -> tuple[Column, ...]:
     """The ports that `HOST[:PORT]` names, as a client of *only* would resolve the host; raises `NothingMatches`."""
-    from difflib import get_close_matches
-
     from meshdoctor.errors import NothingMatches
     from meshdoctor.mesh.mtls.matrix import all_columns
 
@@ -98,26 +112,46 @@ def _columns(view: MtlsView, target: str, only: str) -> tuple[Column, ...]:
         c for c in columns if (c.host == host or c.host.startswith(f"{asked}.")) and port in ("", str(c.port))
     )
     if not found:
-        names = sorted({str(column) for column in columns})
-        raise NothingMatches(f"no service port is called {target}", tuple(get_close_matches(target, names, cutoff=0.4)))
+        raise NothingMatches(f"no service port is called {target}", _near(asked, columns))
     return found
 
 
-def _text(view: MtlsView, matrix: Matrix, found: Sequence[Disagreement], only: str, why: bool) -> list[str]:
-    from meshdoctor.present.mtls import LEGEND, finding_lines, matrix_lines, server_lines, why_lines
+def _near(asked: str, columns: Sequence[Column]) -> tuple[str, ...]:
+    """Ports of services that are spelt like *asked*, by the part of the host that a person writes."""
+    from difflib import get_close_matches
 
-    lines = [f"not read: {line}" for line in view.missing]
-    lines += matrix_lines(matrix)
+    depth = asked.count(".") + 1
+    names: dict[str, list[str]] = {}
+    for column in columns:
+        parts = column.host.split(".")
+        shown = ".".join(parts[:2]) if ".svc." in column.host else column.host
+        for key in {".".join(parts[:depth]), shown}:
+            names.setdefault(key, []).append(f"{shown}:{column.port}")
+    close = [asked] if asked in names else get_close_matches(asked, sorted(names), 3, 0.5)
+    return tuple(dict.fromkeys(name for key in close for name in names[key]))[:3]
+
+
+def _text(
+    view: MtlsView, matrix: Matrix, found: Sequence[Disagreement], only: str, why: bool, words: Words
+) -> list[str]:
+    from meshdoctor.present.mtls import finding_lines, legend_lines, matrix_lines, server_lines, why_lines
+
+    lines = [words("mtlstext.unread", what=line) for line in view.missing]
+    lines += matrix_lines(matrix, words)
     if why:
         for row in matrix.rows:
             for column in matrix.columns:
                 lines += ["", *why_lines(view, row, column, matrix.cells[row, column])]
-    else:
-        lines += ["", *LEGEND]
+        if any("foreign" in line for line in lines):
+            lines += ["", words("mtlstext.counts")]
+    elif matrix.rows and matrix.columns:
+        lines += ["", *legend_lines(words)]
         if only:
-            lines += ["", *server_lines(view, matrix.rows)]
-    lines += ["", *(finding_lines(found) or ["the two sides agree everywhere"])]
-    return lines
+            lines += ["", *server_lines(view, matrix.rows, words)]
+    told = finding_lines(found, words)
+    if not told and matrix.rows and matrix.columns:
+        told = [words("mtls.agree")]
+    return [*lines, "", *told] if told else lines
 
 
 def _json(view: MtlsView, matrix: Matrix, found: Sequence[Disagreement]) -> bytes:

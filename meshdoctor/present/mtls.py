@@ -13,8 +13,10 @@ from meshdoctor.mesh.mtls.declared import Pair
 from meshdoctor.mesh.mtls.matrix import MIXED, NO_ENDPOINT, Cell, Column, Matrix
 from meshdoctor.mesh.mtls.patterns import Disagreement
 from meshdoctor.mesh.mtls.view import MtlsView
+from meshdoctor.present.explanation_text import wrap as wrap_cells
 from meshdoctor.present.table import Column as TableColumn
 from meshdoctor.present.table import Row, format_table
+from meshdoctor.present.words import Words
 
 WORDS = {
     outcomes.OK_MTLS: "mTLS",
@@ -29,11 +31,11 @@ WORDS = {
     NO_CLUSTER: "-",
 }
 """One word a cell; those in capitals fail."""
-LEGEND = (
-    "mTLS: Istio's own   plain: none   TLS: the user's own   mixed: by endpoint",
-    "REFUSED: plain text to STRICT   BROKEN: mTLS to a server that takes none",
-    "BADTLS: other TLS than the server's   outside: no workload   empty: no endpoint",
-)
+
+
+def legend_lines(words: Words) -> list[str]:
+    """What the words of the matrix mean."""
+    return [words(f"mtlstext.legend{number}") for number in (1, 2, 3)]
 
 
 def column_names(columns: Sequence[Column]) -> dict[Column, str]:
@@ -48,15 +50,16 @@ def column_names(columns: Sequence[Column]) -> dict[Column, str]:
     return {column: names.get(column, str(column)) for column in columns}
 
 
-def matrix_lines(matrix: Matrix, width: int = 80) -> list[str]:
+def matrix_lines(matrix: Matrix, words: Words, width: int = 80) -> list[str]:
     """The table in as many blocks of columns as it takes, none wider than *width* cells."""
     if not matrix.rows or not matrix.columns:
-        return ["no client or no service to show"]
+        return list(wrap_cells(words("mtlstext.no_service" if matrix.rows else "mtlstext.no_client"), width=width))
     names = column_names(matrix.columns)
-    first = min(max(cell_len(text) for text in ("CLIENT", *matrix.rows)), width // 2)
+    heading = words("mtlstext.client")
+    first = min(max(cell_len(text) for text in (heading, *matrix.rows)), width // 2)
     lines: list[str] = []
     for block in _blocks(matrix.columns, names, width - first):
-        table = [TableColumn("client", "CLIENT", first, priority=0, elide="middle")]
+        table = [TableColumn("client", heading, first, priority=0, elide="middle")]
         table += [TableColumn(str(column), names[column], _cell_width(names[column]), priority=0) for column in block]
         rows = [Row(name, (name, *(word(matrix.cells[name, column]) for column in block))) for name in matrix.rows]
         lines += [*([""] if lines else []), *format_table(table, rows, width)]
@@ -84,19 +87,19 @@ def _blocks(columns: Sequence[Column], names: dict[Column, str], room: int) -> l
     return blocks
 
 
-def finding_lines(findings: Iterable[Disagreement], width: int = 80) -> list[str]:
+def finding_lines(findings: Iterable[Disagreement], words: Words, width: int = 80) -> list[str]:
     """Disagreements, those with one cause together: who, what, why, and what to change."""
     groups: dict[tuple[object, ...], list[Disagreement]] = {}
     for found in findings:
         key = (found.pattern, found.host, found.port, found.objects if found.server else found.says)
         groups.setdefault(key, []).append(found)
-    lines: list[str] = []
+    lines: list[str] = [words("mtlstext.patterns")] if groups else []
     for group in groups.values():
-        lines += _group_lines(group, width)
+        lines += _group_lines(group, words, width)
     return lines
 
 
-def _group_lines(group: Sequence[Disagreement], width: int) -> list[str]:
+def _group_lines(group: Sequence[Disagreement], words: Words, width: int) -> list[str]:
     first = max(group, key=lambda entry: entry.seen or 0)
     clients = tuple(dict.fromkeys(entry.client for entry in group if entry.client))
     servers = tuple(dict.fromkeys(entry.server for entry in group if entry.server))
@@ -105,13 +108,12 @@ def _group_lines(group: Sequence[Disagreement], width: int) -> list[str]:
     lines = wrap(f"{first.pattern.name}  {who}", width, subsequent_indent="    ")
     seen = [entry.seen for entry in group if entry.seen is not None]
     if clients:
-        lines.append(
-            "    " + (f"failures logged: {sum(seen)}" if seen else "no access log was read: not known to be hit")
-        )
-    for text in (f"{first.pattern.value}", first.says, f"change: {first.remedy}" if first.remedy else ""):
-        lines += wrap(text, width, initial_indent="    ", subsequent_indent="      ")
+        lines.append("    " + (words("mtls.seen", count=sum(seen)) if seen else words("mtls.not_logged")))
+    meaning = words(f"mtls.pattern.{first.pattern.name}") if words.language == "ko" else first.pattern.value
+    for text in (meaning, first.says, f"{words('mtls.change')}: {first.remedy}" if first.remedy else ""):
+        lines += wrap_cells(text, "      ", "    ", width)
     if first.objects:
-        lines += wrap(f"objects: {', '.join(first.objects)}", width, initial_indent="    ", subsequent_indent="      ")
+        lines += wrap_cells(f"{words('mtls.objects')}: {', '.join(first.objects)}", "      ", "    ", width)
     return lines
 
 
@@ -155,7 +157,7 @@ def subset_lines(view: MtlsView, row: str, column: Column, cell: Cell, width: in
     return lines
 
 
-def server_lines(view: MtlsView, names: Iterable[str], width: int = 80) -> list[str]:
+def server_lines(view: MtlsView, names: Iterable[str], words: Words, width: int = 80) -> list[str]:
     """What workloads accept, port by port: by the objects, and by their proxies where a dump was read."""
     rows = []
     for name in names:
@@ -168,11 +170,11 @@ def server_lines(view: MtlsView, names: Iterable[str], width: int = 80) -> list[
                 rows.append((name, str(port), mode.mode, (held.at(port) or "?") if held else "-", mode.reason))
             rows.append((name, "other", found.other.mode, (held.other or "?") if held else "-", found.other.reason))
     columns = [
-        TableColumn("server", "SERVER", 12, flex=1, widest=width // 3, priority=0, elide="middle"),
-        TableColumn("port", "PORT", 5, priority=0),
-        TableColumn("declared", "DECLARED", 8, priority=0),
-        TableColumn("configured", "CONFIGURED", 10, priority=0),
-        TableColumn("why", "WHY", 20, flex=3, priority=0),
+        TableColumn("server", words("mtlstext.server"), 12, flex=1, widest=width // 3, priority=0, elide="middle"),
+        TableColumn("port", words("mtlstext.port"), 5, priority=0),
+        TableColumn("declared", words("mtlstext.declared"), 8, priority=0),
+        TableColumn("configured", words("mtlstext.configured"), 10, priority=0),
+        TableColumn("why", words("mtlstext.why"), 20, flex=3, priority=0),
     ]
     return format_table(columns, [Row(f"{row[0]}:{row[1]}", row) for row in rows], width) if rows else []
 

@@ -134,6 +134,54 @@ def test_names_that_match_nothing_are_errors(
     assert capsys.readouterr().err.startswith("meshdoctor: no ")
 
 
+@pytest.mark.parametrize("name", ["c-1", "cli/c-1", "c-1.cli", "pod/c-1", "po/c-1.cli"])
+def test_a_client_may_be_written_in_any_way(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, out = run(capsys, str(record(tmp_path, *BASE, policy("STRICT"), logs={"srv/s-1": ""})), name)
+    assert (status, out.splitlines()[:2]) == (0, ["CLIENT  s:80", "cli/c-1 mTLS"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "near"),
+    [
+        (["cli/c-l"], "did you mean cli/c-1?"),
+        (["svr"], "did you mean srv?"),
+        (["--to", "ss"], "did you mean s.srv:80?"),
+        (["--to", "s.svr"], "did you mean s.srv:80?"),
+        (["--to", "s:81"], "did you mean s.srv:80?"),
+    ],
+)
+def test_near_names_are_offered(
+    arguments: list[str], near: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["mtls", "--recording", str(record(tmp_path, *BASE)), *arguments]) == 2
+    assert near in capsys.readouterr().err
+
+
+def test_nothing_to_show_is_no_agreement(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bare = pod("b-1", "old", "10.2.0.7", proxy="")
+    made = str(record(tmp_path, *BASE, bare, policy("STRICT"), logs={"srv/s-1": ""}))
+    status, out = run(capsys, made, "old")
+    assert (status, "agree" in out) == (3, False)
+    assert "no client to show: no pod of it has a sidecar or a ztunnel" in out
+    status, out = run(capsys, made, "old/b-1")
+    assert "old/b-1 REFUSED" in out
+
+
+def test_a_service_that_lost_its_endpoints_stays_a_column(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lost = (service("lost"), endpoints([], "lost"))
+    _, out = run(capsys, str(record(tmp_path, *BASE, *lost, policy("STRICT"), logs={"srv/s-1": ""})))
+    assert out.splitlines()[:2] == ["CLIENT  lost:80 s:80", "cli/c-1 empty   mTLS"]
+
+
+def test_labels_in_korean(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    made = str(record(tmp_path, *BASE, policy("STRICT"), logs={"srv/s-1": ""}))
+    _, out = run(capsys, made, "--lang", "ko")
+    assert out.splitlines()[0].startswith("클라이언트") and "모든 곳에서 양쪽이 일치합니다" in out
+    monkeypatch.setenv("MESHDOCTOR_LANG", "ko")
+    assert "모든 곳에서" in run(capsys, made)[1]
+    assert "agree" in run(capsys, made, "--lang", "en")[1]
+
+
 def test_many_services_are_shown_in_blocks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = [service(f"service-{number}") for number in range(9)]
     made += [endpoints([SERVER], f"service-{number}") for number in range(9)]

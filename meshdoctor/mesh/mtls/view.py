@@ -168,7 +168,9 @@ class MtlsView:
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
-        """Service ports with an endpoint that is in the mesh, or that some client sends TLS to."""
+        """Service ports with an endpoint that is in the mesh, or without any where there should be one, or that some
+        client sends TLS to.
+        """
         return tuple(column for column in all_columns(self.declared) if self._interesting(column))
 
     def _interesting(self, column: Column) -> bool:
@@ -177,9 +179,16 @@ class MtlsView:
         for service in self.objects.registry.by_host.get(column.host, ()):
             port = service.port(column.port)
             endpoints = self.objects.endpoints.of(service, port) if port else ()
+            if port and not endpoints and service.selector and service.namespace in self._meshed_namespaces:
+                return True
             if any(endpoint.peer is not None and endpoint.peer.proxy in (SIDECAR, AMBIENT) for endpoint in endpoints):
                 return True
         return False
+
+    @cached_property
+    def _meshed_namespaces(self) -> frozenset[str]:
+        """Namespaces with a workload of the mesh: there, a Service without endpoints is one that lost them."""
+        return frozenset(peer.namespace for peer in self.objects.peers.values() if peer.proxy in (SIDECAR, AMBIENT))
 
     @cached_property
     def _ruled_hosts(self) -> frozenset[str]:
