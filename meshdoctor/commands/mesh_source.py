@@ -62,6 +62,14 @@ def open_source(arguments: argparse.Namespace) -> Source:
     return RecordingSource.open_all(arguments.recording, arguments.at)
 
 
+def tell_problems(source: Source) -> None:
+    """What of the given files could not be used, a line each on standard error."""
+    from meshdoctor.model.text import visible_line
+
+    for problem in source.info.problems:
+        sys.stderr.write(f"meshdoctor: {visible_line(problem)}\n")
+
+
 def close_source(arguments: argparse.Namespace) -> None:
     """Close the connections of a cluster that was opened."""
     opened = getattr(arguments, "opened", None)

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from meshdoctor.commands.mesh_source import add_source_arguments, as_istioctl, open_source
+from meshdoctor.commands.mesh_source import add_source_arguments, as_istioctl, open_source, tell_problems
 from meshdoctor.commands.misplaced import refuse_recorded_file, refuse_recordings
 from meshdoctor.errors import MeshDoctorError, SourceError, UsageError
 
@@ -176,7 +176,9 @@ def _show(arguments: argparse.Namespace) -> int:
         with KEPT.opened(arguments.file) as dump:
             _print(dump, arguments)
     else:
-        _print(recorded_dump(open_source(arguments), arguments), arguments)
+        source = open_source(arguments)
+        tell_problems(source)
+        _print(recorded_dump(source, arguments), arguments)
     return 0
 
 

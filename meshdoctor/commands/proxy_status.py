@@ -7,7 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from meshdoctor.commands.mesh_source import add_source_arguments, as_istioctl, objects, open_source
+from meshdoctor.commands.mesh_source import add_source_arguments, as_istioctl, objects, open_source, tell_problems
 from meshdoctor.commands.misplaced import refuse_recorded_file
 from meshdoctor.errors import SourceError, UsageError
 
@@ -58,6 +58,7 @@ def _show(arguments: argparse.Namespace) -> int:
     from meshdoctor.mesh.sync import connected_proxies
 
     source = open_source(arguments)
+    tell_problems(source)
     istiods = [facts for facts in read_istiods(source) if arguments.revision in ("", facts.revision)]
     now = arguments.now or source.info.finished_at or time.time()
     if arguments.output in ("json", "yaml"):

@@ -185,3 +185,16 @@ def test_a_large_file_is_mapped(capsys: Captured, tmp_path: Path) -> None:
     path.write_bytes(dump(ClustersConfigDump=clusters(*({"name": f"cluster-{n}"} for n in range(20_000)))))
     assert path.stat().st_size > 1 << 20
     assert len(lines(capsys, "cluster", "-f", str(path))) == 20_001
+
+
+def test_what_of_the_given_files_was_not_used_is_said(capsys: Captured, tmp_path: Path) -> None:
+    node = {"node": {"id": "sidecar~10.0.0.1~web.shop~shop.svc.cluster.local", "metadata": {}}}
+    body = json.loads(WEB)
+    body["configs"][0]["bootstrap"] = node
+    for name in ("a.json", "b.json"):
+        (tmp_path / name).write_text(json.dumps(body))
+    files = [word for name in ("a.json", "b.json") for word in ("--recording", str(tmp_path / name))]
+    assert main(["proxy-config", "cluster", "web.shop", *files]) == 0
+    told = capsys.readouterr()
+    assert "cart.shop.svc.cluster.local" in told.out
+    assert told.err == "meshdoctor: b.json: a second config dump of shop/web: this one is used\n"

@@ -210,8 +210,10 @@ def _admin(work: _Gathering, path: str, kind: str, pod: PodRef) -> None:
     file = f"envoy/{pod.namespace}/{pod.name}/{name}"
     if kind == recognise.CONFIG_DUMP and file in work.files:
         # Two dumps of one proxy: the endpoints are in the one that was asked for with ?include_eds.
-        if b"EndpointsConfigDump" in work.given[path]():
+        later = b"EndpointsConfigDump" in work.given[path]()
+        if later:
             work.files[file] = _json(work, path)
+        work.problem(path, f"a second config dump of {pod}: {'this' if later else 'the other'} one is used")
         return
     work.files[file] = _json(work, path)
 
