@@ -9,12 +9,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from meshdoctor.mesh import blame
+from meshdoctor.mesh.ambient import is_waypoint, waypoint_of
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex, has_sidecar
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
 from meshdoctor.mesh.traffic import SERVER, Seen, split_address
+from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.snapshot import PodRef, Want
 from meshdoctor.model.wants import ProxyConfig
 
@@ -28,7 +30,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     served = tuple(seen for seen in case.server_lines if _is_own(seen))
     asked = tuple(seen for seen in case.caller_lines if _is_own(seen))
     if not served and not asked:
-        return not_applicable("no application answered with an error")
+        return _between_nobody(case, mesh) or not_applicable("no application answered with an error")
     if served:
         storm = _storm(case, mesh, served, asked)
         return culprit(_answered(case, mesh, served, storm), *storm)
@@ -88,6 +90,42 @@ def _storm(case: Case, mesh: MeshIndex, served: tuple[Seen, ...], asked: tuple[S
             exhausted,
         )
     ]
+
+
+def _between_nobody(case: Case, mesh: MeshIndex) -> Finding | None:
+    """HTTP answers to a caller that no proxy which reads HTTP stands before: then the application wrote them.
+
+    ztunnel carries connections and never answers by itself.
+    """
+    lines = tuple(seen for seen in case.calls if seen.call and seen.call.status >= 500)
+    service = mesh.services.get(case.destination.service) if case.destination.service else None
+    if not lines or service is None or not mesh.complete("Pod") or waypoint_of(mesh, service):
+        return None
+    servers = mesh.selected_pods(service)
+    callers = [mesh.pods.get(seen.pod) for seen in lines]
+    proxied = any(one is None or has_sidecar(one) for one in (*callers, *servers))
+    if proxied or not servers or case.proxied or any(is_waypoint(pod) or _is_gateway(mesh, pod) for pod in servers):
+        return None
+    owners = tuple(dict.fromkeys(blame.of_workload(mesh.workload(PodRef(pod.namespace, pod.name))) for pod in servers))
+    codes = listed(sorted({str(seen.call.status) for seen in lines if seen.call}))
+    return culprit(
+        Verdict(
+            "app-returned-error",
+            0.85,
+            f"{listed(str(one) for one in owners)} itself answers {codes}",
+            owners,
+            (
+                lines_say(lines, logged(lines[-1])[:120]),
+                Evidence("no proxy that reads HTTP is on the way: no sidecar, no waypoint", mesh.file("Pod")),
+            ),
+            remedy(f"Read the application log of {owners[0]} at these times."),
+            lines,
+        )
+    )
+
+
+def _is_gateway(mesh: MeshIndex, pod: k8s.Pod) -> bool:
+    return mesh.is_gateway(PodRef(pod.namespace, pod.name))
 
 
 def _without_server(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:

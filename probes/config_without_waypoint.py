@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.ambient import is_captured, waypoint_of
 from meshdoctor.mesh.case import Case
@@ -17,7 +19,8 @@ from meshdoctor.mesh.finding import (
 )
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.probe import Probe
-from meshdoctor.mesh.quoting import listed, remedy
+from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
+from meshdoctor.mesh.unread_rules import Rule, acts_on, of_http_route, of_virtual_service
 from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
 
@@ -36,22 +39,44 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     if not found:
         return cleared(f"no HTTP configuration waits for a waypoint of {service.key}")
     names = listed(str(one) for one in found)
+    # What such a route would have sent elsewhere went to the Service itself, which answers what it does not know.
+    answered = tuple(seen for seen in case.seen if seen.call and seen.call.status >= 400)
+    missed = tuple(
+        seen for seen in answered if any(acts_on(one, service, seen.path) for one in _rules(case, mesh, service))
+    )
     return culprit(
         Verdict(
             "l7-config-without-waypoint",
-            CONFIGURATION_ONLY - 0.05,
+            0.86 if missed else CONFIGURATION_ONLY - 0.05,
             f"{names} has no effect on calls from {case.client}: {service.key} has no waypoint",
             (*found, Resource("Service", service.namespace, service.name, "metadata.labels")),
             (
                 Evidence("no label istio.io/use-waypoint on it or its namespace", mesh.file("Service"), service.key),
                 Evidence("ztunnel carries connections and reads no HTTP"),
+                *((lines_say(missed, logged(missed[-1])),) if missed else ()),
             ),
             remedy(
                 f"Give {service.key} a waypoint: istioctl waypoint apply -n {service.namespace}, then label the "
                 "Service with istio.io/use-waypoint=waypoint."
             ),
+            missed,
         )
-    )  # fmt: skip
+    )
+
+
+def _rules(case: Case, mesh: MeshIndex, service: k8s.Service) -> Iterator[Rule]:
+    for found in _mesh_services(case, mesh):
+        for http in found.spec.http:
+            matches = [one for one in http.match or [] if isinstance(one, dict)]
+            yield of_virtual_service(found.namespace, matches, http)
+    for kind in ("HTTPRoute", "GRPCRoute"):
+        for route in mesh.objects(kind, istio.GenericObject):
+            if any(
+                _is(one, service, route.namespace)
+                for one in route.spec.get("parentRefs") or []
+                if isinstance(one, dict)
+            ):
+                yield from of_http_route(route)
 
 
 def _routes(mesh: MeshIndex, service: k8s.Service) -> list[Resource]:
@@ -67,12 +92,15 @@ def _routes(mesh: MeshIndex, service: k8s.Service) -> list[Resource]:
 
 def _virtual_services(case: Case, mesh: MeshIndex) -> list[Resource]:
     """VirtualServices of the mesh (not of gateways alone) with HTTP routes for the Service."""
-    services = blame.virtual_services(
+    return [blame.resource(one, "spec.http") for one in _mesh_services(case, mesh)]
+
+
+def _mesh_services(case: Case, mesh: MeshIndex) -> Iterator[istio.VirtualService]:
+    return blame.virtual_services(
         mesh,
         case.destination,
         lambda one: bool(one.spec.http) and (not one.spec.gateways or "mesh" in one.spec.gateways),
     )
-    return [blame.resource(one, "spec.http") for one in services]
 
 
 def _policies(mesh: MeshIndex, service: k8s.Service) -> list[Resource]:

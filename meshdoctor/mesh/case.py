@@ -150,7 +150,7 @@ class Case(msgspec.Struct, frozen=True, dict=True):
     @cached_property
     def signature(self) -> frozenset[str]:
         """What the failures look like, in the words that the flowchart's branches use (see guide/flowchart.toml)."""
-        words = {"ambient"} if self.ambient and self.failures else set()
+        words = {"ambient"} if self.ambient and (self.failures or self.refusals) else set()
         for seen in self.failures:
             if seen.tunnel:
                 words.add("ztunnel")

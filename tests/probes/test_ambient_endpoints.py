@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests import ambient_objects as world
 from tests.ambient_objects import ZTUNNEL_LOG, calls, early_denial, examined, mesh, step, sure, tunnel_line
 from tests.kube_objects import container_status, deployment, istio
@@ -181,6 +183,20 @@ def test_http_configuration_without_a_waypoint_is_only_a_hint(tmp_path: Path) ->
     hint = next(one for one in diagnosis.verdicts if one.cause == "l7-config-without-waypoint")
     assert hint.confidence <= 0.6
     assert {str(one) for one in hint.resources} >= {"HTTPRoute depot/stock", "VirtualService depot/stock"}
+
+
+@pytest.mark.parametrize("status", [404, 503])
+def test_a_route_to_elsewhere_that_nobody_reads(tmp_path: Path, status: int) -> None:
+    rule = {"matches": [{"path": {"type": "PathPrefix", "value": "/"}}], "backendRefs": [{"name": "annex"}]}
+    route = istio("stock", "depot", {"parentRefs": [{"kind": "Service", "name": "stock"}], "rules": [rule]})
+    found = called(mesh(tmp_path, HTTPRoute=[route]), *((at, status) for at in range(110, 130, 2)))
+    asked = examined(found, "depot/till", "stock.depot:8000/items")
+    assert sure(asked) == [("l7-config-without-waypoint", "HTTPRoute depot/stock")]
+
+
+def test_only_the_application_can_have_answered(tmp_path: Path) -> None:
+    found = called(mesh(tmp_path), *((at, 503) for at in range(110, 130, 2)))
+    assert sure(examined(found)) == [("app-returned-error", "Deployment depot/stock")]
 
 
 def test_no_endpoints_without_ztunnels_log(tmp_path: Path) -> None:
