@@ -10,6 +10,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+_ROUNDS = 20
+"""A task that is cancelled may have begun another one in the same moment."""
+
 
 class LoopThread:
     """Runs coroutines; `close` ends the thread."""
@@ -66,7 +69,10 @@ class LoopThread:
 
     @staticmethod
     async def _finish() -> None:
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for _ in range(_ROUNDS):
+            tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if not tasks:
+                return
