@@ -12,11 +12,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from meshdoctor.commands.proxy_dump import MAPPED, FileDump
 from meshdoctor.errors import SourceError
 from meshdoctor.model.decode import UnreadableError
+
+if TYPE_CHECKING:
+    from meshdoctor.mesh.texttable import TextTable
 
 _MOST = 2
 """A proxy's config dump and its clusters."""
@@ -93,21 +96,29 @@ def _identity(path: str) -> _Identity | None:
 
 
 def _steps(dump: FileDump) -> Iterator[Callable[[], object]]:
-    """What fills the tables of the dump, a step for each large section."""
+    """What fills the tables of the dump, a step for each of the large ones."""
+    from meshdoctor.commands.proxy_tables import whole_text
     from meshdoctor.mesh.proxy.cluster import ClusterFilter, cluster_table
     from meshdoctor.mesh.proxy.eds import eds_table
-    from meshdoctor.mesh.proxy.endpoint import EndpointFilter
-    from meshdoctor.mesh.proxy.listener import ListenerFilter, listener_table
+    from meshdoctor.mesh.proxy.endpoint import EndpointFilter, endpoint_table
     from meshdoctor.mesh.proxy.route import route_table
 
     if "hosts" in dump.__dict__:
+        yield lambda: whole_text(dump, "endpoint", lambda: endpoint_table(dump.hosts, EndpointFilter()))
         return
     sections = dump.sections
-    for typed in (False, True):
-        yield lambda typed=typed: cluster_table(sections, ClusterFilter(), typed=typed)  # type: ignore[misc]
-        yield lambda typed=typed: route_table(sections, "", typed=typed)  # type: ignore[misc]
-        yield lambda typed=typed: eds_table(sections, EndpointFilter(), typed=typed)  # type: ignore[misc]
-        yield lambda typed=typed: listener_table(sections, ListenerFilter(), typed=typed)  # type: ignore[misc]
+    for prefix, typed in (("", False), ("all ", True)):
+        tables: dict[str, Callable[[], TextTable]] = {
+            "cluster": lambda typed=typed: cluster_table(sections, ClusterFilter(), typed=typed),  # type: ignore[misc]
+            "route": lambda typed=typed: route_table(sections, "", typed=typed),  # type: ignore[misc]
+            "eds": lambda typed=typed: eds_table(sections, EndpointFilter(), typed=typed),  # type: ignore[misc]
+        }
+        for name, table in tables.items():
+            key = f"{prefix}{_BANNERS[name]}" if typed else name
+            yield lambda key=key, table=table: whole_text(dump, key, table)  # type: ignore[misc]
+
+
+_BANNERS = {"cluster": "CLUSTER", "route": "ROUTE", "eds": "ENDPOINTS"}
 
 
 KEPT = KeptDumps()

@@ -32,6 +32,8 @@ class ProxyDump:
 
     def __init__(self) -> None:
         self._bodies: dict[str, Body] = {}
+        self.texts: dict[str, str] = {}
+        """Whole tables as they were printed, for the next command that prints them."""
 
     def body(self, file: str) -> Body:
         """An answer by its name in a recording, read once; raises `SourceError`."""

@@ -20,6 +20,14 @@ def write(table: TextTable) -> None:
     sys.stdout.write(render(table))
 
 
+def whole_text(dump: ProxyDump, name: str, table: Callable[[], TextTable]) -> str:
+    """An unfiltered table as text, laid out once for each dump."""
+    text = dump.texts.get(name)
+    if text is None:
+        text = dump.texts[name] = render(table())
+    return text
+
+
 def write_data(value: Any, output: str) -> None:
     """JSON or YAML; on a terminal, control characters of the strings are made visible."""
     from meshdoctor.present.datatext import json_text, yaml_text
@@ -76,8 +84,10 @@ def _clusters(dump: ProxyDump, arguments: argparse.Namespace) -> None:
         from meshdoctor.mesh.proxy.cluster_wide import wide_clusters
 
         write(wide_clusters(dump.sections, chosen))
-    else:
+    elif any(chosen):
         write(cluster.cluster_table(dump.sections, chosen))
+    else:
+        sys.stdout.write(whole_text(dump, "cluster", lambda: cluster.cluster_table(dump.sections, chosen)))
 
 
 def _listeners(dump: ProxyDump, arguments: argparse.Namespace) -> None:
@@ -107,8 +117,10 @@ def _routes(dump: ProxyDump, arguments: argparse.Namespace) -> None:
         from meshdoctor.mesh.proxy.route_wide import wide_routes
 
         write(wide_routes(dump.sections, arguments.name))
-    else:
+    elif arguments.name or not arguments.verbose:
         write(route.route_table(dump.sections, arguments.name, verbose=arguments.verbose))
+    else:
+        sys.stdout.write(whole_text(dump, "route", lambda: route.route_table(dump.sections, "")))
 
 
 def _hosts(dump: ProxyDump, arguments: argparse.Namespace) -> None:
@@ -121,8 +133,10 @@ def _hosts(dump: ProxyDump, arguments: argparse.Namespace) -> None:
         from meshdoctor.mesh.proxy.endpoint_wide import wide_endpoints
 
         write(wide_endpoints(dump.hosts, chosen))
-    else:
+    elif any(chosen):
         write(endpoint.endpoint_table(dump.hosts, chosen))
+    else:
+        sys.stdout.write(whole_text(dump, "endpoint", lambda: endpoint.endpoint_table(dump.hosts, chosen)))
 
 
 def _eds(dump: ProxyDump, arguments: argparse.Namespace) -> None:
@@ -135,8 +149,10 @@ def _eds(dump: ProxyDump, arguments: argparse.Namespace) -> None:
         from meshdoctor.mesh.proxy.endpoint_wide import wide_eds
 
         write(wide_eds(dump.sections, chosen))
-    else:
+    elif any(chosen):
         write(eds.eds_table(dump.sections, chosen))
+    else:
+        sys.stdout.write(whole_text(dump, "eds", lambda: eds.eds_table(dump.sections, chosen)))
 
 
 def _endpoint_filter(arguments: argparse.Namespace) -> EndpointFilter:
@@ -226,8 +242,13 @@ def _all(dump: ProxyDump, arguments: argparse.Namespace) -> None:
             sys.stdout.write("\n")
         if arguments.with_headers:
             sys.stdout.write(f"------ {block.banner} INFO ------\n\n")
-        if block.table is not None:
-            write(block.table)
+        table = block.table
+        if (
+            table is not None and chosen == SummaryFilter() and block.banner != "SECRET"
+        ):  # whose VALID CERT has its time
+            sys.stdout.write(whole_text(dump, f"all {block.banner}", lambda table=table: table))  # type: ignore[misc]
+        elif table is not None:
+            write(table)
         elif not block.why:
             sys.stdout.write(secret.NOTHING)
         elif arguments.output == "istioctl":
