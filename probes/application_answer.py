@@ -10,9 +10,18 @@ from typing import Any
 
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.ambient import is_waypoint, waypoint_of
-from meshdoctor.mesh.case import Case
-from meshdoctor.mesh.finding import Evidence, Finding, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.case import Case, Traffic
+from meshdoctor.mesh.finding import (
+    CONFIGURATION_ONLY,
+    Evidence,
+    Finding,
+    Verdict,
+    culprit,
+    inconclusive,
+    not_applicable,
+)
 from meshdoctor.mesh.index import MeshIndex, has_sidecar
+from meshdoctor.mesh.passed_on import passed_on
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
 from meshdoctor.mesh.traffic import SERVER, Seen, split_address
@@ -47,12 +56,18 @@ def _answered(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...], storm: list[
     codes = listed(sorted({str(seen.access.code) for seen in lines if seen.access}))
     good = sum(not seen.failed for seen in case.seen if seen.side == SERVER)
     share = f"; {good} other requests were answered well" if good else ""
+    calls = passed_on(mesh, lines, mesh.derived(Traffic).seen)
+    onward = [f"while it worked on them, its own calls to {calls[-1].destination} failed"] if calls else []
     return Verdict(
         "app-returned-error",
-        0.96,
+        # What an application only passes on is mended elsewhere.
+        CONFIGURATION_ONLY if calls else 0.96,
         f"{listed(str(one) for one in owners)} itself answers {codes}",
         (*owners, *(resource for verdict in storm for resource in verdict.resources)),
-        (lines_say(lines, f"{logged(lines[-1])} at the server's sidecar: the application wrote this status{share}"),),
+        (
+            lines_say(lines, f"{logged(lines[-1])} at the server's sidecar: the application wrote this status{share}"),
+            *(Evidence(one, calls[-1].file, f"line {calls[-1].line}") for one in onward),
+        ),
         remedy(f"Read the application log of {next(iter(owners))} at these times; the mesh only passed its answer on."),
         case.together(lines),
     )

@@ -16,6 +16,7 @@ from meshdoctor.mesh.ambient import serves_ambient, waypoint_of, waypoint_pods
 from meshdoctor.mesh.hosts import candidates
 from meshdoctor.mesh.index import MeshIndex, Workload
 from meshdoctor.mesh.named import named, near_names
+from meshdoctor.mesh.passed_on import passed_on
 from meshdoctor.mesh.traffic import APPLICATION, CLIENT, GATEWAY, SERVER, TUNNEL, Destination, Seen, TrafficReader
 from meshdoctor.mesh.tunnels import read_tunnels, without_unnoticed
 from meshdoctor.mesh.unlogged import unlogged
@@ -290,8 +291,8 @@ class Traffic:
             if (not clients or client in clients) and (wanted is None or _same(wanted, seen[0].destination, namespace))
         ]
         if found:
-            failing = [case for case in found if case.failures]
-            return tuple(sorted(failing or found, key=lambda case: -len(case.failures)))
+            failing = sorted((case for case in found if case.failures), key=lambda case: -len(case.failures))
+            return (*failing, *self._behind(failing)) if failing else tuple(found)
         if wanted is not None and wanted.service is None and not self._is_known_host(question.host):
             raise NothingMatches(f"--to {question.target}: no Service or host of that name", self._near(question.host))
         if wanted is None:
@@ -308,6 +309,13 @@ class Traffic:
                 f"--to {question.target}: Service {service.key} has no port {question.port}",
                 tuple(f"{question.host}:{port}" for port in ports),
             )
+
+    def _behind(self, cases: Sequence[Case]) -> Iterator[Case]:
+        """The flows whose failures the servers of *cases* only pass on."""
+        told = {id(seen) for case in cases for seen in case.seen}
+        calls = passed_on(self._mesh, (seen for case in cases for seen in case.server_lines), self.seen)
+        for key in dict.fromkeys((seen.client, seen.destination.key) for seen in calls if id(seen) not in told):
+            yield self._case(self._flows[key])
 
     def _clients(self, text: str) -> tuple[Workload, ...]:
         if not text:

@@ -11,6 +11,7 @@ from tests.envoy_dumps import certificates, cluster, config_dump, object_path, r
 from tests.kube_objects import container_status, deployment, event, istio, pod, service
 from tests.moments import Json
 from tests.probes.depot import APP, HOST, LEDGER, LEDGERS, PICKER, PICKER_IP, Depot, causes, ledgers, sure
+from tests.recordings import access_line
 
 OWNER, CALLER, SERVICE = "Deployment books/ledger", "Deployment depot/picker", "Service books/ledger"
 RESET = "upstream_reset_before_response_started{connection_termination}"
@@ -328,3 +329,22 @@ def test_noise_beside_a_fault(tmp_path: Path) -> None:
     for at in range(201, 230):
         depot.request(at, 503, server={})
     assert causes(depot.diagnose()) == ["app-returned-error"]
+
+
+# -- chains
+
+
+@pytest.mark.parametrize("asked", [None, QUESTION])
+def test_an_error_that_is_only_passed_on(tmp_path: Path, asked: Question | None) -> None:
+    """The ledger answers 500 because its own calls find no endpoint: the cause is there."""
+    depot = Depot(tmp_path).good(*range(50, 90))
+    depot.objects("Service", service("vault", "books", "10.96.44.9", [(80, "http", 80)], {"app": "vault"}))
+    for at in range(100, 120):
+        depot.request(at, 500, duration=40, server={})
+        line = access_line(at + 0.01, 503, "UH", "no_healthy_upstream", request_id=f"v-{at}", authority="vault",
+                           cluster="outbound|80||vault.books.svc.cluster.local", local="10.96.44.9:80",
+                           remote="10.40.2.7:50000", duration=1)  # fmt: skip
+        depot.log(LEDGER, "istio-proxy", line)
+    assert [(one.cause, str(one.resources[0])) for one in sure(depot.diagnose(asked))] == [
+        ("no-endpoints", "Service books/vault")
+    ]
