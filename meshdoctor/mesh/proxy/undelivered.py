@@ -53,8 +53,9 @@ def _endpoint_differences(istiod: Sections, envoy: Sections) -> Iterator[Resourc
     sent, runs = _assignments(istiod), _assignments(envoy)
     if sent is None or runs is None:
         return
-    for name in sorted(sent.keys() | runs.keys()):
-        fields = tuple(field_differences(sent.get(name, {}), runs.get(name, {})))
+    # Envoy also lists what it resolved itself (STRICT_DNS, STATIC); istiod sends assignments for EDS clusters alone.
+    for name in sorted(sent):
+        fields = tuple(field_differences(sent[name], runs.get(name, {})))
         if fields:
             yield ResourceDifference(ENDPOINTS, name, "differs", fields=fields)
 

@@ -100,6 +100,10 @@ def test_endpoints_count_by_address_when_both_sides_have_them() -> None:
     [found] = sent_differences(*(find_sections(dump(EndpointsConfigDump=side)) for side in (new, old)))
     assert [field.path for field in found.fields] == ["10.0.0.2:8080", "10.0.0.9:8080"]
     assert found.fields[0].runs is ABSENT
+    resolved = eds("192.0.2.1", cluster="outbound|443||example.com")
+    by_envoy = {"dynamic_endpoint_configs": new["dynamic_endpoint_configs"] + resolved["dynamic_endpoint_configs"]}
+    sides = (find_sections(dump(EndpointsConfigDump=side)) for side in (new, by_envoy))
+    assert sent_differences(*sides) == []
     without = dump(BootstrapConfigDump={})
     assert sent_differences(find_sections(dump(EndpointsConfigDump=new)), find_sections(without)) == []
 
