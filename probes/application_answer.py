@@ -21,6 +21,7 @@ from meshdoctor.mesh.finding import (
     not_applicable,
 )
 from meshdoctor.mesh.index import MeshIndex, has_sidecar
+from meshdoctor.mesh.lifecycle import Lives, PodLife
 from meshdoctor.mesh.passed_on import passed_on
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
@@ -29,6 +30,8 @@ from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.snapshot import PodRef, Want
 from meshdoctor.model.wants import ProxyConfig
 
+RESET = "reset reason: "
+"""In the body of Envoy's own answer to a connection that failed or ended (`upstream connect error or disconnect/…`)."""
 STORM_RETRIES = 3
 """Istio retries twice by default; from here on somebody asked for more."""
 STORM_FACTOR = 3.0
@@ -43,7 +46,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     if served:
         storm = _storm(case, mesh, served, asked)
         return culprit(_answered(case, mesh, served, storm), *storm)
-    return _without_server(case, mesh, asked)
+    return _stopped_meanwhile(case, mesh, asked) or _without_server(case, mesh, asked)
 
 
 def _is_own(seen: Seen) -> bool:
@@ -143,6 +146,46 @@ def _is_gateway(mesh: MeshIndex, pod: k8s.Pod) -> bool:
     return mesh.is_gateway(PodRef(pod.namespace, pod.name))
 
 
+def _stopped_meanwhile(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding | None:
+    """Errors from pods that were being stopped and left no log: the body tells what their sidecars saw."""
+    lives = mesh.derived(Lives)
+    logs = {seen.pod for seen in case.seen if seen.side == SERVER}
+    found: list[tuple[Seen, PodLife]] = []
+    for seen in lines:
+        life = lives.of_address(split_address(seen.access.upstream_host if seen.access else None)[0], seen.start)
+        ended = (seen.start or 0.0) + (seen.duration or 0.0) / 1000
+        if life and life.ref not in logs and life.is_stopping(ended + 1.0):
+            found.append((seen, life))
+    bodies = [seen for seen in case.calls if seen.call and RESET in seen.call.error]
+    reset = tuple(
+        seen for seen, _ in found if any(abs((one.start or 0.0) - (seen.start or 0.0)) <= 1.0 for one in bodies)
+    )
+    if len(reset) < 2 or len(reset) < len(lines) / 2:
+        return None
+    life = found[-1][1]
+    owner = blame.of_workload(life.workload, "spec.template.spec.containers[].lifecycle")
+    return culprit(
+        Verdict(
+            "app-closes-on-sigterm",
+            0.86,
+            f"The application of {owner} exits at SIGTERM while callers still send",
+            (owner,),
+            (
+                lines_say(reset, logged(reset[-1])),
+                Evidence(
+                    "the body is of the server's sidecar: its connection to the application ended", bodies[-1].file
+                ),
+                Evidence(f"{life.ref} was being stopped, and left no log", mesh.file("Event"), str(life.ref)),
+            ),
+            remedy(
+                "Finish open requests after SIGTERM, and give callers time to leave (preStop: sleep).",
+                "lifecycle:\n  preStop:\n    sleep:\n      seconds: 10",
+            ),
+            (*reset, *bodies),
+        )
+    )
+
+
 def _without_server(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
     """No line of the server's: either it has no sidecar (then the answer is the application's), or its log is
     missing.
@@ -176,7 +219,7 @@ def needs(case: Case, mesh: MeshIndex) -> Iterable[Want[Any]]:
 PROBE = Probe(
     "application-answer",
     "Did the application itself answer with the error?",
-    ("app-returned-error", "retry-storm"),
+    ("app-returned-error", "retry-storm", "app-closes-on-sigterm"),
     examine,
     needs,
 )

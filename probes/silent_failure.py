@@ -8,7 +8,7 @@ from typing import Any
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
-from meshdoctor.mesh.index import PROXY_CONTAINER, MeshIndex, has_sidecar
+from meshdoctor.mesh.index import PROXY_CONTAINER, MeshIndex, has_sidecar, is_native_sidecar, is_ready
 from meshdoctor.mesh.lifecycle import Lives, PodLife
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, logged, remedy
@@ -69,7 +69,10 @@ def _of_pod(mesh: MeshIndex, life: PodLife | None, ref: PodRef, lines: tuple[See
             )
         )
     first, last = min(seen.start or 0.0 for seen in lines), max(seen.start or 0.0 for seen in lines)
-    if life.stopped is not None and first >= life.stopped - 1.0:
+    before = _before_the_sidecar(mesh, pod, lines) if pod is not None else ()
+    if before:
+        return culprit(_init_container(owner, ref, before, mesh))
+    if life.stopped is not None and first >= life.stopped - 1.0 and not (pod and is_native_sidecar(pod.spec)):
         return culprit(
             Verdict(
                 "sidecar-exits-before-app",
@@ -91,7 +94,7 @@ def _of_pod(mesh: MeshIndex, life: PodLife | None, ref: PodRef, lines: tuple[See
                 lines,
             )
         )
-    if pod is not None and _proxy_unready(pod) and not _is_native(pod):
+    if pod is not None and _proxy_unready(pod) and not is_native_sidecar(pod.spec):
         return culprit(
             Verdict(
                 "sidecar-never-ready",
@@ -107,7 +110,7 @@ def _of_pod(mesh: MeshIndex, life: PodLife | None, ref: PodRef, lines: tuple[See
             )
         )
     ready = _proxy_ready(mesh, pod, life)
-    if pod is not None and ready is not None and last <= ready + READY_SLACK and not _is_native(pod):
+    if pod is not None and ready is not None and last <= ready + READY_SLACK and not is_native_sidecar(pod.spec):
         return culprit(
             Verdict(
                 "sidecar-start-race",
@@ -133,6 +136,36 @@ def _of_pod(mesh: MeshIndex, life: PodLife | None, ref: PodRef, lines: tuple[See
     return inconclusive("calls failed without an HTTP answer while the sidecar ran", said)
 
 
+def _before_the_sidecar(mesh: MeshIndex, pod: k8s.Pod, lines: tuple[Seen, ...]) -> tuple[Seen, ...]:
+    """Calls of init containers that run before the sidecar, towards a Service that has a ready pod."""
+    names = [container.name for container in pod.spec.init_containers]
+    early = names[: names.index(PROXY_CONTAINER)] if PROXY_CONTAINER in names else names
+    return tuple(
+        seen
+        for seen in lines
+        if seen.log
+        and seen.log.container in early
+        and (service := mesh.services.get(seen.destination.service or ("", ""))) is not None
+        and any(is_ready(server) for server in mesh.selected_pods(service))
+    )
+
+
+def _init_container(owner: Resource, ref: PodRef, lines: tuple[Seen, ...], mesh: MeshIndex) -> Verdict:
+    name = lines[-1].log.container if lines[-1].log else ""
+    return Verdict(
+        "init-container-needs-network",
+        0.88,
+        f"Init container {name} of {owner} calls {lines[-1].destination} before the pod's sidecar runs",
+        (owner,),
+        (
+            lines_say(lines, f"{logged(lines[-1])[:120]}, and no line of a proxy"),
+            Evidence(f"{name} runs before {PROXY_CONTAINER} in {ref}", mesh.file("Pod"), str(ref)),
+        ),
+        remedy("Use native sidecars (Kubernetes 1.33 or newer), or do this work in the application container."),
+        lines,
+    )
+
+
 def _proxy_ready(mesh: MeshIndex, pod: k8s.Pod | None, life: PodLife) -> float | None:
     """When the proxy could take connections: pilot-agent's own line where its log was read, else the pod's Ready
     time.
@@ -154,11 +187,6 @@ def _proxy_unready(pod: k8s.Pod) -> bool:
     )
 
 
-def _is_native(pod: k8s.Pod) -> bool:
-    """A native sidecar: an init container that restarts always, started before the application (Kubernetes 1.29)."""
-    return any(one.name == PROXY_CONTAINER and one.restart_policy == "Always" for one in pod.spec.init_containers)
-
-
 def needs(case: Case, mesh: MeshIndex) -> Iterable[Want[Any]]:
     pods = {seen.pod for seen in _silent(case)}
     return [LogText(log) for log in mesh.inventory.logs if log.pod in pods and log.container == PROXY_CONTAINER]
@@ -167,7 +195,13 @@ def needs(case: Case, mesh: MeshIndex) -> Iterable[Want[Any]]:
 PROBE = Probe(
     "silent-failure",
     "Was there a proxy to log the failure?",
-    ("sidecar-start-race", "sidecar-exits-before-app", "sidecar-never-ready", "local-resource-exhausted"),
+    (
+        "sidecar-start-race",
+        "sidecar-exits-before-app",
+        "sidecar-never-ready",
+        "local-resource-exhausted",
+        "init-container-needs-network",
+    ),
     examine,
     needs,
 )

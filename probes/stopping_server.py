@@ -8,7 +8,7 @@ from __future__ import annotations
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
-from meshdoctor.mesh.index import MeshIndex, Workload
+from meshdoctor.mesh.index import MeshIndex, Workload, is_native_sidecar
 from meshdoctor.mesh.lifecycle import Lives, PodLife
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, logged, remedy
@@ -59,10 +59,15 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
             )
         )
     drain = duration(str(mesh.mesh_config.default_config.get("terminationDrainDuration", "5s"))) or 5.0
-    left = tuple(
-        seen for seen, one in lines if abs(_end(seen) - (one.stopped or 0) - drain) <= SLACK and drain < one.grace
+    server = mesh.pods.get(life.ref)
+    left = (
+        ()
+        if server and is_native_sidecar(server.spec)
+        else tuple(
+            seen for seen, one in lines if abs(_end(seen) - (one.stopped or 0) - drain) <= SLACK and drain < one.grace
+        )
     )
-    if len(left) >= len(lines) / 2:
+    if left and len(left) >= len(lines) / 2:
         resource = blame.of_workload(owner)
         return culprit(
             Verdict(

@@ -10,8 +10,8 @@ from meshdoctor.mesh.case import Question
 from tests.envoy_dumps import certificates, cluster, config_dump, object_path, route, routes, tls_socket
 from tests.kube_objects import container_status, deployment, event, istio, pod, service
 from tests.moments import Json
-from tests.probes.depot import APP, HOST, LEDGER, LEDGERS, PICKER, PICKER_IP, Depot, causes, ledgers, sure
-from tests.recordings import access_line
+from tests.probes.depot import APP, HOST, LEDGER, LEDGERS, PICKER, PICKER_IP, Depot, causes, ledgers, picker, sure
+from tests.recordings import access_line, call_line
 
 OWNER, CALLER, SERVICE = "Deployment books/ledger", "Deployment depot/picker", "Service books/ledger"
 RESET = "upstream_reset_before_response_started{connection_termination}"
@@ -348,3 +348,32 @@ def test_an_error_that_is_only_passed_on(tmp_path: Path, asked: Question | None)
     assert [(one.cause, str(one.resources[0])) for one in sure(depot.diagnose(asked))] == [
         ("no-endpoints", "Service books/vault")
     ]
+
+
+def test_pods_of_a_rollout_that_left_no_log(tmp_path: Path) -> None:
+    """Only the caller's line and the body, which the server's sidecar wrote, are left."""
+    gone, ip = "ledger-6c8f5d7b9c-h7j2k", "10.40.2.44"
+    depot = Depot(tmp_path).good(*range(50, 90))
+    for reason, message in (("Unhealthy", f'Get "http://{ip}:9191/": EOF'), ("Killing", "Stopping container server")):
+        depot.objects("Event", event("Pod", "books", gone, reason, message, 100))
+    body = "upstream connect error or disconnect/reset before headers. reset reason: connection termination"
+    for at in (100.2, 100.4, 100.6, 100.8):
+        depot.request(at, 503, to=ip, duration=300).call(at, 503, body)
+    assert first(depot) == ("app-closes-on-sigterm", OWNER)
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_the_last_calls_of_a_pod_and_a_native_sidecar(tmp_path: Path, native: bool) -> None:
+    depot = Depot(tmp_path, client=picker(stopped=100, grace=60, native=native)).good(50, 60)
+    for at in (106, 107, 108):
+        depot.call(at)
+    assert causes(depot.diagnose()) == ([] if native else ["sidecar-exits-before-app"])
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_an_init_container_whose_calls_the_cni_redirects(tmp_path: Path, native: bool) -> None:
+    """istio-cni redirects init containers too, to a sidecar that does not run yet."""
+    depot = Depot(tmp_path, client=picker(init=["fetch"], native=native, ready=False, statuses=[]))
+    for at in range(100, 110):
+        depot.log(PICKER, "fetch", call_line(at, "http://ledger.books:8090/page", 0, "Connection refused"))
+    assert first(depot) == ("init-container-needs-network", CALLER)
