@@ -19,14 +19,18 @@ class Command(NamedTuple):
 
     module: str
     summary: str
+    alias: str = ""
+    """A shorter name, as istioctl has it."""
 
 
 COMMANDS: dict[str, Command] = {
     "diagnose": Command("meshdoctor.commands.diagnose", "name the culprit of failing requests, with evidence"),
     "explain": Command("meshdoctor.commands.explain", "say what a response flag, detail or access-log line means"),
-    "proxy-status": Command("meshdoctor.commands.proxy_status", "show whether every proxy is in sync with istiod"),
-    "proxy-config": Command("meshdoctor.commands.proxy_config", "show what a proxy is configured to do"),
-    "ztunnel-config": Command("meshdoctor.commands.ztunnel_config", "show what a node's ztunnel knows"),
+    "proxy-status": Command(
+        "meshdoctor.commands.proxy_status", "show whether the proxies are in sync with istiod", "ps"
+    ),
+    "proxy-config": Command("meshdoctor.commands.proxy_config", "show what a proxy is configured to do", "pc"),
+    "ztunnel-config": Command("meshdoctor.commands.ztunnel_config", "show what a node's ztunnel knows", "zc"),
     "mtls": Command("meshdoctor.commands.mtls", "show the mTLS in force between workloads, and where it fails"),
     "trace": Command("meshdoctor.commands.trace", "follow one request hop by hop, and say where it fails"),
     "waypoint": Command("meshdoctor.commands.waypoint", "list the waypoints, show whether they are programmed"),
@@ -37,6 +41,8 @@ COMMANDS: dict[str, Command] = {
     "open": Command("meshdoctor.commands.tui", "open a cluster or a recording in the terminal application"),
     "demo": Command("meshdoctor.commands.demo", "practise on a recorded incident of a real mesh"),
 }
+
+ALIASES = {command.alias: name for name, command in COMMANDS.items() if command.alias}
 
 EXIT_STATUSES = """\
 exit status: 0 nothing is wrong now, 1 an active culprit was found,
@@ -58,7 +64,7 @@ def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
     for name, command in COMMANDS.items():
         sub = commands.add_parser(
             name,
-            help=command.summary,
+            help=f"{command.summary} ({command.alias})" if command.alias else command.summary,
             description=command.summary[0].upper() + command.summary[1:] + ".",
             epilog=EXIT_STATUSES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -69,10 +75,12 @@ def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
 
 
 def _with_command(arguments: list[str]) -> list[str]:
-    """*arguments* with `open` before them where no command is named: `meshdoctor`, `meshdoctor --context x`."""
+    """*arguments* with a command's whole name for its alias, and `open` before them where none is named."""
     if not arguments:
         return ["open"]
     first = arguments[0]
+    if first in ALIASES:
+        return [ALIASES[first], *arguments[1:]]
     own = {"-h", "--help", "--version"}
     is_flag = first.startswith("-") and first not in own
     return ["open", *arguments] if is_flag or (first not in COMMANDS and os.path.exists(first)) else arguments

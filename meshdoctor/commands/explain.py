@@ -124,7 +124,9 @@ def _run_words(arguments: argparse.Namespace, language: Language) -> int:
             return _print_log(log, arguments, language)
     found: list[Explanation] = []
     for word in arguments.words:
-        explained = _explain_word(word.strip(), language)
+        # `proxy.log` would pass for a detail; a file that is called like a flag has neither.
+        a_file = ("." in word or os.sep in word) and os.path.isfile(word)
+        explained = [] if a_file else _explain_word(word.strip(), language)
         if not explained:
             shown = visible_line(word.encode("utf-8", "replace").decode())
             raise _unreadable(shown)

@@ -25,6 +25,15 @@ _TABLES = {
     "all": (),
     "log": ("o",),
 }
+_HELP = {
+    "workload": "the pods and other workloads that it knows",
+    "service": "the services, with their waypoints",
+    "policy": "the authorization policies that it enforces",
+    "certificate": "the certificates that it holds for the node's workloads",
+    "connections": "the connections that are open",
+    "all": "every table, one after the other",
+    "log": "its log levels",
+}
 _DESCRIPTION = (
     "A group of commands used to update or retrieve Ztunnel configuration from a Ztunnel instance (here: retrieve)."
 )
@@ -37,7 +46,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     tables = parser.add_subparsers(dest="table", metavar="TABLE")
     for table, aliases in _TABLES.items():
-        sub = tables.add_parser(table, aliases=aliases, allow_abbrev=False)
+        summary = _HELP[table]
+        sub = tables.add_parser(table, aliases=aliases, help=summary, description=summary, allow_abbrev=False)
         sub.set_defaults(table=table)
         add_source_arguments(sub)
         sub.add_argument("targets", nargs="*", metavar="TARGET", help="[type/]name[.namespace]")

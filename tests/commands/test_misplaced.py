@@ -88,6 +88,31 @@ def test_who_asked_for_a_cluster_is_told_about_it_alone(nowhere: Path, capsys: p
     assert "recording" not in capsys.readouterr().err
 
 
+def test_explain_reads_a_file_from_standard_input(nowhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (nowhere / "proxy.log").write_text("whatever")
+    (nowhere / "UF").write_text("whatever")
+    assert main(["explain", "proxy.log"]) == 2
+    assert capsys.readouterr().err == (
+        "meshdoctor: proxy.log is a file: give it on standard input: meshdoctor explain < proxy.log\n"
+    )
+    assert main(["explain", "UF"]) == 0
+
+
+@pytest.mark.parametrize(("alias", "name"), [("pc", "proxy-config"), ("ps", "proxy-status"), ("zc", "ztunnel-config")])
+def test_istioctls_aliases(alias: str, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([alias, "-h"])
+    assert capsys.readouterr().out.startswith(f"usage: meshdoctor {name} ")
+
+
+def test_ztunnel_config_lists_its_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["ztunnel-config", "-h"])
+    printed = capsys.readouterr().out
+    for table in ("workload", "service", "policy", "certificate", "connections", "all", "log"):
+        assert f"\n    {table}" in printed
+
+
 def test_a_word_too_many_is_still_one(nowhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["trace", "shop/web", "cart", "more"])
