@@ -43,8 +43,10 @@ class GuideScreen(FactsScreen["Progress"]):
             diagnosis = examination.diagnosis() if step.finding.verdicts else progress.diagnosis
             progress = progress._replace(steps=(*progress.steps, step), diagnosis=diagnosis)
             self.tell(progress)
-        self.session.overview()
-        self.tell(progress._replace(diagnosis=examination.diagnosis(), running=False))
+        self.session.overview(self.words)
+        found = examination.diagnosis()
+        self.session.note(found, self.words, whole=not self.location.argument)
+        self.tell(progress._replace(diagnosis=found, running=False))
 
     def show_facts(self, facts: Progress) -> None:
         """The outline, wrapped to the width."""

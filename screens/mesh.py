@@ -33,7 +33,7 @@ class MeshScreen(FactsScreen[tuple[ProxyState, ...]]):
 
     def gather(self) -> tuple[ProxyState, ...]:
         """Every proxy."""
-        return self.session.overview()
+        return self.session.overview(self.words)
 
     def show_facts(self, facts: tuple[ProxyState, ...]) -> None:
         """A row each."""

@@ -30,7 +30,9 @@ class ReportScreen(FactsScreen[Diagnosis]):
         for _ in self.session.steps(examination):
             if self.is_left:
                 break
-        return examination.diagnosis()
+        found = examination.diagnosis()
+        self.session.note(found, self.words, whole=not self.location.argument)
+        return found
 
     def show_facts(self, facts: Diagnosis) -> None:
         """Its lines."""

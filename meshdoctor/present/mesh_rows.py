@@ -115,8 +115,11 @@ def detail(proxy: ProxyState, words: Words) -> Iterator[Text]:
     yield Text(f" {why(proxy)}", "warning" if proxy.state != OK else "")
 
 
-def state_counts(proxies: Iterable[ProxyState]) -> tuple[Text, ...]:
-    """How many proxies are in which state, the worst first; OK only when nothing is worse."""
+def state_counts(proxies: Iterable[ProxyState], words: Words) -> tuple[Text, ...]:
+    """How many proxies are in which state, the worst first.
+
+    When nothing is worse, how many are in sync: no more than that, for requests may fail all the same.
+    """
     count = Counter(proxy.state for proxy in proxies)
     bad = [Text(f"{state} {count[state]}", STYLES[state]) for state in STATES if state != OK and count[state]]
-    return tuple(bad) or ((Text(f"OK {count[OK]}", STYLES[OK]),) if count else ())
+    return tuple(bad) or ((Text(words("mesh.synced", count=count[OK]), STYLES[OK]),) if count else ())

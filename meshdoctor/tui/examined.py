@@ -23,6 +23,7 @@ from meshdoctor.tui.look import Look, Looking
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from meshdoctor.guide.diagnosis import Diagnosis
     from meshdoctor.guide.examination import Examination
     from meshdoctor.guide.walk import Step
     from meshdoctor.mesh.case import Question
@@ -56,7 +57,8 @@ class ExaminedSession:
         self.title = title
         self.source = kind
         self.captured = ""
-        self.counts: Sequence[Text] = ()
+        self._states: Sequence[Text] = ()
+        self._failing: Text | None = None
         self.home = home
         self.asked = bool(client or target)
         self.failure: MeshDoctorError | None = None
@@ -83,6 +85,22 @@ class ExaminedSession:
     def key_scopes(self) -> tuple[str, ...]:
         """Whose keys work in every view, because of what the source is."""
         return ("moments",) if len(self.moments) > 1 else ()
+
+    @property
+    def counts(self) -> Sequence[Text]:
+        """Whether requests fail now, as far as a diagnosis said so, and how the proxies are."""
+        return self._states if self._failing is None else (self._failing, *self._states)
+
+    def note(self, diagnosis: Diagnosis, words: Words, *, whole: bool) -> None:
+        """Keep for every view's header whether requests fail; only of the *whole* mesh can it be said that none do."""
+        from rich.text import Text
+
+        from meshdoctor.guide.diagnosis import FAILING
+
+        if diagnosis.now == FAILING:
+            self._failing = Text(words("guide.now_failing"), "severity.high")
+        elif whole:
+            self._failing = None
 
     def freshness(
         self,
@@ -177,7 +195,8 @@ class ExaminedSession:
     def _forget(self) -> None:
         self._examination = None
         self._made.clear()
-        self.counts = ()
+        self._states = ()
+        self._failing = None
         self.generation += 1
 
     def _learn_names(self, mesh: MeshIndex, examination: Examination | None = None) -> None:
@@ -258,7 +277,7 @@ class ExaminedSession:
                 return
             yield step
 
-    def overview(self) -> tuple[ProxyState, ...]:
+    def overview(self, words: Words) -> tuple[ProxyState, ...]:
         """Every proxy, problems first; the header's counts are theirs from then on."""
         from meshdoctor.mesh.overview import OVERVIEW_OBJECTS, overview, overview_wants
         from meshdoctor.present.mesh_rows import state_counts
@@ -268,7 +287,7 @@ class ExaminedSession:
                 wants = overview_wants(mesh.inventory)
             with self.mesh(wants) as mesh:
                 found = overview(mesh, self.now)
-        self.counts = state_counts(found)
+        self._states = state_counts(found, words)
         return found
 
     def pod(self, name: str) -> PodRef:

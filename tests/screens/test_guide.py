@@ -12,7 +12,7 @@ from rich.cells import cell_len
 from meshdoctor.commands.demo import practices
 from meshdoctor.model.snapshot import Snapshot, Want
 from meshdoctor.present.table import plain
-from meshdoctor.present.words import Words
+from meshdoctor.present.words import Language, Words
 from meshdoctor.sources.recording import RecordingSource
 from meshdoctor.tui.app import MeshDoctorApp
 from meshdoctor.tui.examined import ExaminedSession
@@ -99,6 +99,27 @@ async def test_without_a_question_it_finds_what_fails() -> None:
         text = await settled(pilot)
         assert "endpoints-not-ready" in text[3]
         assert "FAILING NOW" in text[1]
+
+
+@pytest.mark.parametrize("view", ["traffic", "mesh", "mtls", "trace shop/web cart/items", "report"])
+async def test_every_view_says_that_requests_fail(view: str) -> None:
+    app = application("maple", asked=False)
+    async with app.run_test(size=(100, 24)) as pilot:
+        await settled(pilot)
+        await pilot.press("colon", *view, "enter")
+        text = await settled(pilot)
+        assert "FAILING NOW" in text[1]
+        assert "OK " not in text[1]
+
+
+@pytest.mark.parametrize(("language", "synced"), [("en", " synced"), ("ko", "동기화 ")])
+async def test_before_a_diagnosis_the_header_says_no_more_than_that_proxies_are_in_sync(
+    language: Language, synced: str
+) -> None:
+    app = application("pine", start="mesh", language=language)
+    async with app.run_test(size=(100, 24)) as pilot:
+        text = await settled(pilot)
+        assert synced in text[1] and "OK " not in text[1]
 
 
 async def test_report_and_again() -> None:
