@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-_NAMES = ("name", "cluster_name", "@type")
+_NAMES = ("name", "cluster_name", "clusterName", "@type")
 
 
 class FieldDifference(NamedTuple):

@@ -48,7 +48,8 @@ _STRUCT_METADATA = ("node", "user_agent_build_version")
 
 
 @cache
-def _camel(name: str) -> str:
+def camel(name: str) -> str:
+    """A field's name as protojson writes it (`consecutive_5xx` is `consecutive5xx`)."""
     return _HUMP.sub(lambda match: match[1].upper(), name)
 
 
@@ -69,11 +70,11 @@ def _convert(value: Any, parent: str) -> Any:
     holds_data = _holds_data(value)
     for key, inner in value.items():
         if key in _DATA or (key == "value" and holds_data) or _is_struct(key, parent):
-            found[_camel(key)] = inner
+            found[camel(key)] = inner
         elif key in _MAPS and isinstance(inner, dict):
-            found[_camel(key)] = {name: _convert(entry, key) for name, entry in inner.items()}
+            found[camel(key)] = {name: _convert(entry, key) for name, entry in inner.items()}
         else:
-            found[_camel(key)] = _convert(inner, key)
+            found[camel(key)] = _convert(inner, key)
     return found
 
 

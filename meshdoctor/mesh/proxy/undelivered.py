@@ -12,9 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.proxy.difference import ResourceDifference, resource_differences
+from meshdoctor.mesh.proxy.difference import ResourceDifference, field, resource_differences, section_values
 from meshdoctor.mesh.proxy.fields import field_differences
-from meshdoctor.mesh.proxy.part import NoSectionError, section_value
 from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.decode import UnreadableError
@@ -43,14 +42,14 @@ def sent_differences(istiod: Sections, envoy: Sections) -> list[ResourceDifferen
     Raises `UnreadableError`.
     """
     try:
-        return [*resource_differences(istiod, envoy), *_endpoint_differences(istiod, envoy)]
+        return [*resource_differences(istiod, envoy, with_lines=False), *_endpoint_differences(istiod, envoy)]
     except (AttributeError, TypeError, RecursionError) as error:
         # A section whose JSON is sound but that is built like no section.
         raise UnreadableError(f"a section is not built as Envoy's: {error}") from None
 
 
 def _endpoint_differences(istiod: Sections, envoy: Sections) -> Iterator[ResourceDifference]:
-    sent, runs = _assignments(istiod), _assignments(envoy)
+    sent, runs = (_assignments(side) for side in section_values(istiod, envoy, "EndpointsConfigDump"))
     if sent is None or runs is None:
         return
     # Envoy also lists what it resolved itself (STRICT_DNS, STATIC); istiod sends assignments for EDS clusters alone.
@@ -60,29 +59,27 @@ def _endpoint_differences(istiod: Sections, envoy: Sections) -> Iterator[Resourc
             yield ResourceDifference(ENDPOINTS, name, "differs", fields=fields)
 
 
-def _assignments(sections: Sections) -> Mapping[str, dict[str, Any]] | None:
+def _assignments(section: dict[str, Any] | None) -> Mapping[str, dict[str, Any]] | None:
     """The endpoints of each cluster by address; None for a dump without endpoints (no `include_eds`)."""
-    try:
-        section = section_value(sections, "EndpointsConfigDump")
-    except NoSectionError:
+    if section is None:
         return None
     found: dict[str, dict[str, Any]] = {}
-    for entry in section.get("dynamic_endpoint_configs", ()):
-        body = entry.get("endpoint_config") or {}
-        hosts = found.setdefault(str(body.get("cluster_name", "")), {})
+    for entry in field(section, "dynamic_endpoint_configs") or ():
+        body = field(entry, "endpoint_config") or {}
+        hosts = found.setdefault(str(field(body, "cluster_name") or ""), {})
         for group in body.get("endpoints", ()):
-            for one in group.get("lb_endpoints", ()):
-                shape = {"priority": group.get("priority", 0), "weight": one.get("load_balancing_weight", 1)}
+            for one in field(group, "lb_endpoints") or ():
+                shape = {"priority": group.get("priority", 0), "weight": field(one, "load_balancing_weight") or 1}
                 hosts[_address(one)] = shape
     return found
 
 
 def _address(endpoint: dict[str, Any]) -> str:
     address = (endpoint.get("endpoint") or {}).get("address") or {}
-    socket, inner = address.get("socket_address"), address.get("envoy_internal_address")
+    socket, inner = field(address, "socket_address"), field(address, "envoy_internal_address")
     if socket:
-        return f"{socket.get('address', '')}:{socket.get('port_value', 0)}"
-    return str(inner.get("endpoint_id", "")) if inner else str((address.get("pipe") or {}).get("path", ""))
+        return f"{socket.get('address', '')}:{field(socket, 'port_value') or 0}"
+    return str(field(inner, "endpoint_id") or "") if inner else str((address.get("pipe") or {}).get("path", ""))
 
 
 def endpoint_differences(mesh: MeshIndex, pod: PodRef) -> list[EndpointDifference]:

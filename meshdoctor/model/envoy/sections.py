@@ -60,12 +60,17 @@ def find_sections(body: Body) -> Sections:
     return _by_layout(body) or _by_decoding(bytes(body))
 
 
+def is_camel(part: Part) -> bool:
+    """Whether a section has its fields in camelCase (protojson), as istiod and istioctl print them."""
+    return bool(_CAMEL_KEY.search(part[:_EDGE]) or _CAMEL_KEY.search(part[-_EDGE:]))
+
+
 def snake(part: Part) -> Part:
     """A section with its fields in snake_case, as Envoy prints them; a camelCase one (protojson) is converted.
 
     Raises `UnreadableError` when a section to convert is not JSON.
     """
-    if not (_CAMEL_KEY.search(part[:_EDGE]) or _CAMEL_KEY.search(part[-_EDGE:])):
+    if not is_camel(part):
         return part
     try:
         return msgspec.json.encode(to_snake(msgspec.json.decode(part)))

@@ -62,6 +62,7 @@ BODY = {
     "name": CART,
     "type": "EDS",
     "connect_timeout": "10s",
+    "outlier_detection": {"consecutive_5xx": 5},
     "transport_socket_matches": [{"name": "tlsMode-istio", "match": {"tlsMode": "istio"}}],
     "metadata": {"filter_metadata": {"istio": {"defaultPort": 80}}},
 }
@@ -70,6 +71,7 @@ SENT = {
     "name": CART,
     "type": "EDS",
     "connectTimeout": "10s",
+    "outlierDetection": {"consecutive5xx": 5},
     "transportSocketMatches": [{"name": "tlsMode-istio", "match": {"tlsMode": "istio"}}],
     "metadata": {"filterMetadata": {"istio": {"defaultPort": 80}}},
 }
@@ -84,7 +86,7 @@ def test_the_same_in_both_spellings() -> None:
 
 
 def test_which_field_of_which_resource() -> None:
-    sent = find_sections(istiods({**SENT, "outlierDetection": {"maxEjectionPercent": 50}}))
+    sent = find_sections(istiods({**SENT, "dnsRefreshRate": "5s"}))
     envoy = dump(ClustersConfigDump=clusters(BODY, {"name": "gone"}), ListenersConfigDump=listeners({"name": "l"}))
     found = sent_differences(sent, find_sections(envoy))
     assert [entry[:3] for entry in found] == [
@@ -92,7 +94,7 @@ def test_which_field_of_which_resource() -> None:
         ("Clusters", CART, "differs"),
         ("Listeners", "l", "only Envoy"),
     ]
-    assert found[1].fields == (("outlier_detection", {"max_ejection_percent": 50}, ABSENT),)
+    assert found[1].fields == (("dnsRefreshRate", "5s", ABSENT),)
 
 
 def test_endpoints_count_by_address_when_both_sides_have_them() -> None:
@@ -200,3 +202,9 @@ def test_when_what_runs_arrived() -> None:
         }
     )
     assert received(decode_config_dump(body)) == {"clusters": "2026-11-23T10:05:00Z"}
+
+
+def test_names_that_camel_case_cannot_give_back() -> None:
+    sent = {**SENT, "outlierDetection": {"consecutive5xx": 7}}
+    [found] = sent_differences(find_sections(istiods(sent)), find_sections(dump(ClustersConfigDump=clusters(BODY))))
+    assert found.fields == (("outlierDetection.consecutive5xx", 7, 5),)
