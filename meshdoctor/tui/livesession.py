@@ -32,6 +32,8 @@ T = TypeVar("T")
 
 SHARE = 20
 """A view is read again after this many times as long as reading it took: at most a twentieth of the time is reading."""
+SHARE_FAILING = 3
+"""The same for a view of which a part could not be read."""
 REFRESHED = frozenset(("mesh", "proxy", "log"))
 """Views that are kept up to date; the others examine much at once, and do so when a person asks."""
 
@@ -143,7 +145,10 @@ class LiveSession(ExaminedSession):
 
     def period(self, look: Look | None) -> float:
         """Seconds after which what *look* gathered is read again."""
-        return max(self._link.interval, SHARE * look.seconds if look else 0.0)
+        if look is None:
+            return self._link.interval
+        # Waiting for what does not answer is no burden to anybody, and a person waits for it to come back.
+        return max(self._link.interval, (SHARE_FAILING if look.kept else SHARE) * look.seconds)
 
     def due(self, location: Location, look: Look | None, changes: int, *, empty: bool) -> bool:
         """Whether a view that *look* gathered, when the watches had told *changes*, is to be gathered again."""

@@ -26,7 +26,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 def rows(text: str) -> list[str]:
     """The first rows of a table without its last column, the age of a pod."""
-    return [line[:90] for line in text.splitlines()[3:8]]
+    return [line[:80] for line in text.splitlines()[3:8]]
 
 
 def paths(api: ApiServer) -> list[str]:
