@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -60,6 +62,18 @@ def open_source(arguments: argparse.Namespace) -> Source:
     from meshdoctor.sources.recording import RecordingSource
 
     return RecordingSource.open_all(arguments.recording, arguments.at)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without garbage collection: a command's many small objects are made, shown and gone with the process."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def tell_problems(source: Source) -> None:

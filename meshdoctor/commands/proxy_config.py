@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from meshdoctor.commands.mesh_source import add_source_arguments, as_istioctl, open_source, tell_problems
+from meshdoctor.commands.mesh_source import add_source_arguments, as_istioctl, open_source, tell_problems, uncollected
 from meshdoctor.commands.misplaced import refuse_recorded_file, refuse_recordings
 from meshdoctor.errors import MeshDoctorError, SourceError, UsageError
 
@@ -124,14 +123,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.table is None:
         arguments.parser.print_help()
         return 0
-    # Thousands of small objects are made, shown and gone with the process: collecting them is time for nothing.
-    collects = gc.isenabled()
-    gc.disable()
-    try:
+    with uncollected():
         return as_istioctl(arguments, _checked)
-    finally:
-        if collects:
-            gc.enable()
 
 
 def _checked(arguments: argparse.Namespace) -> int:

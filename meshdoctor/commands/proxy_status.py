@@ -7,7 +7,14 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from meshdoctor.commands.mesh_source import add_source_arguments, as_istioctl, objects, open_source, tell_problems
+from meshdoctor.commands.mesh_source import (
+    add_source_arguments,
+    as_istioctl,
+    objects,
+    open_source,
+    tell_problems,
+    uncollected,
+)
 from meshdoctor.commands.misplaced import refuse_recorded_file
 from meshdoctor.errors import SourceError, UsageError
 
@@ -44,7 +51,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    return as_istioctl(arguments, _show)
+    with uncollected():
+        return as_istioctl(arguments, _show)
 
 
 def _show(arguments: argparse.Namespace) -> int:
@@ -201,7 +209,8 @@ def _one(source: Source, proxies: tuple[ProxySync, ...], arguments: argparse.Nam
     from meshdoctor.errors import NothingMatches
     from meshdoctor.model.text import visible_line
 
-    ref = pod(source, arguments.target, arguments.namespace)
+    exact = arguments.output in ("istioctl", "table")
+    ref = pod(source, arguments.target, arguments.namespace, exact=exact)
     chosen = next((proxy for proxy in proxies if proxy.pod == ref), None)
     if chosen is None:
         raise NothingMatches(f"{ref.name}.{ref.namespace} has no proxy", ())
