@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import Any, ClassVar
 
+from msgspec.structs import replace
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from meshdoctor.errors import NothingMatches, UsageError
-from meshdoctor.mesh.trace.journey import UnknownClientError, journey
+from meshdoctor.errors import UsageError
+from meshdoctor.mesh.named import one_named
+from meshdoctor.mesh.trace.journey import journey
 from meshdoctor.mesh.trace.logged import log_wants, logged, with_logs
 from meshdoctor.mesh.trace.outcome import Trace
 from meshdoctor.mesh.trace.question import Question, parse_words
+from meshdoctor.model import wants as ask
 from meshdoctor.model.snapshot import Want
 from meshdoctor.present.table import Row
 from meshdoctor.present.trace_rows import COLUMNS, config_command, first_failure, hop_lines, trace_rows
@@ -57,19 +59,24 @@ class TraceScreen(FactsScreen[Trace]):
 
     def gather(self) -> Trace:
         """The trace; what it needs is read from proxy to proxy."""
+        question = self._whose()
         wants: Iterable[Want[Any]] = ()
         for _ in range(ROUNDS):
             with self.session.mesh(wants) as mesh:
-                try:
-                    found, wants = journey(mesh.snapshot, self.question)
-                except UnknownClientError as error:
-                    known = [str(workload) for workload in mesh.workloads]
-                    near = get_close_matches(str(error.args[0]), known, n=1, cutoff=0.4)
-                    raise NothingMatches(f"no workload or pod is {error.args[0]}", tuple(near)) from None
+                found, wants = journey(mesh.snapshot, question)
             if not wants:
                 break
         with self.session.mesh(log_wants(mesh, found)) as mesh:
-            return with_logs(found, logged(mesh, self.question))
+            return with_logs(found, logged(mesh, question))
+
+    def _whose(self) -> Question:
+        """The question with its client as namespace and name; raises `NothingMatches`."""
+        asked = self.question
+        kinds = ("Pod", "ReplicaSet", "Service")
+        with self.session.mesh([ask.Contents(), *(ask.Objects(kind) for kind in kinds)]) as mesh:
+            found = one_named(mesh, f"{asked.namespace}/{asked.client}" if asked.namespace else asked.client)
+        name = found.pods[0].name if len(found.pods) == 1 else found.workload.name
+        return replace(asked, namespace=found.workload.namespace, client=name)
 
     def show_facts(self, facts: Trace) -> None:
         """The hops; the cursor goes to the failing one."""

@@ -92,8 +92,9 @@ async def test_clients_and_hosts_complete() -> None:
 @pytest.mark.parametrize(
     ("command", "says"),
     [
-        ("trace shop/nobody cart", "no workload or pod is shop/nobody"),
-        ("trace web cart", "'web' names no client"),
+        ("trace shop/nobody cart", "no workload or pod is called shop/nobody"),
+        ("trace shop/wbe cart", "no workload or pod is called shop/wbe: did you mean shop/web?"),
+        ("trace shop/ cart", "'shop/' names no client"),
         ("trace shop/web :80", "':80' is no target"),
         ("trace shop/web", "is no target"),
         ("trace shop/web cart 17", "'17' is no method"),
@@ -106,6 +107,16 @@ async def test_what_cannot_be_traced_is_said(command: str, says: str) -> None:
         await settled(pilot)
         await pilot.press("colon", *command, "enter")
         assert says in (await settled(pilot))[22]
+
+
+@pytest.mark.parametrize("client", ["web", "web.shop", "deploy/web.shop"])
+async def test_who_calls_is_read_as_in_the_commands(client: str) -> None:
+    app = application("pine", start=f"trace {client} cart/items")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await settled(pilot)
+        assert column(app, "chosen")[0].startswith("shop/web-")
+        assert column(app, "state")[-1] == "FAILS"
 
 
 async def test_korean() -> None:

@@ -95,10 +95,13 @@ def parse_target(text: str) -> Target:
 
 
 def parse_words(text: str) -> Question:
-    """`NS/CLIENT TARGET [METHOD] [NAME:VALUE ...]` as one line; raises `ValueError` with one line."""
+    """`CLIENT TARGET [METHOD] [NAME:VALUE ...]` as one line, the client with or without its namespace.
+
+    Raises `ValueError` with one line.
+    """
     client, target, *rest = [*text.split(), "", ""][: max(2, len(text.split()))]
-    namespace, slash, name = client.partition("/")
-    if not (slash and namespace and name):
+    namespace, slash, name = client.rpartition("/")
+    if not name or (slash and not namespace):
         raise ValueError(f"{client!r} names no client")
     found = parse_target(target)
     method, headers = "GET", []
