@@ -37,4 +37,4 @@ class ReportScreen(FactsScreen[Diagnosis]):
     def show_facts(self, facts: Diagnosis) -> None:
         """Its lines."""
         width = min(self.app.size.width - 2, 100)
-        self.query_one(TextView).show(f" {line}" for line in diagnosis_lines(facts, width))
+        self.query_one(TextView).show(f" {line}" for line in diagnosis_lines(facts, width, self.words.language))
