@@ -38,6 +38,7 @@ class ProxyState(NamedTuple):
     recorded: bool = False
     """Whether its configuration can be looked at."""
 
+
 OVERVIEW_OBJECTS: tuple[Want[Any], ...] = (
     ask.Contents(),
     *(ask.Objects(kind) for kind in ("Pod", "Namespace", "MutatingWebhookConfiguration")),
