@@ -45,8 +45,10 @@ COMMANDS: dict[str, Command] = {
 ALIASES = {command.alias: name for name, command in COMMANDS.items() if command.alias}
 
 EXIT_STATUSES = """\
-exit status: 0 nothing is wrong now, 1 an active culprit was found,
-             2 the command was wrong or the source could not be read, 3 nothing conclusive
+exit status: 0 nothing is wrong now
+             1 an active culprit was found
+             2 the command was wrong or the source could not be read
+             3 nothing conclusive
 """
 
 
