@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from meshdoctor.mesh.applying import applying
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Finding, Resource, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
@@ -154,14 +155,9 @@ def _token(mesh: MeshIndex, lines: tuple[Seen, ...]) -> Verdict | None:
 
 def _by_filter(mesh: MeshIndex, lines: tuple[Seen, ...]) -> Verdict | None:
     """External authorization that an EnvoyFilter adds."""
-    pod = mesh.pods.get(lines[-1].pod)
-    labels = pod.metadata.labels if pod else {}
     filters = tuple(
         Resource("EnvoyFilter", one.namespace, one.name, "spec.configPatches")
-        for one in mesh.objects("EnvoyFilter", istio.GenericObject)
-        if one.namespace in (lines[-1].pod.namespace, mesh.mesh_config.root_namespace)
-        and selects((one.spec.get("workloadSelector") or {}).get("labels") or {}, labels)
-        and "ext_authz" in repr(one.spec)
+        for one in applying(mesh, lines[-1].pod, "EnvoyFilter", ("ext_authz",))
     )
     if not filters:
         return None

@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from meshdoctor.mesh import blame
+from meshdoctor.mesh.applying import applying
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, not_applicable
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.labels import selects
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
 from meshdoctor.mesh.traffic import CLIENT, GATEWAY, SERVER, Seen, split_address
-from meshdoctor.model.istio import GenericObject
 from meshdoctor.model.snapshot import PodRef, Want
 from meshdoctor.model.wants import ProxyConfig
 
@@ -42,14 +41,9 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     limited = [pod for pod in _servers(mesh, lines) if _limits(mesh, pod)]
     if not limited:
         return not_applicable("no server's proxy limits its connections")
-    pod = mesh.pods.get(limited[0])
-    labels = pod.metadata.labels if pod else {}
     filters = tuple(
         Resource("EnvoyFilter", one.namespace, one.name, "spec.configPatches")
-        for one in mesh.objects("EnvoyFilter", GenericObject)
-        if one.namespace in (limited[0].namespace, mesh.mesh_config.root_namespace)
-        and selects((one.spec.get("workloadSelector") or {}).get("labels") or {}, labels)
-        and "connection_limit" in repr(one.spec)
+        for one in applying(mesh, limited[0], "EnvoyFilter", ("connection_limit",))
     )
     resources = filters or (blame.of_workload(mesh.workload(limited[0]), "spec.template.metadata.annotations"),)
     shown = f"its listener has {FILTER}" if _filtered(mesh, limited[0]) else "its overload manager limits connections"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from meshdoctor.mesh.applying import serves
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, cleared, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
@@ -56,18 +57,13 @@ def _credentials(case: Case, mesh: MeshIndex) -> Iterator[_Credential]:
     for gateway in mesh.objects("Gateway", istio.Gateway):
         for server in gateway.spec.servers:
             name = str((server.tls or {}).get("credentialName", ""))
-            if name and server.port.number == case.destination.port and _serves(server.hosts, case.destination.host):
+            if name and server.port.number == case.destination.port and serves(server.hosts, case.destination.host):
                 pods = tuple(
                     ref
                     for ref, pod in mesh.pods.items()
                     if gateway.spec.selector.items() <= pod.metadata.labels.items()
                 )
                 yield _Credential(gateway, name, pods)
-
-
-def _serves(hosts: list[str], host: str) -> bool:
-    names = [name.rpartition("/")[2] for name in hosts]
-    return any(name in ("*", host) or (name.startswith("*.") and host.endswith(name[1:])) for name in names)
 
 
 def _missing(mesh: MeshIndex, pod: PodRef, name: str) -> Evidence | bool | None:

@@ -9,16 +9,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from meshdoctor.mesh import blame
+from meshdoctor.mesh.applying import applying
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.labels import selects
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, logged, remedy
 from meshdoctor.mesh.traffic import CLIENT, Seen
 from meshdoctor.model.accesslog import AccessLine
 from meshdoctor.model.envoy.listener import Listener
-from meshdoctor.model.istio import GenericObject
 from meshdoctor.model.moment import duration
 from meshdoctor.model.snapshot import PodRef, Want
 from meshdoctor.model.wants import ProxyConfig
@@ -125,14 +124,9 @@ def _setting(case: Case, mesh: MeshIndex, pod: PodRef) -> list[Resource]:
         for rule in blame.destination_rules(mesh, case.destination.host)
         if rule.spec.traffic_policy and any(word in repr(rule.spec.traffic_policy) for word in WORDS)
     ]
-    found = mesh.pods.get(pod)
-    labels = found.metadata.labels if found else {}
     filters = [
         Resource("EnvoyFilter", one.namespace, one.name, "spec.configPatches")
-        for one in mesh.objects("EnvoyFilter", GenericObject)
-        if one.namespace in (pod.namespace, mesh.mesh_config.root_namespace)
-        and selects((one.spec.get("workloadSelector") or {}).get("labels") or {}, labels)
-        and any(word in repr(one.spec) for word in WORDS)
+        for one in applying(mesh, pod, "EnvoyFilter", WORDS)
     ]
     return [*filters, *rules]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.ambient import GATEWAY_NAME
+from meshdoctor.mesh.applying import serves
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
@@ -171,8 +172,7 @@ def _attached(mesh: MeshIndex, ref: PodRef) -> tuple[Resource, ...]:
 
 
 def _serves(gateway: istio.Gateway, host: str) -> bool:
-    names = [name.rpartition("/")[2] for server in gateway.spec.servers for name in server.hosts]
-    return any(name in ("*", host) or (name.startswith("*.") and host.endswith(name[1:])) for name in names)
+    return any(serves(server.hosts, host) for server in gateway.spec.servers)
 
 
 def _is_bound(service: istio.VirtualService, gateway: istio.Gateway) -> bool:

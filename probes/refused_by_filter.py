@@ -6,18 +6,17 @@ Rate limit, HTTP/1.0, headers too large, a missing Wasm filter, overload.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from meshdoctor.mesh import blame
+from meshdoctor.mesh.applying import applying
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Finding, Resource, Verdict, culprit, not_applicable
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.labels import selects
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
 from meshdoctor.mesh.traffic import Seen
 from meshdoctor.model.accesslog import AccessLine
-from meshdoctor.model.istio import GenericObject
 
 
 class Refusal(NamedTuple):
@@ -32,21 +31,7 @@ class Refusal(NamedTuple):
 
 def _selecting(mesh: MeshIndex, seen: Seen, kind: str, words: tuple[str, ...]) -> list[Resource]:
     """Objects of a generic kind that select the pod and whose spec mentions one of *words*."""
-    pod = mesh.pods.get(seen.pod)
-    labels = pod.metadata.labels if pod else {}
-    return [
-        Resource(kind, found.namespace, found.name, "spec")
-        for found in mesh.objects(kind, GenericObject)
-        if found.namespace in (seen.pod.namespace, mesh.mesh_config.root_namespace)
-        and selects(_selector(found.spec), labels)
-        and (not words or any(word in repr(found.spec) for word in words))
-    ]
-
-
-def _selector(spec: dict[str, Any]) -> dict[str, str]:
-    selector = spec.get("workloadSelector") or spec.get("selector") or {}
-    found: dict[str, str] = selector.get("labels") or selector.get("matchLabels") or {}
-    return found
+    return [Resource(kind, found.namespace, found.name, "spec") for found in applying(mesh, seen.pod, kind, words)]
 
 
 def _caller(case: Case, mesh: MeshIndex, seen: Seen) -> list[Resource]:

@@ -6,14 +6,13 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from meshdoctor.mesh.applying import applying
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.control_plane import rejected
 from meshdoctor.mesh.finding import Finding, Resource, Verdict, cleared, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.labels import selects
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
-from meshdoctor.model.istio import GenericObject
 from meshdoctor.model.snapshot import PodRef, Want
 from meshdoctor.model.wants import ProxyConfig
 
@@ -54,16 +53,9 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
 
 def _blamed(mesh: MeshIndex, pod: PodRef, error: str) -> tuple[Resource, ...]:
     """The EnvoyFilters that apply to the pod, those first whose patch sets a field that the error names."""
-    found = mesh.pods.get(pod)
-    labels = found.metadata.labels if found else {}
-    applying = [
-        one
-        for one in mesh.objects("EnvoyFilter", GenericObject)
-        if one.namespace in (pod.namespace, mesh.mesh_config.root_namespace)
-        and selects((one.spec.get("workloadSelector") or {}).get("labels") or {}, labels)
-    ]
-    named = [one for one in applying if any(word in error for word in _fields(one.spec))]
-    return tuple(Resource("EnvoyFilter", one.namespace, one.name, "spec.configPatches") for one in named or applying)
+    filters = applying(mesh, pod, "EnvoyFilter")
+    named = [one for one in filters if any(word in error for word in _fields(one.spec))]
+    return tuple(Resource("EnvoyFilter", one.namespace, one.name, "spec.configPatches") for one in named or filters)
 
 
 def _fields(value: Any) -> Iterator[str]:
