@@ -60,14 +60,15 @@ class MeshIndex:
         """All objects of a kind; empty when they could not be read (ask `known` whether that is so)."""
         return cast("tuple[O, ...]", self.snapshot.value(ask.Objects(kind)) or ())
 
-    def known(self, kind: str) -> bool:
-        """Whether the objects of a kind were read at all."""
-        return not isinstance(self.snapshot.get(ask.Objects(kind)), Missing)
-
-    def complete(self, kind: str) -> bool:
-        """Whether all objects of a kind were read: of an incomplete list, what is not in it proves nothing."""
+    def known(self, kind: str, namespace: str = "") -> bool:
+        """Whether the objects of a kind were read: those of *namespace*, or without one those of every namespace."""
         found = self.snapshot.get(ask.Objects(kind))
-        return not isinstance(found, Missing) and not found.problems
+        return not isinstance(found, Missing) and found.covers(namespace)
+
+    def complete(self, kind: str, namespace: str = "") -> bool:
+        """As `known`, and all could be decoded: of an incomplete list, what is not in it proves nothing."""
+        found = self.snapshot.get(ask.Objects(kind))
+        return not isinstance(found, Missing) and not found.problems and found.covers(namespace)
 
     def file(self, kind: str) -> str:
         """The file that the objects of a kind come from."""

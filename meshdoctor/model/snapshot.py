@@ -31,6 +31,16 @@ class Origin(NamedTuple):
     read_at: float | None = None
 
 
+class Part(NamedTuple):
+    """How much of a list of objects was read: those of *namespaces* only, *why* in one line."""
+
+    namespaces: tuple[str, ...]
+    why: str = ""
+
+    def __str__(self) -> str:
+        return f"only of namespaces {', '.join(self.namespaces)}{f' ({self.why})' if self.why else ''}"
+
+
 class Fact(NamedTuple, Generic[T]):
     """A value that was read."""
 
@@ -38,6 +48,12 @@ class Fact(NamedTuple, Generic[T]):
     origin: Origin
     problems: tuple[str, ...] = ()
     """What of it could not be decoded, one line each; the rest is in *value*."""
+    part: Part | None = None
+    """Of which namespaces a list of objects is; None: of all."""
+
+    def covers(self, namespace: str = "") -> bool:
+        """Whether the objects of *namespace*, or without one of every namespace, were read."""
+        return self.part is None or namespace in self.part.namespaces
 
 
 class Missing(NamedTuple):
@@ -101,9 +117,16 @@ class Snapshot:
         return {want: fact for want, fact in self._facts.items() if isinstance(fact, Missing)}
 
     def problems(self) -> list[str]:
-        """What of the facts that were read could not be decoded, with its file."""
-        facts = (fact for fact in self._facts.values() if not isinstance(fact, Missing))
-        return [f"{fact.origin.file}: {problem}" for fact in facts for problem in fact.problems]
+        """What of the facts that were read could not be decoded, with its file; which were read in part, and why."""
+        facts = [fact for fact in self._facts.values() if not isinstance(fact, Missing)]
+        parts: dict[Part, list[str]] = {}
+        for fact in facts:
+            if fact.part:
+                parts.setdefault(fact.part, []).append(fact.origin.file)
+        more = {part: f" and {len(files) - 1} more" if files[1:] else "" for part, files in parts.items()}
+        return [f"{fact.origin.file}: {problem}" for fact in facts for problem in fact.problems] + [
+            f"{files[0]}{more[part]}: {part}" for part, files in parts.items()
+        ]
 
     def updated(self, facts: Mapping[Want[Any], Fact[Any] | Missing]) -> Snapshot:
         return Snapshot(self.info, {**self._facts, **facts})

@@ -23,6 +23,14 @@ _LAYOUT = re.compile(
 )
 
 
+class Partial(msgspec.Struct, frozen=True):
+    """A *file* that holds the objects of *namespaces* only, and *why*."""
+
+    file: str
+    namespaces: tuple[str, ...]
+    why: str = ""
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """`manifest.json`: times in Unix seconds; *errors* say which file could not be read, and why."""
 
@@ -31,6 +39,8 @@ class Manifest(msgspec.Struct, frozen=True):
     finished_at: float | None = None
     note: str = ""
     errors: list[dict[str, Any]] = []
+    partial: tuple[Partial, ...] = ()
+    """Lists of objects that are not of every namespace: what is not in them may well exist."""
 
 
 class RawRecording(msgspec.Struct, frozen=True):
@@ -53,6 +63,10 @@ class RawRecording(msgspec.Struct, frozen=True):
             return self
         found = raw_recording(self.path, self.whole, moment)
         return msgspec.structs.replace(found, problems=self.problems)
+
+    def partial(self, file: str) -> Partial | None:
+        """Of which namespaces the objects in *file* are; None: of all."""
+        return next((entry for entry in self.manifest.partial if entry.file == file), None)
 
     def error(self, file: str) -> str:
         """Why *file* could not be recorded, in the recorder's words; "" when it says nothing of it."""

@@ -26,8 +26,8 @@ from meshdoctor.model.envoy.endpoint import ClusterStatuses
 from meshdoctor.model.istiod import MeshConfig, RegistryService, SyncRecord, parse_istiod_version
 from meshdoctor.model.kinds import BY_NAME, KINDS, Kind
 from meshdoctor.model.kubernetes import Object
-from meshdoctor.model.snapshot import Fact, Missing, Origin, PodRef, Snapshot, SourceInfo, Want
-from meshdoctor.model.text import visible
+from meshdoctor.model.snapshot import Fact, Missing, Origin, Part, PodRef, Snapshot, SourceInfo, Want
+from meshdoctor.model.text import visible, visible_line
 from meshdoctor.model.ztunnel import ZtunnelDump
 from meshdoctor.model.ztunnellog import parse_ztunnel_log
 from meshdoctor.recording.opening import open_any
@@ -176,7 +176,11 @@ class RecordingSource:
             return tuple(found)
 
         fact = self._decode(files[0], items)
-        return fact if isinstance(fact, Missing) else fact._replace(problems=tuple(problems))
+        if isinstance(fact, Missing):
+            return fact
+        partial = self._recording.partial(files[0])
+        part = Part(tuple(map(visible_line, partial.namespaces)), visible_line(partial.why)) if partial else None
+        return fact._replace(problems=tuple(problems), part=part)
 
     def _config_dump(self, pod: PodRef) -> Fact[Any] | Missing:
         return self._decode(_ENVOY.format(pod, "config_dump.json"), decode_config_dump)
