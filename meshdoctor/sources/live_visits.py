@@ -171,7 +171,7 @@ class PodVisits:
                 # istiod 1.27.1 gave gateways redacted keys after it was asked about them (istio#57789).
                 answers[want] = Missing("not asked for", "istiod is asked this about sidecars only", file)
                 return
-            query = f"?proxyID={want.pod.name}.{want.pod.namespace}&include_eds"
+            query = f"?proxyID={want.pod.name}.{want.pod.namespace}&include_eds=true"
             deadline = _DUMP_DEADLINE
         try:
             body = await visit.get("istiod", f"/{path}{query}", deadline=deadline, port=monitoring_port(pod))

@@ -59,7 +59,16 @@ def _admin(folder: Path) -> Callable[[str], bytes | None]:
 
 def _istiod(folder: Path) -> Callable[[str], bytes | None]:
     def look(target: str) -> bytes | None:
-        file = folder / f"{target.removeprefix('/debug/').removeprefix('/').partition('?')[0]}.json"
-        return file.read_bytes() if file.is_file() else None
+        path, _, query = target.partition("?")
+        file = folder / f"{path.removeprefix('/debug/').removeprefix('/')}.json"
+        if not file.is_file():
+            return None
+        body = file.read_bytes()
+        if path == "/debug/config_dump" and "include_eds=true" not in query.split("&"):
+            # As istiod does (pilot/pkg/xds/debug.go, ConfigDump): a bare `include_eds` is not enough.
+            dump = json.loads(body)
+            dump["configs"] = [each for each in dump["configs"] if not each["@type"].endswith(".EndpointsConfigDump")]
+            body = json.dumps(dump).encode()
+        return body
 
     return look

@@ -74,9 +74,18 @@ def test_istiod_is_asked_what_it_would_send_a_sidecar_and_never_a_gateway(
     pod, _, namespace = sidecar.partition(".")
     body = (folder / "envoy" / namespace / pod / "config_dump.json").read_bytes()
     # What the served istiod answers to /debug/config_dump, for whoever is asked about.
-    (istiod / "config_dump.json").write_bytes(body.replace(b'"connect_timeout": "10s"', b'"connect_timeout": "11s"'))
+    sent = json.loads(body.replace(b'"connect_timeout": "10s"', b'"connect_timeout": "11s"'))
+    endpoints = next(each for each in sent["configs"] if each["@type"].endswith(".EndpointsConfigDump"))
+    assignment = next(
+        each["endpoint_config"]
+        for each in endpoints["dynamic_endpoint_configs"]
+        if each["endpoint_config"]["cluster_name"].startswith("outbound|") and each["endpoint_config"].get("endpoints")
+    )
+    assignment["endpoints"] = []
+    (istiod / "config_dump.json").write_text(json.dumps(sent))
     told = printed(capsys, "proxy-status", sidecar, "--kubeconfig", kubeconfig)
     assert 'connect_timeout: istiod "11s", Envoy "10s"' in told
+    assert f"endpoints of {assignment['cluster_name']}: differs" in told
     told = printed(capsys, "proxy-status", gateway, "--kubeconfig", kubeconfig)
     assert "istiod would send" not in told
     target = resolve_target(ClusterFlags(kubeconfig=kubeconfig), {"HOME": str(folder)})
