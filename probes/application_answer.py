@@ -10,7 +10,7 @@ from typing import Any
 
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.ambient import is_waypoint, waypoint_of
-from meshdoctor.mesh.case import Case, Traffic
+from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import (
     CONFIGURATION_ONLY,
     Evidence,
@@ -20,6 +20,7 @@ from meshdoctor.mesh.finding import (
     inconclusive,
     not_applicable,
 )
+from meshdoctor.mesh.flows import Flows
 from meshdoctor.mesh.index import MeshIndex, has_sidecar
 from meshdoctor.mesh.lifecycle import Lives, PodLife
 from meshdoctor.mesh.passed_on import passed_on
@@ -59,7 +60,7 @@ def _answered(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...], storm: list[
     codes = listed(sorted({str(seen.access.code) for seen in lines if seen.access}))
     good = sum(not seen.failed for seen in case.seen if seen.side == SERVER)
     share = f"; {good} other requests were answered well" if good else ""
-    calls = passed_on(mesh, lines, mesh.derived(Traffic).seen)
+    calls = passed_on(mesh, lines, mesh.derived(Flows).seen)
     onward = [f"while it worked on them, its own calls to {calls[-1].destination} failed"] if calls else []
     return Verdict(
         "app-returned-error",

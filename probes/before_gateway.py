@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from meshdoctor.mesh import blame
-from meshdoctor.mesh.case import Case, Traffic
+from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.flows import Flows
 from meshdoctor.mesh.index import MeshIndex, has_sidecar
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
@@ -29,7 +30,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     if not gateways:
         return not_applicable(f"no gateway serves {case.destination.host}")
     said = lines_say(calls, logged(calls[-1])[:120])
-    lines = [seen for seen in mesh.derived(Traffic).seen if seen.side == GATEWAY and seen.pod in gateways]
+    lines = [seen for seen in mesh.derived(Flows).seen if seen.side == GATEWAY and seen.pod in gateways]
     written = max((seen.start or 0.0 for seen in lines), default=0.0)
     known = max(written, (mesh.snapshot.info.finished_at or 0.0) - FLUSH_SECONDS)
     if not lines or any(seen.call and seen.call.error.startswith(ENVOYS_OWN) for seen in calls):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from meshdoctor.mesh.case import Case, Traffic
+from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.flows import Flows
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.protocols import is_http, of_service_port
@@ -80,7 +81,7 @@ def _carries_http(case: Case, mesh: MeshIndex) -> bool:
     """Whether some caller's own log shows HTTP to this port."""
     return any(
         seen.call and seen.call.url.startswith("http://") and seen.destination.key == case.destination.key
-        for seen in mesh.derived(Traffic).seen
+        for seen in mesh.derived(Flows).seen
     )
 
 

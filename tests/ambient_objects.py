@@ -8,7 +8,7 @@ from typing import Any
 
 from meshdoctor.guide.diagnosis import Diagnosis
 from meshdoctor.guide.examination import Examination
-from meshdoctor.mesh.case import parse_question
+from meshdoctor.mesh.question import parse_question
 from meshdoctor.model.snapshot import Snapshot
 from tests.kube_objects import deployment, endpoint_slice, meta, pod, replica_set, service
 from tests.moments import START, Json

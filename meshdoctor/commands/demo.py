@@ -116,7 +116,7 @@ def _open(practice: Practice, path: Path, language: Language, arguments: argpars
 
 def _print(practice: Practice, path: Path, language: Language) -> None:
     from meshdoctor.guide.examination import Examination
-    from meshdoctor.mesh.case import parse_question
+    from meshdoctor.mesh.question import parse_question
     from meshdoctor.model.snapshot import Snapshot
     from meshdoctor.present.diagnosis import diagnosis_lines
     from meshdoctor.sources.recording import RecordingSource

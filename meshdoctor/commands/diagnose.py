@@ -11,7 +11,7 @@ from meshdoctor.commands.mesh_source import add_source_arguments, close_source, 
 
 if TYPE_CHECKING:
     from meshdoctor.guide.diagnosis import Diagnosis
-    from meshdoctor.mesh.case import Question
+    from meshdoctor.mesh.question import Question
     from meshdoctor.sources.recording import RecordingSource
     from meshdoctor.sources.source import Source
 
@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     import msgspec
 
-    from meshdoctor.mesh.case import parse_question
+    from meshdoctor.mesh.question import parse_question
     from meshdoctor.present.diagnosis import diagnosis_lines
     from meshdoctor.present.words import choose_language
     from meshdoctor.sources.recording import RecordingSource

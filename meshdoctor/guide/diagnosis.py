@@ -9,8 +9,9 @@ import msgspec
 from meshdoctor.guide.causes import causes
 from meshdoctor.guide.flowchart import all_probes, probe
 from meshdoctor.guide.walk import Step
-from meshdoctor.mesh.case import Case, Question, requests
+from meshdoctor.mesh.case import Case, requests
 from meshdoctor.mesh.finding import CONFIGURATION_ONLY, INCONCLUSIVE, Remedy, Resource, Verdict
+from meshdoctor.mesh.question import Question
 from meshdoctor.mesh.traffic import Seen
 from meshdoctor.model.moment import rfc3339
 from meshdoctor.model.snapshot import Snapshot

@@ -13,8 +13,10 @@ from meshdoctor.guide.diagnosis import Diagnosis, Witness, conclude
 from meshdoctor.guide.standing import empty_clusters
 from meshdoctor.guide.walk import Reader, Step, walk
 from meshdoctor.mesh.ambient import is_ztunnel
-from meshdoctor.mesh.case import Case, Question, Traffic, requests
+from meshdoctor.mesh.case import Case, requests
+from meshdoctor.mesh.flows import Flows
 from meshdoctor.mesh.index import PROXY_CONTAINER, MeshIndex
+from meshdoctor.mesh.question import Question, cases_of
 from meshdoctor.model import wants as ask
 from meshdoctor.model.kinds import KINDS
 from meshdoctor.model.snapshot import Snapshot, Want
@@ -49,13 +51,13 @@ class Examination:
         ]
         counters: list[Want[Any]] = [want for pod in quiet for want in (ask.ProxyClusters(pod), ask.ProxyMetrics(pod))]
         self.mesh.extend(read(counters, self.mesh.snapshot))
-        self.traffic = self.mesh.derived(Traffic)
+        self.traffic = self.mesh.derived(Flows)
         self.taken: list[Step] = []
 
     @cached_property
     def cases(self) -> tuple[Case, ...]:
         """The cases of the question, or every flow that fails."""
-        return self.traffic.ask(self.question) if self.question else self.traffic.cases
+        return cases_of(self.mesh, self.question) if self.question else self.traffic.cases
 
     def of(self, cases: Iterable[Case]) -> Examination:
         """The same facts, for these cases only; the steps of the two are apart."""

@@ -4,23 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from difflib import get_close_matches
+from collections.abc import Iterable
 from functools import cached_property
 from itertools import pairwise
 
 import msgspec
 
-from meshdoctor.errors import NothingMatches, UsageError
-from meshdoctor.mesh.ambient import serves_ambient, waypoint_of, waypoint_pods
-from meshdoctor.mesh.hosts import candidates
-from meshdoctor.mesh.index import MeshIndex, Workload
-from meshdoctor.mesh.named import named, near_names
-from meshdoctor.mesh.passed_on import passed_on
-from meshdoctor.mesh.traffic import APPLICATION, CLIENT, GATEWAY, SERVER, TUNNEL, Destination, Seen, TrafficReader
-from meshdoctor.mesh.tunnels import read_tunnels, without_unnoticed
-from meshdoctor.mesh.unlogged import unlogged
-from meshdoctor.model.accesslog import AccessLine, parse_details
+from meshdoctor.mesh.index import Workload
+from meshdoctor.mesh.traffic import APPLICATION, CLIENT, GATEWAY, SERVER, TUNNEL, Destination, Seen
+from meshdoctor.model.accesslog import parse_details
 from meshdoctor.model.snapshot import PodRef
 
 ENOUGH_SUCCESSES = 3
@@ -28,36 +20,6 @@ ENOUGH_SUCCESSES = 3
 QUIET_SECONDS = 5.0
 QUIET_GAPS = 3.0
 """The silence must last this many times the longest pause between two failures."""
-
-CONNECTION_SECONDS = 30.0
-"""A port of the client's is used again for another connection at some time, but not this soon."""
-
-
-class Question(msgspec.Struct, frozen=True):
-    """What a person asks: *client* `namespace/workload`, *host* as typed, *port* 0 when not given; "" when open."""
-
-    client: str = ""
-    host: str = ""
-    port: int = 0
-    path: str = ""
-
-    @property
-    def target(self) -> str:
-        return f"{self.host}{f':{self.port}' if self.port else ''}{self.path}"
-
-
-def parse_question(client: str, target: str) -> Question | None:
-    """The question of `--from` and `--to` (`host[:port][/path]`, a scheme is allowed); None when neither is given."""
-    if not client and not target:
-        return None
-    scheme, separator, rest = target.partition("://")
-    address, slash, path = (rest if separator else target).partition("/")
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdigit():
-        host, port = address, {"https": "443", "http": "80"}.get(scheme, "0") if separator else "0"
-    if target and not host:
-        raise UsageError(f"--to {target}: no host in it", "write HOST[:PORT][/PATH]")
-    return Question(client, host.strip("[]"), int(port), slash + path)
 
 
 class Case(msgspec.Struct, frozen=True, dict=True):
@@ -191,161 +153,3 @@ def requests(lines: Iterable[Seen]) -> int:
     # ztunnel writes one line at each end of a connection.
     sides = Counter((seen.side, seen.tunnel.direction if seen.tunnel else "") for seen in lines)
     return max(sides.values(), default=0)
-
-
-class Traffic:
-    """All flows of a mesh, from every log that was read."""
-
-    def __init__(self, mesh: MeshIndex) -> None:
-        self._mesh = mesh
-        self._reader = TrafficReader(mesh)
-        logged = (*self._reader.read(), *read_tunnels(mesh, self._reader))
-        self.seen = (*logged, *unlogged(mesh, logged))
-
-    @cached_property
-    def _flows(self) -> dict[tuple[Workload | None, tuple[str, int]], list[Seen]]:
-        flows: dict[tuple[Workload | None, tuple[str, int]], list[Seen]] = {}
-        for seen in self.seen:
-            flows.setdefault((seen.client, seen.destination.key), []).append(seen)
-        return flows
-
-    @cached_property
-    def _served_by_request(self) -> dict[str, list[Seen]]:
-        found: dict[str, list[Seen]] = {}
-        for seen in self.seen:
-            if seen.side == SERVER and seen.access and seen.access.request_id:
-                found.setdefault(seen.access.request_id, []).append(seen)
-        return found
-
-    @cached_property
-    def cases(self) -> tuple[Case, ...]:
-        """Every flow with a failure, the one with most failures first.
-
-        A server's lines whose request the caller logged under another name (a route sent it elsewhere) belong to the
-        caller's case and are no case of their own.
-        """
-        cases = [self._case(seen) for seen in self._flows.values() if any(entry.failed for entry in seen)]
-        told = {id(seen) for case in cases if any(s.side != SERVER for s in case.seen) for seen in case.seen}
-        kept = [
-            case
-            for case in cases
-            if any(seen.side != SERVER or id(seen) not in told for seen in case.failures)
-            or any(seen.side != SERVER for seen in case.seen)
-        ]
-        return tuple(sorted(kept, key=lambda case: -len(case.failures)))
-
-    @cached_property
-    def _served_by_connection(self) -> dict[str, list[Seen]]:
-        """Server lines without a request id (no filter chain, L4 policy) by the address that the client came from."""
-        found: dict[str, list[Seen]] = {}
-        for seen in self.seen:
-            line = seen.access
-            if seen.side == SERVER and line and not line.request_id and line.downstream_remote_address:
-                found.setdefault(line.downstream_remote_address, []).append(seen)
-        return found
-
-    def _case(self, seen: Sequence[Seen], path: str = "") -> Case:
-        first = next((entry for entry in seen if entry.side != SERVER), seen[0])
-        joined = {id(entry): entry for entry in seen}
-        for entry in seen:
-            if entry.side in (CLIENT, GATEWAY) and entry.access:
-                for served in self._answers_to(entry.access):
-                    joined.setdefault(id(served), served)
-        for entry in self._behind_waypoint(first.destination):
-            joined.setdefault(id(entry), entry)
-        kept = tuple(without_unnoticed(joined.values()))
-        ambient = self._ambient(first.client, first.destination) or any(_tunnelled(entry) for entry in kept)
-        return Case(first.client, first.destination, kept, path, ambient)
-
-    def _behind_waypoint(self, destination: Destination) -> Iterator[Seen]:
-        """ztunnel's lines of the second half of the way, from the Service's waypoint to its pods."""
-        service = self._mesh.services.get(destination.service) if destination.service else None
-        waypoint = waypoint_of(self._mesh, service) if service else None
-        if waypoint is None:
-            return
-        pods = waypoint_pods(self._mesh, waypoint)
-        for client in dict.fromkeys(self._mesh.workload(PodRef(pod.namespace, pod.name)) for pod in pods):
-            yield from (seen for seen in self._flows.get((client, destination.key), ()) if seen.tunnel)
-
-    def _ambient(self, client: Workload | None, destination: Destination) -> bool:
-        return serves_ambient(self._mesh, client, destination.service)
-
-    def _answers_to(self, line: AccessLine) -> Iterator[Seen]:
-        """The server's lines of one request, by its id or by the two ends of its connection."""
-        yield from self._served_by_request.get(line.request_id or "", ())
-        for served in self._served_by_connection.get(line.upstream_local_address or "", ()):
-            if abs((served.start or 0.0) - (line.start or 0.0)) <= CONNECTION_SECONDS:
-                yield served
-
-    def ask(self, question: Question) -> tuple[Case, ...]:
-        """The cases of a question; a flow that nobody logged is a case without traffic.
-
-        Raises `NothingMatches` with the nearest names when the client or the host names nothing in the source.
-        """
-        clients = self._clients(question.client)
-        namespace = clients[0].namespace if clients else ""
-        wanted = self._reader.destination(question.host, question.port, namespace) if question.host else None
-        found = [
-            self._case(seen, question.path)
-            for (client, _), seen in self._flows.items()
-            if (not clients or client in clients) and (wanted is None or _same(wanted, seen[0].destination, namespace))
-        ]
-        if found:
-            failing = sorted((case for case in found if case.failures), key=lambda case: -len(case.failures))
-            return (*failing, *self._behind(failing)) if failing else tuple(found)
-        if wanted is not None and wanted.service is None and not self._is_known_host(question.host):
-            raise NothingMatches(f"--to {question.target}: no Service or host of that name", self._near(question.host))
-        if wanted is None:
-            return ()
-        self._check_port(question, wanted)
-        client = clients[0] if clients else None
-        return (Case(client, wanted, (), question.path, self._ambient(client, wanted)),)
-
-    def _check_port(self, question: Question, wanted: Destination) -> None:
-        service = self._mesh.services.get(wanted.service) if wanted.service else None
-        ports = [port.port for port in service.spec.ports] if service else []
-        if service and question.port and question.port not in ports:
-            raise NothingMatches(
-                f"--to {question.target}: Service {service.key} has no port {question.port}",
-                tuple(f"{question.host}:{port}" for port in ports),
-            )
-
-    def _behind(self, cases: Sequence[Case]) -> Iterator[Case]:
-        """The flows whose failures the servers of *cases* only pass on."""
-        told = {id(seen) for case in cases for seen in case.seen}
-        calls = passed_on(self._mesh, (seen for case in cases for seen in case.server_lines), self.seen)
-        for key in dict.fromkeys((seen.client, seen.destination.key) for seen in calls if id(seen) not in told):
-            yield self._case(self._flows[key])
-
-    def _clients(self, text: str) -> tuple[Workload, ...]:
-        if not text:
-            return ()
-        found = named(self._mesh, text)
-        if not found:
-            raise NothingMatches(f"--from {text}: no workload of that name", near_names(self._mesh, text))
-        return tuple(dict.fromkeys(one.workload for one in found))
-
-    def _is_known_host(self, host: str) -> bool:
-        return any(seen.destination.host == host for seen in self.seen) or host in self._mesh.declared_hosts
-
-    def _near(self, host: str) -> tuple[str, ...]:
-        names = {f"{name}.{namespace}" for namespace, name in self._mesh.services}
-        return _nearest(host, sorted(names | {seen.destination.host for seen in self.seen} | self._mesh.declared_hosts))
-
-
-def _tunnelled(seen: Seen) -> bool:
-    """Whether an Envoy sent a request through the HBONE tunnel (its internal listener connect_originate)."""
-    return bool(seen.access and (seen.access.upstream_host or "").startswith("envoy://connect_originate/"))
-
-
-def _same(wanted: Destination, found: Destination, namespace: str) -> bool:
-    if wanted.port and found.port and wanted.port != found.port:
-        return False
-    if wanted.key[0] == found.key[0] or wanted.host == found.host:
-        return True
-    # Where the Services could not be read, only the spelling tells that two names are one.
-    return found.service is None and wanted.host in candidates(found.host, namespace)
-
-
-def _nearest(text: str, names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(get_close_matches(text, list(dict.fromkeys(names)), n=3, cutoff=0.4))

@@ -102,6 +102,16 @@ def split_address(text: str | None) -> tuple[str, int]:
     return host.strip("[]"), int(port) if port.isdigit() else 0
 
 
+def destination_of(mesh: MeshIndex, host: str, port: int, namespace: str) -> Destination:
+    """The destination of a host as a client in *namespace* writes it."""
+    service = mesh.service_by_host(host, namespace) or mesh.service_by_ip(host)
+    return _of_service(service, port) if service else Destination(host, port)
+
+
+def _of_service(service: k8s.Service, port: int) -> Destination:
+    return Destination(service_host(service.name, service.namespace), port, (service.namespace, service.name))
+
+
 class TrafficReader:
     """Reads every log of a snapshot into `Seen` records."""
 
@@ -129,47 +139,29 @@ class TrafficReader:
         return self._mesh.addresses_from_logs(pod) | own
 
     def _access(self, pod: PodRef, own: frozenset[str]) -> Iterator[Seen]:
-        gateway = self._mesh.is_gateway(pod)
-        waypoint = pod in self._mesh.pods and is_waypoint(self._mesh.pods[pod])
         workload = self._mesh.workload(pod)
+        asked = self._asked_of_gateway if self._mesh.is_gateway(pod) else None
+        if pod in self._mesh.pods and is_waypoint(self._mesh.pods[pod]):
+            asked = self._asked_of_waypoint
         for log, fact in self._mesh.access_logs(pod):
+            file = fact.origin.file
             for line in fact.value.lines:
                 name = line.upstream_cluster or ""
                 local = split_address(line.downstream_local_address)
-                if waypoint:
-                    yield Seen(
-                        pod,
-                        GATEWAY,
-                        self._peer(line) or workload,
-                        self._asked_of_waypoint(line, local),
-                        fact.origin.file,
-                        line,
-                        log=log,
-                    )
-                elif gateway:
-                    yield Seen(
-                        pod,
-                        GATEWAY,
-                        self._peer(line) or workload,
-                        self._asked_of_gateway(line, local),
-                        fact.origin.file,
-                        line,
-                        log=log,
-                    )
+                if asked:
+                    yield Seen(pod, GATEWAY, self._peer(line) or workload, asked(line, local), file, line, log=log)
                 elif name.startswith(("inbound|", "inbound-vip|", "InboundPassthrough")) or (
                     not name.startswith(("outbound|", *_NO_SERVICE_CLUSTERS)) and local[0] in own
                 ):
-                    yield Seen(
-                        pod, SERVER, self._peer(line), self._served(pod, line, local), fact.origin.file, line, log=log
-                    )
+                    yield Seen(pod, SERVER, self._peer(line), self._served(pod, line, local), file, line, log=log)
                 else:
-                    yield Seen(pod, CLIENT, workload, self._called(pod, line, local), fact.origin.file, line, log=log)
+                    yield Seen(pod, CLIENT, workload, self._called(pod, line, local), file, line, log=log)
 
     def _calls(self, pod: PodRef) -> Iterator[Seen]:
         workload = self._mesh.workload(pod)
         for log, fact in self._mesh.app_logs(pod):
             for call in fact.value.calls:
-                destination = self.destination(call.host, call.port, pod.namespace)
+                destination = destination_of(self._mesh, call.host, call.port, pod.namespace)
                 yield Seen(pod, APPLICATION, workload, destination, fact.origin.file, None, call, log)
 
     def _peer(self, line: AccessLine) -> Workload | None:
@@ -178,31 +170,23 @@ class TrafficReader:
         ref = PodRef(pod.namespace, pod.name) if pod else self._addresses.get(address)
         return self._mesh.workload(ref) if ref else None
 
-    def destination(self, host: str, port: int, namespace: str) -> Destination:
-        """The destination of a host as a client in *namespace* writes it."""
-        service = self._mesh.service_by_host(host, namespace) or self._mesh.service_by_ip(host)
-        return self._of_service(service, port) if service else Destination(host, port)
-
-    def _of_service(self, service: k8s.Service, port: int) -> Destination:
-        return Destination(service_host(service.name, service.namespace), port, (service.namespace, service.name))
-
     def _called(self, pod: PodRef, line: AccessLine, local: tuple[str, int]) -> Destination:
         # The address that the application dialled says what it asked for; a route may have sent it elsewhere.
         service = self._mesh.service_by_ip(local[0])
         if service:
-            return self._of_service(service, local[1])
+            return _of_service(service, local[1])
         if line.upstream_cluster and line.upstream_cluster.startswith("outbound|"):
             cluster = parse_cluster_name(line.upstream_cluster)
-            return self.destination(cluster.host or "", cluster.port or 0, pod.namespace)
+            return destination_of(self._mesh, cluster.host or "", cluster.port or 0, pod.namespace)
         host, port = _authority(line.authority, local[1])
-        return self.destination(host, port, pod.namespace) if host else Destination(local[0], local[1])
+        return destination_of(self._mesh, host, port, pod.namespace) if host else Destination(local[0], local[1])
 
     def _asked_of_waypoint(self, line: AccessLine, local: tuple[str, int]) -> Destination:
         # A waypoint's clusters are `inbound-vip|PORT|http|HOST`, and the address that was dialled is the Service's own.
         cluster = parse_cluster_name(line.upstream_cluster) if line.upstream_cluster else None
         if cluster and cluster.direction == "inbound-vip":
-            return self.destination(cluster.host, cluster.port or 0, "")
-        return self.destination(*local, "")
+            return destination_of(self._mesh, cluster.host, cluster.port or 0, "")
+        return destination_of(self._mesh, *local, "")
 
     def _asked_of_gateway(self, line: AccessLine, local: tuple[str, int]) -> Destination:
         host, port = _authority(line.authority or line.requested_server_name, 0)
@@ -220,7 +204,7 @@ class TrafficReader:
         named = [entry for entry in found if entry[0].name == wanted]
         exact = [entry for entry in named if asked and entry[1] == asked.port]
         service, service_port = (exact or named or list(found))[0]
-        return self._of_service(service, service_port)
+        return _of_service(service, service_port)
 
 
 def _authority(text: str | None, default_port: int) -> tuple[str, int]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from meshdoctor.mesh.index import MeshIndex, Workload
 from meshdoctor.mesh.lifecycle import Lives
-from meshdoctor.mesh.traffic import APPLICATION, TUNNEL, Destination, Seen, TrafficReader, split_address
+from meshdoctor.mesh.traffic import APPLICATION, TUNNEL, Destination, Seen, destination_of, split_address
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.snapshot import Missing, PodRef
 from meshdoctor.model.wants import ZtunnelAccessLog
@@ -16,9 +16,9 @@ _NOT_ENDED = "connection opened"
 """A line that ztunnel writes at debug level, besides the one at the end."""
 
 
-def read_tunnels(mesh: MeshIndex, reader: TrafficReader) -> tuple[Seen, ...]:
+def read_tunnels(mesh: MeshIndex) -> tuple[Seen, ...]:
     """Every connection in the logs of ztunnels, in the order of the logs."""
-    tunnels = _Tunnels(mesh, reader)
+    tunnels = _Tunnels(mesh)
     return tuple(seen for log in mesh.inventory.logs for seen in tunnels.of_log(ZtunnelAccessLog(log)))
 
 
@@ -31,9 +31,8 @@ def without_unnoticed(seen: Iterable[Seen]) -> Iterator[Seen]:
 
 
 class _Tunnels:
-    def __init__(self, mesh: MeshIndex, reader: TrafficReader) -> None:
+    def __init__(self, mesh: MeshIndex) -> None:
         self._mesh = mesh
-        self._reader = reader
         self._clients: dict[tuple[str | None, str | None, str], Workload | None] = {}
         self._destinations: dict[tuple[str | None, str | None, str | None, str], Destination] = {}
 
@@ -71,14 +70,14 @@ class _Tunnels:
     def _find(self, line: ZtunnelLine) -> Destination:
         host, port = split_address(line.dst_hbone_addr or line.dst_addr)
         if not line.dst_service:
-            return self._reader.destination(host, port, line.src_namespace or "")
+            return destination_of(self._mesh, host, port, line.src_namespace or "")
         service = self._mesh.service_by_host(line.dst_service)
         if service is None:
             return Destination(line.dst_service, port)
         # The tunnel's target is the Service itself when a waypoint comes first, or when ztunnel found nobody behind it.
         if self._mesh.service_by_ip(host) is None and host != line.dst_service:
             port = self._service_port(service, host, port)
-        return self._reader.destination(line.dst_service, port, service.namespace)
+        return destination_of(self._mesh, line.dst_service, port, service.namespace)
 
     def _service_port(self, service: k8s.Service, address: str, target: int) -> int:
         pod = self._mesh.pod_by_ip(address)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from meshdoctor.guide.diagnosis import Diagnosis
     from meshdoctor.guide.examination import Examination
     from meshdoctor.guide.walk import Step
-    from meshdoctor.mesh.case import Question
+    from meshdoctor.mesh.question import Question
     from meshdoctor.mesh.index import MeshIndex
     from meshdoctor.mesh.overview import ProxyState
     from meshdoctor.model.snapshot import PodRef, Want
@@ -164,7 +164,7 @@ class ExaminedSession:
 
     def _examine(self) -> Examination:
         from meshdoctor.guide.examination import Examination
-        from meshdoctor.mesh.case import parse_question
+        from meshdoctor.mesh.question import parse_question
         from meshdoctor.model.snapshot import Snapshot
 
         if self._source is None:

@@ -14,8 +14,8 @@ from rich.text import Text
 from meshdoctor.errors import SourceError, UsageError
 from meshdoctor.guide.examination import Examination
 from meshdoctor.kube.errors import ClusterError
-from meshdoctor.mesh.case import parse_question
 from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.question import parse_question
 from meshdoctor.model import wants as ask
 from meshdoctor.model.snapshot import Want
 from meshdoctor.present.freshness import Freshness, freshness_text

@@ -14,8 +14,8 @@ from typing import Any
 from meshdoctor.errors import MeshDoctorError
 from meshdoctor.guide.diagnosis import Diagnosis, Judgement
 from meshdoctor.guide.examination import Examination
-from meshdoctor.mesh.case import Question, parse_question
 from meshdoctor.mesh.finding import CONFIGURATION_ONLY
+from meshdoctor.mesh.question import Question, parse_question
 from meshdoctor.model.snapshot import Snapshot
 from meshdoctor.sources.recording import RecordingSource
 from tests.acceptance.scoring import Score

@@ -8,14 +8,17 @@ import msgspec
 import pytest
 
 from meshdoctor.guide.diagnosis import Diagnosis
-from meshdoctor.mesh.case import parse_question
+from meshdoctor.mesh.question import parse_question
 from tests.kube_objects import istio, pod, service
 from tests.moments import Json, when
-from tests.probes.depot import HOST, LEDGER, Depot, ledgers
+from tests.probes.depot import (
+    HOST,
+    LEDGER,
+    RESET,
+    Depot,
+    ledgers,
+)
 from tests.recordings import access_line
-
-RESET = "upstream_reset_before_response_started{connection_termination}"
-
 
 WANTED = {
     "cause", "confidence", "layer", "state", "first", "last", "summary", "resources", "affects", "evidence", "remedy"

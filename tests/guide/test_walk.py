@@ -7,8 +7,8 @@ from typing import Any
 
 from meshdoctor.guide.flowchart import all_probes
 from meshdoctor.guide.walk import SURE, settled, walk
-from meshdoctor.mesh.case import parse_question
 from meshdoctor.mesh.finding import Remedy, Verdict
+from meshdoctor.mesh.question import parse_question
 from meshdoctor.model.snapshot import Snapshot
 from meshdoctor.model.wants import ProxyConfig
 from tests.kube_objects import istio

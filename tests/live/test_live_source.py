@@ -15,7 +15,7 @@ from meshdoctor.guide.examination import Examination
 from meshdoctor.kube.errors import ClusterError
 from meshdoctor.kube.settings import FanOut, Retry, Settings
 from meshdoctor.kube.target import ClusterFlags, resolve_target
-from meshdoctor.mesh.case import parse_question
+from meshdoctor.mesh.question import parse_question
 from meshdoctor.model import wants as ask
 from meshdoctor.model.kinds import KINDS
 from meshdoctor.model.snapshot import Fact, Missing, PodRef, Snapshot

@@ -12,8 +12,9 @@ from typing import Any, Self
 from meshdoctor.guide.diagnosis import Diagnosis, Judgement
 from meshdoctor.guide.examination import Examination
 from meshdoctor.guide.flowchart import probe
-from meshdoctor.mesh.case import Case, Question
+from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import CONFIGURATION_ONLY, CULPRIT, Finding, Verdict
+from meshdoctor.mesh.question import Question
 from meshdoctor.model.snapshot import Snapshot
 from tests.envoy_dumps import cluster, config_dump, route, routes
 from tests.kube_objects import deployment, endpoint_slice, namespace, pod, replica_set, service
@@ -27,6 +28,9 @@ HOST = "ledger.books.svc.cluster.local"
 SERVICE_IP = "10.96.44.3"
 OUTBOUND, INBOUND = f"outbound|8090||{HOST}", "inbound|9191||"
 APP = {"app": "ledger"}
+OWNER, CALLER = "Deployment books/ledger", "Deployment depot/picker"
+PODS = r"kube/core/v1/pods\.json"
+RESET = "upstream_reset_before_response_started{connection_termination}"
 
 
 class Depot(Recording):
@@ -88,6 +92,12 @@ class Depot(Recording):
         """Requests that both sides saw go well."""
         for at in times:
             self.request(at, server={}, **more)
+        return self
+
+    def reset(self, *times: float) -> Self:
+        """Requests whose connection the server's application ended."""
+        for at in times:
+            self.request(at, 503, server={"flags": "UC", "details": RESET})
         return self
 
     def refused(self, at: float, sni: str = "-", client_ip: str = PICKER_IP, port: int = 9191) -> Self:

@@ -15,7 +15,10 @@ from tests.probes.depot import (
     LEDGER,
     LEDGER_IP,
     OUTBOUND,
+    OWNER,
     PICKER,
+    PODS,
+    RESET,
     SERVICE_IP,
     Depot,
     accuses,
@@ -25,11 +28,8 @@ from tests.probes.depot import (
     spares,
 )
 
-PODS = r"kube/core/v1/pods\.json"
 REFUSED = "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}"
 TIMED_OUT = "upstream_reset_before_response_started{connection_timeout}"
-RESET = "upstream_reset_before_response_started{connection_termination}"
-OWNER = "Deployment books/ledger"
 
 
 def behind(depot: Depot, flags: str, details: str, *times: float, **more: Any) -> Depot:

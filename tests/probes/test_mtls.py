@@ -11,12 +11,16 @@ from tests.envoy_dumps import certificates, cluster, config_dump, object_path, r
 from tests.kube_objects import deployment, istio, namespace, service
 from tests.probes.depot import (
     APP,
+    CALLER,
     HOST,
     LEDGER_IP,
     LEDGERS,
     OUTBOUND,
+    OWNER,
     PICKER,
     PICKER_IP,
+    PODS,
+    RESET,
     SERVICE_IP,
     Depot,
     accuses,
@@ -29,9 +33,7 @@ from tests.probes.depot import (
 from tests.recordings import access_line, call_line
 
 RULE = object_path("destination-rule", "books", "locks")
-OWNER, CALLER = "Deployment books/ledger", "Deployment depot/picker"
 STRICT = {"mtls": {"mode": "STRICT"}}
-PODS = r"kube/core/v1/pods\.json"
 
 
 def handshake(depot: Depot, reason: str, detail: str = "") -> Depot:
@@ -202,8 +204,7 @@ def turned_away(depot: Depot, *, sent: bool = True, **more: Any) -> Depot:
     for at in range(100, 106):
         depot.refused(at, **more)
         if sent:
-            details = "upstream_reset_before_response_started{connection_termination}"
-            depot.request(at, 503, "UC", details, upstream_local=f"{PICKER_IP}:{41000 + at}")
+            depot.request(at, 503, "UC", RESET, upstream_local=f"{PICKER_IP}:{41000 + at}")
     return depot
 
 
@@ -301,10 +302,9 @@ def around(root: Path, address: str, peer: bool = True) -> Depot:
     """Calls that the caller's sidecar passed through to *address*."""
     depot = turned_away(Depot(root).configured(), sent=False)
     for at in range(100, 106):
-        details = "upstream_reset_before_response_started{connection_termination}"
         there, ours = f"{address}:9191", f"{PICKER_IP}:{41000 + at}"
         passed: dict[str, Any] = {"cluster": "PassthroughCluster", "authority": there, "route": "allow_any"}
-        depot.request(at, 503, "UC", details, local=there, upstream=there, upstream_local=ours, **passed)
+        depot.request(at, 503, "UC", RESET, local=there, upstream=there, upstream_local=ours, **passed)
     return strict(depot) if peer else depot
 
 

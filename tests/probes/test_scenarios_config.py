@@ -9,11 +9,24 @@ import pytest
 from tests.envoy_dumps import cluster, config_dump, object_path, route, routes, server_info, tls_socket
 from tests.kube_objects import deployment, istio, pod, service
 from tests.moments import Json
-from tests.probes.depot import APP, HOST, LEDGER, OUTBOUND, PICKER, PICKER_IP, Depot, causes, picker, sure
+from tests.probes.depot import (
+    APP,
+    CALLER,
+    HOST,
+    LEDGER,
+    OUTBOUND,
+    OWNER,
+    PICKER,
+    PICKER_IP,
+    RESET,
+    Depot,
+    causes,
+    picker,
+    sure,
+)
 from tests.recordings import access_line, call_line
 
-OWNER, CALLER, SERVICE = "Deployment books/ledger", "Deployment depot/picker", "Service books/ledger"
-RESET = "upstream_reset_before_response_started{connection_termination}"
+SERVICE = "Service books/ledger"
 
 
 def first(depot: Depot, *also: str) -> tuple[str, str]:

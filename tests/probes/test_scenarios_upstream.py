@@ -6,15 +6,29 @@ from pathlib import Path
 
 import pytest
 
-from meshdoctor.mesh.case import Question
+from meshdoctor.mesh.question import Question
 from tests.envoy_dumps import certificates, cluster, config_dump, object_path, route, routes, tls_socket
 from tests.kube_objects import container_status, deployment, event, istio, pod, service
 from tests.moments import Json
-from tests.probes.depot import APP, HOST, LEDGER, LEDGERS, PICKER, PICKER_IP, Depot, causes, ledgers, picker, sure
+from tests.probes.depot import (
+    APP,
+    CALLER,
+    HOST,
+    LEDGER,
+    LEDGERS,
+    OWNER,
+    PICKER,
+    PICKER_IP,
+    RESET,
+    Depot,
+    causes,
+    ledgers,
+    picker,
+    sure,
+)
 from tests.recordings import access_line, call_line
 
-OWNER, CALLER, SERVICE = "Deployment books/ledger", "Deployment depot/picker", "Service books/ledger"
-RESET = "upstream_reset_before_response_started{connection_termination}"
+SERVICE = "Service books/ledger"
 CUT = "upstream_reset_after_response_started{connection_termination}"
 REFUSED = "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}"
 NO_PORT = (

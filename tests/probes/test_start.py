@@ -11,9 +11,11 @@ from tests.envoy_dumps import config_dump, server_info
 from tests.kube_objects import container_status, event, istio, pod
 from tests.moments import Json, when
 from tests.probes.depot import (
+    CALLER,
     HOST,
     OUTBOUND,
     PICKER,
+    PODS,
     Depot,
     accuses,
     causes,
@@ -22,9 +24,6 @@ from tests.probes.depot import (
     picker,
     spares,
 )
-
-PODS = r"kube/core/v1/pods\.json"
-CALLER = "Deployment depot/picker"
 
 
 def silent(depot: Depot, *times: float, error: str = "Connection refused") -> Depot:

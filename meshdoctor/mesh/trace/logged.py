@@ -10,9 +10,10 @@ import msgspec
 
 from meshdoctor.errors import NothingMatches
 from meshdoctor.mesh.ambient import is_ztunnel
-from meshdoctor.mesh.case import Case, Traffic
-from meshdoctor.mesh.case import Question as Asked
+from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.index import PROXY_CONTAINER, MeshIndex
+from meshdoctor.mesh.question import Question as Asked
+from meshdoctor.mesh.question import cases_of
 from meshdoctor.mesh.trace.outcome import Logged, LoggedFailure, Trace
 from meshdoctor.mesh.trace.places import client_pods
 from meshdoctor.mesh.trace.question import Question
@@ -88,12 +89,11 @@ def logged(mesh: MeshIndex, question: Question) -> Logged | None:
 
 def _cases(mesh: MeshIndex, question: Question) -> tuple[Case, ...]:
     """The flow's cases; a gateway's own are those that its pods logged, whoever called."""
-    traffic = mesh.derived(Traffic)
     pods = client_pods(mesh, question.namespace, question.client)
     gateway = bool(pods) and mesh.is_gateway(pods[0])
     client = "" if gateway else f"{question.namespace}/{question.client}"
     try:
-        found = traffic.ask(Asked(client, question.host, question.dialled))
+        found = cases_of(mesh, Asked(client, question.host, question.dialled))
     except NothingMatches:
         return ()
     return tuple(case for case in found if not gateway or any(seen.pod in pods for seen in case.seen))
