@@ -89,7 +89,10 @@ def _with_command(arguments: list[str]) -> list[str]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return its exit status (see `EXIT_STATUSES`)."""
+    """Run one command and return its exit status (see `EXIT_STATUSES`).
+
+    Without *argv* the command is the process' own, and the last one; a program that runs many gives *argv*.
+    """
     arguments = _with_command(sys.argv[1:] if argv is None else argv)
     chosen = next((word for word in arguments if not word.startswith("-")), None)
     parser = build_parser(chosen)
@@ -100,6 +103,8 @@ def main(argv: list[str] | None = None) -> int:
 
             refuse_recordings(parsed, unknown)
             parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+        # What was read is worth keeping only where another command may follow.
+        parsed.goes_on = argv is not None
         return int(import_module(COMMANDS[parsed.command].module).run(parsed))
     except MeshDoctorError as error:
         from meshdoctor.model.text import visible_line

@@ -1,124 +1,148 @@
-"""Files that this process has read already, for its next commands; what they will need is prepared between them.
+"""Recordings and dumps that this process has read already, for its next commands.
 
-A command line is one process and gains nothing here. A process that runs many commands (a shell around `main`, a
-notebook) finds the second one prepared: the tables of a large dump are decoded and ordered on a thread of their own as
-soon as the first command is done.
+A command line is one process: it keeps nothing. A process that runs many commands (a program around `main`, a notebook)
+pays for a large dump with its first command, which lays out the dump's tables before it returns; the others print them.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
-import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from meshdoctor.commands.proxy_dump import MAPPED, FileDump
+from meshdoctor.commands.proxy_dump import MAPPED, ProxyDump
 from meshdoctor.errors import SourceError
 from meshdoctor.model.decode import UnreadableError
 
 if TYPE_CHECKING:
     from meshdoctor.mesh.texttable import TextTable
+    from meshdoctor.sources.source import Source
 
 _MOST = 2
 """A proxy's config dump and its clusters."""
-_PAUSE = 0.05
-"""So long a process has nothing to do before it prepares what may be asked next, seconds: one that ends does not."""
+_MOST_FILES = 10_000
+"""A folder with more files is read anew by every command: to see that it is unchanged would take as long."""
 
-
-class _Identity(NamedTuple):
-    """A file as it is now: another one, or a changed one, is read anew."""
-
-    device: int
-    inode: int
-    size: int
-    changed: int
+Identity = tuple[object, ...]
+"""Files as they are now: others, or changed ones, are read anew."""
 
 
 class KeptDumps:
-    """The dumps that were read last; one of which something could not be read is not kept, so that it is told again."""
+    """What was read last; a dump of which something could not be read is not kept, so that it is told again."""
 
     def __init__(self) -> None:
-        self._dumps: OrderedDict[_Identity, FileDump] = OrderedDict()
-        self._turn = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._stop = threading.Event()
+        self._dumps: OrderedDict[Identity, ProxyDump] = OrderedDict()
+        self._source: tuple[Identity, Source] | None = None
+
+    @property
+    def kept(self) -> tuple[ProxyDump, ...]:
+        """The dumps that the next command may find, oldest first."""
+        return tuple(self._dumps.values())
+
+    def source(self, identity: Identity | None, opened: Callable[[], Source]) -> Source:
+        """The recording with this *identity*, opened once; None is what is not to be kept."""
+        if self._source is None or self._source[0] != identity:
+            source = opened()
+            if identity is None:
+                return source
+            self._source = (identity, source)
+        return self._source[1]
 
     @contextmanager
-    def opened(self, path: str) -> Iterator[FileDump]:
-        """The file's dump for one command; nothing is prepared meanwhile."""
-        self._stop.set()
-        with self._turn:
-            identity = _identity(path)
-            known = self._dumps.pop(identity, None) if identity else None
-            # What was found broken while it was prepared is for the command to say that shows it.
-            dump = known if known and not known.problems else FileDump(path)
+    def dump(self, identity: Identity | None, opened: Callable[[], ProxyDump]) -> Iterator[ProxyDump]:
+        """The dump with this *identity* for one command; its tables are laid out after the first one."""
+        known = self._dumps.pop(identity, None) if identity else None
+        dump = known or opened()
+        try:
             yield dump
+        finally:  # a table that the dump does not have is an error of one command only
             if identity and not dump.problems:
-                self._dumps[identity] = dump
-                while len(self._dumps) > _MOST:
-                    self._dumps.popitem(last=False)
-        if identity and identity in self._dumps:
-            self._stop = threading.Event()
-            self._thread = threading.Thread(target=self._prepare, args=(dump, self._stop), daemon=True, name="prepare")
-            self._thread.start()
+                self._keep(identity, dump, new=not known)
 
-    def settle(self, timeout: float | None = None) -> None:
-        """Wait until what is under way is prepared; *timeout* in seconds."""
-        if self._thread is not None:
-            self._thread.join(timeout)
-
-    def _prepare(self, dump: FileDump, stop: threading.Event) -> None:
-        if stop.wait(_PAUSE):
-            return
-        for step in _steps(dump):
-            with self._turn:
-                if stop.is_set():
-                    return
-                try:
-                    step()
-                except (UnreadableError, SourceError):
-                    continue  # the command that asks for it says so
+    def _keep(self, identity: Identity, dump: ProxyDump, *, new: bool) -> None:
+        if new:
+            _lay_out(dump)
+        # What was found broken meanwhile is for the command to say that shows it.
+        if not dump.problems:
+            self._dumps[identity] = dump
+            while len(self._dumps) > _MOST:
+                self._dumps.popitem(last=False)
 
 
-def _identity(path: str) -> _Identity | None:
-    """None for what is not worth keeping: a small file, standard input, no file."""
-    if path == "-":
+def identity_of(arguments: argparse.Namespace) -> Identity | None:
+    """What the arguments' files are now; None where nothing is to be kept: in a process that ends with this command,
+    of a cluster, and of standard input.
+    """
+    paths = [arguments.file] if arguments.file else [os.fspath(path) for path in arguments.recording or ()]
+    if not arguments.goes_on or not paths or paths == ["-"]:
         return None
+    found: list[object] = [getattr(arguments, "at", None), bool(arguments.file)]
     try:
-        found = os.stat(path)
+        for path in _files(paths):
+            status = os.stat(path)
+            found.append((path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+            if len(found) > _MOST_FILES:
+                return None
     except OSError:
         return None
-    if found.st_size < MAPPED:
-        return None
-    return _Identity(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+    return tuple(found)
 
 
-def _steps(dump: FileDump) -> Iterator[Callable[[], object]]:
-    """What fills the tables of the dump, a step for each of the large ones."""
-    from meshdoctor.commands.proxy_tables import whole_text
-    from meshdoctor.mesh.proxy.cluster import ClusterFilter, cluster_table
-    from meshdoctor.mesh.proxy.eds import eds_table
-    from meshdoctor.mesh.proxy.endpoint import EndpointFilter, endpoint_table
-    from meshdoctor.mesh.proxy.route import route_table
+def _files(paths: Iterable[str]) -> Iterator[str]:
+    for path in paths:
+        yield path
+        for folder, _, names in os.walk(path):
+            yield from (os.path.join(folder, name) for name in names)
 
-    if "hosts" in dump.__dict__:
-        yield lambda: whole_text(dump, "endpoint", lambda: endpoint_table(dump.hosts, EndpointFilter()))
+
+def _lay_out(dump: ProxyDump) -> None:
+    """Every table of a large dump."""
+    if max(map(len, dump.bodies.values()), default=0) < MAPPED:
         return
-    sections = dump.sections
-    for prefix, typed in (("", False), ("all ", True)):
-        tables: dict[str, Callable[[], TextTable]] = {
-            "cluster": lambda typed=typed: cluster_table(sections, ClusterFilter(), typed=typed),  # type: ignore[misc]
-            "route": lambda typed=typed: route_table(sections, "", typed=typed),  # type: ignore[misc]
-            "eds": lambda typed=typed: eds_table(sections, EndpointFilter(), typed=typed),  # type: ignore[misc]
-        }
-        for name, table in tables.items():
-            key = f"{prefix}{_BANNERS[name]}" if typed else name
-            yield lambda key=key, table=table: whole_text(dump, key, table)  # type: ignore[misc]
+    for table in _tables(dump):
+        try:
+            table()
+        except (UnreadableError, SourceError):
+            continue  # the command that asks for it says so
 
 
-_BANNERS = {"cluster": "CLUSTER", "route": "ROUTE", "eds": "ENDPOINTS"}
+def _tables(dump: ProxyDump) -> Iterator[Callable[[], object]]:
+    from meshdoctor.commands.proxy_tables import whole_text
+    from meshdoctor.mesh.proxy import cluster, eds, endpoint, route
+    from meshdoctor.mesh.proxy.cluster_wide import wide_clusters
+    from meshdoctor.mesh.proxy.endpoint_wide import wide_eds, wide_endpoints
+    from meshdoctor.mesh.proxy.part import is_sound
+    from meshdoctor.mesh.proxy.route_wide import wide_routes
+    from meshdoctor.mesh.proxy.secret import secret_table
+
+    every, anywhere = cluster.ClusterFilter(), endpoint.EndpointFilter()
+
+    def text(name: str, table: Callable[[], TextTable]) -> Callable[[], object]:
+        return lambda: whole_text(dump, name, table)
+
+    answers = dump.answers
+    if "hosts" in answers:
+        yield text("endpoint short", lambda: endpoint.endpoint_table(dump.hosts, anywhere))
+        yield text("endpoint wide", lambda: wide_endpoints(dump.hosts, anywhere))
+        yield lambda: dump.hosts.resources
+    if "sections" in answers:
+        yield text("cluster short", lambda: cluster.cluster_table(dump.sections, every))
+        yield text("cluster wide", lambda: wide_clusters(dump.sections, every))
+        yield text("all CLUSTER", lambda: cluster.cluster_table(dump.sections, every, typed=True))
+        yield lambda: cluster.cluster_resources(dump.sections, every)
+        yield text("route short", lambda: route.route_table(dump.sections, ""))
+        yield text("route wide", lambda: wide_routes(dump.sections, ""))
+        yield text("all ROUTE", lambda: route.route_table(dump.sections, "", typed=True))
+        yield lambda: route.route_resources(dump.sections, "")
+        yield text("eds short", lambda: eds.eds_table(dump.sections, anywhere))
+        yield text("eds wide", lambda: wide_eds(dump.sections, anywhere))
+        yield text("all ENDPOINTS", lambda: eds.eds_table(dump.sections, anywhere, typed=True))
+        yield lambda: eds.eds_resources(dump.sections, endpoint.EndpointFilter(cluster="-"))
+        yield lambda: secret_table(dump.sections, dump.now)
+        yield lambda: is_sound(dump.sections)
 
 
 KEPT = KeptDumps()

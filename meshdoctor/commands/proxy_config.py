@@ -7,7 +7,14 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from meshdoctor.commands.mesh_source import add_source_arguments, as_istioctl, open_source, tell_problems, uncollected
+from meshdoctor.commands.mesh_source import (
+    add_source_arguments,
+    as_istioctl,
+    open_source,
+    pod,
+    tell_problems,
+    uncollected,
+)
 from meshdoctor.commands.misplaced import refuse_recorded_file, refuse_recordings
 from meshdoctor.errors import MeshDoctorError, SourceError, UsageError
 
@@ -159,19 +166,21 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from meshdoctor.commands.proxy_dump import recorded_dump
+    from meshdoctor.commands.kept_dumps import KEPT, identity_of
+    from meshdoctor.commands.proxy_dump import FileDump, SourceDump
 
     if arguments.table == "rootca-compare":
         return _compare_roots(arguments)
+    identity = identity_of(arguments)
     if arguments.file:
-        from meshdoctor.commands.kept_dumps import KEPT
-
-        with KEPT.opened(arguments.file) as dump:
+        with KEPT.dump(identity, lambda: FileDump(arguments.file)) as dump:
             _print(dump, arguments)
-    else:
-        source = open_source(arguments)
-        tell_problems(source)
-        _print(recorded_dump(source, arguments), arguments)
+        return 0
+    source = KEPT.source(identity, lambda: open_source(arguments))
+    tell_problems(source)
+    ref = pod(source, arguments.targets[0], arguments.namespace, exact=arguments.output == "istioctl")
+    with KEPT.dump((*identity, ref) if identity else None, lambda: SourceDump(source, ref)) as dump:
+        _print(dump, arguments)
     return 0
 
 

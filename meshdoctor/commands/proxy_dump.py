@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import mmap
 import os
 import stat
@@ -12,7 +11,7 @@ from abc import abstractmethod
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from meshdoctor.commands.mesh_source import fact, pod
+from meshdoctor.commands.mesh_source import fact
 from meshdoctor.errors import SourceError
 from meshdoctor.mesh.proxy.endpoint import ClusterHosts
 from meshdoctor.model.envoy.sections import Body, Sections, find_sections
@@ -31,15 +30,21 @@ class ProxyDump:
     name: str
 
     def __init__(self) -> None:
-        self._bodies: dict[str, Body] = {}
+        self.bodies: dict[str, Body] = {}
+        """The answers that were read, by their names in a recording."""
         self.texts: dict[str, str] = {}
         """Whole tables as they were printed, for the next command that prints them."""
 
+    @property
+    def answers(self) -> frozenset[str]:
+        """Which of `sections` and `hosts` can be asked for: of a file, what a table has taken it for."""
+        return frozenset(self.__dict__) & {"sections", "hosts"}
+
     def body(self, file: str) -> Body:
         """An answer by its name in a recording, read once; raises `SourceError`."""
-        if file not in self._bodies:
-            self._bodies[file] = self._read(file)
-        return self._bodies[file]
+        if file not in self.bodies:
+            self.bodies[file] = self._read(file)
+        return self.bodies[file]
 
     @abstractmethod
     def _read(self, file: str) -> Body: ...
@@ -101,6 +106,10 @@ class SourceDump(ProxyDump):
         self._source = source
         self._ref = ref
 
+    @property
+    def answers(self) -> frozenset[str]:
+        return frozenset({"sections", "hosts"})
+
     def _read(self, file: str) -> Body:
         from meshdoctor.model import wants as ask
 
@@ -109,9 +118,3 @@ class SourceDump(ProxyDump):
     @property
     def now(self) -> float:
         return self._source.info.finished_at or time.time()
-
-
-def recorded_dump(source: Source, arguments: argparse.Namespace) -> ProxyDump:
-    """The dump of the pod that the arguments name; raises `NothingMatches`."""
-    exact = arguments.output == "istioctl"
-    return SourceDump(source, pod(source, arguments.targets[0], arguments.namespace, exact=exact))

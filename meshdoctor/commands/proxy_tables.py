@@ -28,6 +28,17 @@ def whole_text(dump: ProxyDump, name: str, table: Callable[[], TextTable]) -> st
     return text
 
 
+def _write_chosen(
+    dump: ProxyDump, arguments: argparse.Namespace, table: Callable[[], TextTable], *, whole: bool
+) -> None:
+    """A command's table; when no filter is given, the *whole* one is laid out once for each dump."""
+    if whole:
+        form = "wide" if arguments.output == "wide" else "short"
+        sys.stdout.write(whole_text(dump, f"{arguments.table} {form}", table))
+    else:
+        write(table())
+
+
 def write_data(value: Any, output: str) -> None:
     """JSON or YAML; on a terminal, control characters of the strings are made visible."""
     from meshdoctor.present.datatext import json_text, yaml_text
@@ -83,11 +94,9 @@ def _clusters(dump: ProxyDump, arguments: argparse.Namespace) -> None:
     elif arguments.output == "wide":
         from meshdoctor.mesh.proxy.cluster_wide import wide_clusters
 
-        write(wide_clusters(dump.sections, chosen))
-    elif any(chosen):
-        write(cluster.cluster_table(dump.sections, chosen))
+        _write_chosen(dump, arguments, lambda: wide_clusters(dump.sections, chosen), whole=not any(chosen))
     else:
-        sys.stdout.write(whole_text(dump, "cluster", lambda: cluster.cluster_table(dump.sections, chosen)))
+        _write_chosen(dump, arguments, lambda: cluster.cluster_table(dump.sections, chosen), whole=not any(chosen))
 
 
 def _listeners(dump: ProxyDump, arguments: argparse.Namespace) -> None:
@@ -111,16 +120,17 @@ def _listeners(dump: ProxyDump, arguments: argparse.Namespace) -> None:
 def _routes(dump: ProxyDump, arguments: argparse.Namespace) -> None:
     from meshdoctor.mesh.proxy import route
 
+    name = arguments.name
     if _is_data(arguments):
-        write_resources(route.route_resources(dump.sections, arguments.name), arguments.output)
+        write_resources(route.route_resources(dump.sections, name), arguments.output)
     elif arguments.output == "wide":
         from meshdoctor.mesh.proxy.route_wide import wide_routes
 
-        write(wide_routes(dump.sections, arguments.name))
-    elif arguments.name or not arguments.verbose:
-        write(route.route_table(dump.sections, arguments.name, verbose=arguments.verbose))
+        _write_chosen(dump, arguments, lambda: wide_routes(dump.sections, name), whole=not name)
     else:
-        sys.stdout.write(whole_text(dump, "route", lambda: route.route_table(dump.sections, "")))
+        verbose = arguments.verbose
+        table = lambda: route.route_table(dump.sections, name, verbose=verbose)  # noqa: E731
+        _write_chosen(dump, arguments, table, whole=not name and verbose)
 
 
 def _hosts(dump: ProxyDump, arguments: argparse.Namespace) -> None:
@@ -132,11 +142,9 @@ def _hosts(dump: ProxyDump, arguments: argparse.Namespace) -> None:
     elif arguments.output == "wide":
         from meshdoctor.mesh.proxy.endpoint_wide import wide_endpoints
 
-        write(wide_endpoints(dump.hosts, chosen))
-    elif any(chosen):
-        write(endpoint.endpoint_table(dump.hosts, chosen))
+        _write_chosen(dump, arguments, lambda: wide_endpoints(dump.hosts, chosen), whole=not any(chosen))
     else:
-        sys.stdout.write(whole_text(dump, "endpoint", lambda: endpoint.endpoint_table(dump.hosts, chosen)))
+        _write_chosen(dump, arguments, lambda: endpoint.endpoint_table(dump.hosts, chosen), whole=not any(chosen))
 
 
 def _eds(dump: ProxyDump, arguments: argparse.Namespace) -> None:
@@ -148,11 +156,9 @@ def _eds(dump: ProxyDump, arguments: argparse.Namespace) -> None:
     elif arguments.output == "wide":
         from meshdoctor.mesh.proxy.endpoint_wide import wide_eds
 
-        write(wide_eds(dump.sections, chosen))
-    elif any(chosen):
-        write(eds.eds_table(dump.sections, chosen))
+        _write_chosen(dump, arguments, lambda: wide_eds(dump.sections, chosen), whole=not any(chosen))
     else:
-        sys.stdout.write(whole_text(dump, "eds", lambda: eds.eds_table(dump.sections, chosen)))
+        _write_chosen(dump, arguments, lambda: eds.eds_table(dump.sections, chosen), whole=not any(chosen))
 
 
 def _endpoint_filter(arguments: argparse.Namespace) -> EndpointFilter:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import json
 import os
 from pathlib import Path
@@ -7,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from meshdoctor.cli import main
-from meshdoctor.commands.kept_dumps import KEPT, KeptDumps
+from meshdoctor.commands.kept_dumps import KEPT, KeptDumps, identity_of
+from meshdoctor.commands.proxy_dump import FileDump
 from meshdoctor.errors import SourceError
 from tests.mesh.proxy.dumps import clusters, dump
 
@@ -21,29 +23,70 @@ def large(path: Path, name: str, **more: object) -> str:
     return str(path)
 
 
-def test_a_large_file_is_read_once_and_its_tables_are_prepared(tmp_path: Path) -> None:
+def opened(kept: KeptDumps, path: str) -> FileDump:
+    """The dump at *path* after a command that read its sections, in a process that goes on."""
+    with kept.dump(identity_of(asked(path)), lambda: FileDump(path)) as dump:
+        assert isinstance(dump, FileDump)
+        assert dump.sections.parts
+        return dump
+
+
+def asked(path: str, *, goes_on: bool = True) -> argparse.Namespace:
+    return argparse.Namespace(file=path, recording=None, goes_on=goes_on)
+
+
+def test_a_large_file_is_read_once_and_its_tables_are_laid_out(tmp_path: Path) -> None:
     kept, path = KeptDumps(), large(tmp_path / "a.json", "cart")
-    with kept.opened(path) as first:
-        assert first.sections.decoded == {}
-    kept.settle()
-    assert first.sections.decoded
-    with kept.opened(path) as second:
-        assert second is first
-    kept.settle()
+    first = opened(kept, path)
+    assert "cart-7 " in first.texts["cluster short"]
+    assert opened(kept, path) is first
+
+
+def test_a_process_that_ends_with_the_command_keeps_nothing(tmp_path: Path) -> None:
+    path = large(tmp_path / "a.json", "cart")
+    assert identity_of(asked(path)) is not None
+    assert identity_of(asked(path, goes_on=False)) is None
+    assert identity_of(asked("-")) is None
+
+
+def test_a_table_that_the_dump_lacks_does_not_lose_it(tmp_path: Path) -> None:
+    kept, path = KeptDumps(), large(tmp_path / "a.json", "cart")
+    first = opened(kept, path)
+    with pytest.raises(SourceError), kept.dump(identity_of(asked(path)), lambda: FileDump(path)):
+        raise SourceError("config dump has no configuration type")
+    assert opened(kept, path) is first
+
+
+def test_of_a_recording_both_answers_of_a_pod_are_laid_out(capsys: Captured, tmp_path: Path) -> None:
+    pod = tmp_path / "envoy/shop/web-1"
+    pod.mkdir(parents=True)
+    large(pod / "config_dump.json", "cart")
+    address = {"socket_address": {"address": "10.0.0.7", "port_value": 8080}}
+    status = {"name": "outbound|80||cart-7", "host_statuses": [{"address": address}]}
+    (pod / "clusters.json").write_text(json.dumps({"cluster_statuses": [status]}))
+    recorded = ["web-1.shop", "--recording", str(tmp_path)]
+    assert main(["proxy-config", "cluster", *recorded]) == 0
+    capsys.readouterr()
+    (kept,) = [dump for dump in KEPT.kept if dump.name == "web-1.shop"]
+    assert "10.0.0.7:8080" in kept.texts["endpoint short"]
+    assert main(["proxy-config", "endpoint", *recorded]) == 0
+    assert "10.0.0.7:8080" in capsys.readouterr().out
+    status["name"] = "outbound|80||till"
+    (pod / "clusters.json").write_text(json.dumps({"cluster_statuses": [status]}))
+    assert main(["proxy-config", "endpoint", *recorded]) == 0
+    assert "till" in capsys.readouterr().out
 
 
 def test_a_changed_file_is_another_one(capsys: Captured, tmp_path: Path) -> None:
     path = large(tmp_path / "a.json", "cart")
     assert main(["proxy-config", "cluster", "--file", path]) == 0
     assert "cart-7 " in capsys.readouterr().out
-    KEPT.settle()
     large(tmp_path / "a.json", "till")
     os.utime(path, ns=(1, 1))
     assert main(["proxy-config", "cluster", "--file", path]) == 0
     printed = capsys.readouterr().out
     assert "till-7 " in printed
     assert "cart-7 " not in printed
-    KEPT.settle()
 
 
 def test_what_could_not_be_read_is_said_by_every_command_that_shows_it(capsys: Captured, tmp_path: Path) -> None:
@@ -54,15 +97,13 @@ def test_what_could_not_be_read_is_said_by_every_command_that_shows_it(capsys: C
     for _ in range(2):
         assert main(["proxy-config", "cluster", "--file", str(path)]) == 0
         assert "dynamic_active_clusters[3]" in capsys.readouterr().err
-        KEPT.settle()
 
 
-def test_small_files_and_missing_ones_are_not_kept(tmp_path: Path) -> None:
+def test_of_small_files_nothing_is_laid_out_and_missing_ones_are_not_kept(tmp_path: Path) -> None:
     kept, path = KeptDumps(), tmp_path / "a.json"
     path.write_bytes(dump(ClustersConfigDump=clusters({"name": "c"})))
-    with kept.opened(str(path)) as first:
-        assert first.sections.parts
-    with kept.opened(str(path)) as second:
-        assert second is not first
-    with pytest.raises(SourceError), kept.opened(str(tmp_path / "none")) as missing:
-        missing.body("config_dump.json")
+    assert opened(kept, str(path)).texts == {}
+    missing = str(tmp_path / "none")
+    with pytest.raises(SourceError):
+        opened(kept, missing)
+    assert len(kept.kept) == 1

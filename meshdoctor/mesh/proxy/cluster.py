@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import msgspec
 
@@ -64,11 +64,9 @@ def cluster_table(sections: Sections, chosen: ClusterFilter, *, typed: bool = Fa
 
     *typed* is the form of `proxy-config all`, with a column that names the kind. Raises `UnreadableError`.
     """
-    known = sections.decoded.get((HEADER, typed))
-    if known is None:
-        known = sections.decoded[HEADER, typed] = _rows(sections, typed)
+    known = sections.once((HEADER, typed), lambda: _rows(sections, typed))
     # The table is filtered after it is sorted, as istioctl does: equal names could change places otherwise.
-    rows = [row for name, row in cast("list[tuple[str, Cells]]", known) if chosen.keeps(name)]
+    rows = [row for name, row in known if chosen.keeps(name)]
     return TextTable(("NAME", *HEADER) if typed else HEADER, rows)
 
 
@@ -108,6 +106,12 @@ def _row(key: _Key, cluster: _Cluster, typed: bool) -> Cells:
 
 def cluster_resources(sections: Sections, chosen: ClusterFilter) -> list[msgspec.Raw]:
     """The clusters that the filter keeps as JSON, in the table's order; raises `UnreadableError`."""
+    named = sections.once((SECTION, "resources"), lambda: _resources(sections))
+    return [raw for name, raw in named if chosen.keeps(name)]
+
+
+def _resources(sections: Sections) -> list[tuple[str, msgspec.Raw]]:
+    """Every cluster's name and JSON, in order."""
     found = read_part(sections, SECTION, _RawClusters)
     raws = (entry.cluster for entry in (*found.dynamic_active_clusters, *found.static_clusters))
     named = [
@@ -115,7 +119,7 @@ def cluster_resources(sections: Sections, chosen: ClusterFilter) -> list[msgspec
     ]
     if not named:
         raise UnreadableError("no clusters found")
-    return [raw for _, name, raw in sort_by(named, itemgetter(0)) if chosen.keeps(name)]
+    return [(name, raw) for _, name, raw in sort_by(named, itemgetter(0))]
 
 
 class _Named(msgspec.Struct, gc=False):

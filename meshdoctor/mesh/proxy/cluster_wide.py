@@ -100,7 +100,13 @@ class _Endpoints(msgspec.Struct, gc=False):
 
 def wide_clusters(sections: Sections, chosen: ClusterFilter) -> TextTable:
     """A row per cluster in any state; HOSTS are usable/all, `?` where the dump has no endpoints."""
-    found = read_part(sections, SECTION, _Clusters)
+    known = sections.once(HEADER, lambda: _rows(sections))
+    return TextTable(HEADER, [row for name, row in known if chosen.keeps(name)], padding=2)
+
+
+def _rows(sections: Sections) -> list[tuple[str, Cells]]:
+    """Every cluster's name and row, in order."""
+    found = read_part(sections, SECTION, _Clusters, keep=False)
     hosts = _hosts(sections)
     states = (
         ("active", found.dynamic_active_clusters),
@@ -111,16 +117,16 @@ def wide_clusters(sections: Sections, chosen: ClusterFilter) -> TextTable:
     for state, entries in states:
         for entry in entries:
             cluster = entry.cluster
-            if cluster is not None and chosen.keeps(cluster.name):
+            if cluster is not None:
                 shown = f"{state}, UPDATE REFUSED" if entry.error_state else state
-                rows.append((subset_key(cluster.name), _row(cluster, shown, hosts)))
+                rows.append((subset_key(cluster.name), cluster.name, _row(cluster, shown, hosts)))
     rows.sort(key=itemgetter(0))
-    return TextTable(HEADER, [row for _, row in rows], padding=2)
+    return [(name, row) for _, name, row in rows]
 
 
 def _hosts(sections: Sections) -> dict[str, tuple[int, int]] | None:
     try:
-        found = read_part(sections, "EndpointsConfigDump", _Endpoints)
+        found = read_part(sections, "EndpointsConfigDump", _Endpoints, keep=False)
     except NoSectionError:
         return None
     except UnreadableError as error:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from operator import itemgetter
-from typing import cast
+from typing import NamedTuple, cast
 
 import msgspec
 
 from meshdoctor.mesh.gosort import sort_by
 from meshdoctor.mesh.proxy.endpoint import Address, EndpointFilter
 from meshdoctor.mesh.proxy.naming import subset_key
-from meshdoctor.mesh.proxy.part import read_part
+from meshdoctor.mesh.proxy.part import read_part, readable, resource_value
 from meshdoctor.mesh.texttable import Cells, TextTable
 from meshdoctor.model.envoy.sections import Sections
 
@@ -58,7 +58,7 @@ class _Endpoints(msgspec.Struct, gc=False):
 
 
 class _RawEntry(msgspec.Struct, gc=False):
-    endpoint_config: dict[str, object] | None = None
+    endpoint_config: msgspec.Raw = msgspec.Raw()
 
 
 class _RawEndpoints(msgspec.Struct, gc=False):
@@ -70,47 +70,44 @@ def eds_table(sections: Sections, chosen: EndpointFilter, *, typed: bool = False
     """A row per endpoint, in the order of cluster names; a dump without endpoints (no `include_eds`) has none."""
     if sections.last(SECTION) is None:
         return TextTable(HEADER, [])
-    if any(chosen):
-        return TextTable(HEADER, _rows(sections, chosen, typed))
-    known = sections.decoded.get((HEADER, typed))
-    if known is None:
-        known = sections.decoded[HEADER, typed] = _rows(sections, chosen, typed)
-    return TextTable(HEADER, cast("list[Cells]", known))
+    found = sections.once((HEADER, typed), lambda: _rows(sections, "endpoint/" if typed else ""))
+    everything = not any(chosen)
+    return TextTable(HEADER, [row.cells for row in found if everything or row.is_kept(chosen)])
 
 
-def _rows(sections: Sections, chosen: EndpointFilter, typed: bool) -> list[Cells]:
+class EndpointRow(NamedTuple):
+    """A row whose second cell is the status and the last one the cluster, with what a filter looks at besides."""
+
+    addresses: list[str]
+    port: int
+    cells: Cells
+
+    def is_kept(self, chosen: EndpointFilter) -> bool:
+        if chosen.port not in (0, self.port):
+            return False
+        return _keeps(chosen, self.addresses, self.port, self.cells[-1], self.cells[1])
+
+
+def _rows(sections: Sections, prefix: str) -> list[EndpointRow]:
     found = read_part(sections, SECTION, _Endpoints)
-    prefix = "endpoint/" if typed else ""
-    cluster = chosen.cluster.lower()
-    blocks = []
-    for entry in (*found.dynamic_endpoint_configs, *found.static_endpoint_configs):
-        assignment = entry.endpoint_config
-        if assignment is None or (cluster and assignment.cluster_name.lower() != cluster):
-            continue
-        rows = _assignment_rows(assignment, chosen, prefix)
-        if rows:
-            blocks.append((subset_key(assignment.cluster_name), rows))
+    assignments = [entry.endpoint_config for entry in (*found.dynamic_endpoint_configs, *found.static_endpoint_configs)]
+    blocks = [
+        (subset_key(assignment.cluster_name), _assignment_rows(assignment, prefix))
+        for assignment in assignments
+        if assignment is not None
+    ]
     return [row for _, rows in sort_by(blocks, itemgetter(0)) for row in rows]
 
 
-def _assignment_rows(assignment: _Assignment, chosen: EndpointFilter, prefix: str) -> list[Cells]:
+def _assignment_rows(assignment: _Assignment, prefix: str) -> list[EndpointRow]:
     name = assignment.cluster_name
-    everything = not any(chosen)
-    rows: list[Cells] = []
+    rows: list[EndpointRow] = []
     for group in assignment.endpoints:
         locality = place_name(group.locality) if group.locality else ""
         for endpoint in group.lb_endpoints:
-            inner = endpoint.endpoint
-            # Nearly every endpoint is one socket, and there are tens of thousands.
-            if everything and inner and not inner.additional_addresses and inner.address:
-                socket = inner.address.socket_address
-                if socket:
-                    cells = (f"{prefix}{socket.address}:{socket.port_value}", endpoint.health_status, locality, name)
-                    rows.append(cells)
-                    continue
             addresses, port = addresses_of(endpoint.endpoint)
-            if everything or _keeps(chosen, addresses, port, name, endpoint.health_status):
-                rows.append((prefix + ",".join(addresses), endpoint.health_status, locality, name))
+            cells = (prefix + ",".join(addresses), endpoint.health_status, locality, name)
+            rows.append(EndpointRow(addresses, port, cells))
     return rows
 
 
@@ -156,12 +153,12 @@ def eds_resources(sections: Sections, chosen: EndpointFilter) -> list[dict[str, 
     """The load assignments with the endpoints that the filter keeps, in the table's order."""
     if sections.last(SECTION) is None:
         return []
-    found = read_part(sections, SECTION, _RawEndpoints)
     kept = []
-    for entry in (*found.dynamic_endpoint_configs, *found.static_endpoint_configs):
-        raw = entry.endpoint_config
-        if raw is None:
+    cluster = chosen.cluster.lower()
+    for named, body in sections.once((SECTION, "resources"), lambda: _resources(sections)):
+        if cluster not in ("", named.cluster_name.lower()):
             continue
+        raw = resource_value(body)
         assignment = msgspec.convert(raw, _Assignment, strict=False)
         groups = cast("list[dict[str, object]]", raw.get("endpoints", []))
         pairs = list(zip(groups, assignment.endpoints, strict=True))
@@ -169,6 +166,17 @@ def eds_resources(sections: Sections, chosen: EndpointFilter) -> list[dict[str, 
         if any("lb_endpoints" in group for group in left):
             kept.append((subset_key(assignment.cluster_name), {**raw, "endpoints": left}))
     return [raw for _, raw in sort_by(kept, itemgetter(0))]
+
+
+class _Named(msgspec.Struct, gc=False):
+    cluster_name: str = ""
+
+
+def _resources(sections: Sections) -> list[tuple[_Named, msgspec.Raw]]:
+    """Every load assignment's name and JSON, in the dump's order."""
+    found = read_part(sections, SECTION, _RawEndpoints)
+    raws = (entry.endpoint_config for entry in (*found.dynamic_endpoint_configs, *found.static_endpoint_configs))
+    return list(readable(raws, _Named, SECTION, sections.problems))
 
 
 def _left(

@@ -13,7 +13,7 @@ from meshdoctor.mesh.gosort import sort_by
 from meshdoctor.mesh.proxy.part import decode_part, readable
 from meshdoctor.mesh.texttable import Cells, TextTable
 from meshdoctor.model.decode import UnreadableError
-from meshdoctor.model.envoy.sections import Body
+from meshdoctor.model.envoy.sections import Body, Decoded
 
 _HEAD = 4096
 """Where `cluster_statuses`, the only field of the answer, must be; bytes from the start."""
@@ -32,8 +32,8 @@ class EndpointFilter(NamedTuple):
 
     def keeps(self, address: str, port: int, cluster: str, status: str) -> bool:
         return (
-            (not self.address or self.address.lower() == address.lower())
-            and (not self.port or self.port == port)
+            (not self.port or self.port == port)
+            and (not self.address or self.address.lower() == address.lower())
             and (not self.cluster or self.cluster.lower() == cluster.lower())
             and (not self.status or self.status.lower() == status.lower())
         )
@@ -82,10 +82,11 @@ class _RawClusters(msgspec.Struct, gc=False):
     cluster_statuses: list[msgspec.Raw] = []
 
 
-class ClusterHosts:
+class ClusterHosts(Decoded):
     """The body of `/clusters?format=json`; its hosts are decoded and sorted once."""
 
     def __init__(self, body: Body) -> None:
+        super().__init__()
         self.problems: list[str] = []
         """What could not be used, one line each."""
         self.raw = clusters_json(body, self.problems)
@@ -114,8 +115,10 @@ class ClusterHosts:
         return (ordered, True) if unique else (rows, False)
 
     @cached_property
-    def raw_clusters(self) -> list[msgspec.Raw]:
-        return decode_part(self.raw, "clusters", _RawClusters, self.problems).cluster_statuses
+    def resources(self) -> list[tuple[_ClusterStatus, msgspec.Raw]]:
+        """Every cluster that can be read, as its hosts and as JSON."""
+        raws = decode_part(self.raw, "clusters", _RawClusters, self.problems).cluster_statuses
+        return list(readable(raws, _ClusterStatus, "clusters", self.problems))
 
 
 _HostRow = tuple[str, int, str, Cells]
@@ -145,7 +148,7 @@ def place_of(address: Address | None) -> tuple[str, int]:
 def endpoint_resources(clusters: ClusterHosts, chosen: EndpointFilter) -> list[msgspec.Raw]:
     """The clusters with a host that the filter keeps, as JSON, in the order of the answer."""
     kept = []
-    for cluster, raw in readable(clusters.raw_clusters, _ClusterStatus, "clusters", clusters.problems):
+    for cluster, raw in clusters.resources:
         for host in cluster.host_statuses:
             status = host.health_status.eds_health_status if host.health_status else "UNKNOWN"
             if chosen.keeps(*place_of(host.address), cluster.name, status):

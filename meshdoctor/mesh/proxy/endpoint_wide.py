@@ -75,18 +75,28 @@ class _Clusters(msgspec.Struct, gc=False):
 
 def wide_endpoints(clusters: ClusterHosts, chosen: EndpointFilter) -> TextTable:
     """A row per host and one per cluster without any; EDS's health and the flags that Envoy set itself."""
-    rows: list[tuple[tuple[str, int, str], Cells]] = []
+    known = clusters.once(HEADER, lambda: _rows(clusters))
+    everything = not any(chosen)
+    return TextTable(HEADER, [row for place, row in known if everything or chosen.keeps(*place)], padding=2)
+
+
+_Place = tuple[str, int, str, str]
+"""Address, port, cluster and status."""
+
+
+def _rows(clusters: ClusterHosts) -> list[tuple[_Place, Cells]]:
+    """Every host's place and row, in order."""
+    rows: list[tuple[_Place, Cells]] = []
     found = decode_part(clusters.raw, "clusters", _Clusters, clusters.problems)
     for cluster in found.cluster_statuses:
         for host in cluster.host_statuses:
             address, port = place_of(host.address)
-            health = host.health_status
-            if chosen.keeps(address, port, cluster.name, health.eds_health_status):
-                rows.append(((address, port, cluster.name), _row(host, address, port, cluster.name)))
-        if not cluster.host_statuses and _should_have_hosts(cluster.name) and chosen.keeps("", 0, cluster.name, ""):
-            rows.append((("", 0, cluster.name), (NO_HOSTS, *("-" for _ in HEADER[2:]), cluster.name)))
-    rows.sort(key=itemgetter(0))
-    return TextTable(HEADER, [row for _, row in rows], padding=2)
+            place = (address, port, cluster.name, host.health_status.eds_health_status)
+            rows.append((place, _row(host, address, port, cluster.name)))
+        if not cluster.host_statuses and _should_have_hosts(cluster.name):
+            rows.append((("", 0, cluster.name, ""), (NO_HOSTS, *("-" for _ in HEADER[2:]), cluster.name)))
+    rows.sort(key=lambda row: row[0][:3])
+    return rows
 
 
 def _should_have_hosts(cluster: str) -> bool:
@@ -153,31 +163,35 @@ class _Endpoints(msgspec.Struct, gc=False):
 
 def wide_eds(sections: Sections, chosen: EndpointFilter) -> TextTable:
     """A row per endpoint that istiod sent and one per cluster without any; TLS as istiod marked the endpoint."""
-    found = read_part(sections, eds.SECTION, _Endpoints)
+    found = sections.once(EDS_HEADER, lambda: _eds_rows(sections))
+    everything = not any(chosen)
+    return TextTable(EDS_HEADER, [row.cells for row in found if everything or row.is_kept(chosen)], padding=2)
+
+
+def _eds_rows(sections: Sections) -> list[eds.EndpointRow]:
+    found = read_part(sections, eds.SECTION, _Endpoints, keep=False)
     blocks = []
     for entry in (*found.dynamic_endpoint_configs, *found.static_endpoint_configs):
         if entry.endpoint_config:
-            name = entry.endpoint_config.cluster_name
-            blocks.append((subset_key(name), _eds_rows(entry.endpoint_config, chosen)))
+            blocks.append((subset_key(entry.endpoint_config.cluster_name), _assignment_rows(entry.endpoint_config)))
     blocks.sort(key=itemgetter(0))
-    return TextTable(EDS_HEADER, [row for _, rows in blocks for row in rows], padding=2)
+    return [row for _, rows in blocks for row in rows]
 
 
-def _eds_rows(assignment: _Assignment, chosen: EndpointFilter) -> list[Cells]:
-    rows: list[Cells] = []
+def _assignment_rows(assignment: _Assignment) -> list[eds.EndpointRow]:
+    rows: list[eds.EndpointRow] = []
     name = assignment.cluster_name
     for group in assignment.endpoints:
         locality = eds.place_name(group.locality) if group.locality else ""
         for endpoint in group.lb_endpoints:
-            if not any(chosen) or eds.keep_endpoint(chosen, endpoint, name):
-                addresses, _ = eds.addresses_of(endpoint.endpoint)
-                tls, workload = _marks(endpoint.metadata)
-                weight, priority = str(endpoint.load_balancing_weight), str(group.priority)
-                place = locality or "-"
-                rows.append((",".join(addresses), endpoint.health_status, tls, weight, priority, place, workload, name))
-    none = not any(group.lb_endpoints for group in assignment.endpoints)
-    if none and _should_have_hosts(name) and chosen.keeps("", 0, name, ""):
-        rows.append((NO_HOSTS, "-", "-", "-", "-", "-", "-", name))
+            addresses, port = eds.addresses_of(endpoint.endpoint)
+            tls, workload = _marks(endpoint.metadata)
+            weight, priority = str(endpoint.load_balancing_weight), str(group.priority)
+            text, place = ",".join(addresses), locality or "-"
+            cells = (text, endpoint.health_status, tls, weight, priority, place, workload, name)
+            rows.append(eds.EndpointRow(addresses, port, cells))
+    if not rows and _should_have_hosts(name):
+        rows.append(eds.EndpointRow([""], 0, (NO_HOSTS, "-", "-", "-", "-", "-", "-", name)))
     return rows
 
 

@@ -39,20 +39,20 @@ def section_value(sections: Sections, name: str) -> Any:
         raise UnreadableError(f"{name} is not valid JSON: {_line(error)}") from None
 
 
-def read_part(sections: Sections, name: str, kind: type[S]) -> S:
+def read_part(sections: Sections, name: str, kind: type[S], *, keep: bool = True) -> S:
     """A section as *kind*, a struct of lists; entries that cannot be decoded are left out and named in the problems.
 
-    A section that repeats (a dump that was read in parts) counts as one. What was decoded once is kept. Raises
-    `NoSectionError`, and `UnreadableError` when nothing can be read.
+    A section that repeats (a dump that was read in parts) counts as one. What was decoded once is kept, unless *keep*
+    is off: large structs that only make rows. Raises `NoSectionError`, and `UnreadableError` when nothing can be read.
     """
-    known = sections.decoded.get((name, kind))
-    if known is None:
-        raws = sections.parts.get(name)
-        if not raws:
-            raise NoSectionError(name)
-        found = [decode_part(snake(raw), name, kind, sections.problems) for raw in raws]
-        known = sections.decoded[name, kind] = _merged(found)
-    return cast(S, known)
+    raws = sections.parts.get(name)
+    if not raws:
+        raise NoSectionError(name)
+
+    def decoded() -> S:
+        return _merged([decode_part(snake(raw), name, kind, sections.problems) for raw in raws])
+
+    return sections.once((name, kind), decoded) if keep else decoded()
 
 
 def _merged(parts: list[S]) -> S:
@@ -124,8 +124,10 @@ def resource_value(raw: msgspec.Raw) -> Any:
 
 def is_sound(sections: Sections) -> bool:
     """Whether nothing was left out and every section is JSON."""
-    if sections.problems:
-        return False
+    return not sections.problems and sections.once("sound", lambda: _is_json(sections))
+
+
+def _is_json(sections: Sections) -> bool:
     try:
         for raw in (raw for parts in sections.parts.values() for raw in parts):
             msgspec.json.decode(raw, type=msgspec.Raw)

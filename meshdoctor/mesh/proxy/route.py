@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import msgspec
 
 from meshdoctor.mesh.gosort import sort_slice
@@ -90,11 +88,10 @@ def route_table(sections: Sections, name: str, *, verbose: bool = True, typed: b
     if not verbose:
         counts = [(prefix + config.name, str(len(config.virtual_hosts))) for config in kept]
         return TextTable(("NAME", "VIRTUAL HOSTS"), counts)
-    known = sections.decoded.get((HEADER, typed, name))
-    if known is None:
-        rows = [row for config in kept for row in _rows(config, prefix + config.name)]
-        known = sections.decoded[HEADER, typed, name] = rows
-    return TextTable(HEADER, cast("list[Cells]", known))
+    rows = sections.once(
+        (HEADER, typed, name), lambda: [row for config in kept for row in _rows(config, prefix + config.name)]
+    )
+    return TextTable(HEADER, rows)
 
 
 def _before(a: RouteConfiguration | _Outline, b: RouteConfiguration | _Outline) -> bool:
@@ -151,10 +148,16 @@ def describe_match(match: RouteMatch | None) -> str:
 
 def route_resources(sections: Sections, name: str) -> list[msgspec.Raw]:
     """The route configurations as JSON, in the table's order; raises `UnreadableError`."""
+    named = sections.once((SECTION, "resources"), lambda: _resources(sections))
+    return [raw for own, raw in named if name in ("", own)]
+
+
+def _resources(sections: Sections) -> list[tuple[str, msgspec.Raw]]:
+    """Every route configuration's name and JSON, in order."""
     found = read_part(sections, SECTION, _RawRoutes)
     raws = (entry.route_config for entry in (*found.dynamic_route_configs, *found.static_route_configs))
     named = list(readable(raws, _Outline, SECTION, sections.problems))
     if not named:
         raise UnreadableError("no routes found")
     ordered = sort_slice(named, lambda a, b: _before(a[0], b[0]))
-    return [raw for outline, raw in ordered if not name or outline.name == name]
+    return [(outline.name, raw) for outline, raw in ordered]

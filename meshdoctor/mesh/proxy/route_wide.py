@@ -80,7 +80,13 @@ class _Routes(msgspec.Struct, gc=False):
 
 def wide_routes(sections: Sections, name: str) -> TextTable:
     """A row per route, those to the PassthroughCluster too."""
-    found = read_part(sections, SECTION, _Routes)
+    known = sections.once(HEADER, lambda: _configs(sections))
+    return TextTable(HEADER, [row for own, rows in known if name in ("", own) for row in rows], padding=2)
+
+
+def _configs(sections: Sections) -> list[tuple[str, list[Cells]]]:
+    """Every route configuration's name and rows, in order."""
+    found = read_part(sections, SECTION, _Routes, keep=False)
     named = (("active", found.dynamic_route_configs), ("static", found.static_route_configs))
     configs = [
         (_state(state, entry), entry.route_config)
@@ -89,8 +95,7 @@ def wide_routes(sections: Sections, name: str) -> TextTable:
         if entry.route_config
     ]
     ordered = sort_slice(configs, lambda a, b: _before(a[1].name, b[1].name))
-    rows = [row for state, config in ordered if name in ("", config.name) for row in _rows(state, config)]
-    return TextTable(HEADER, rows, padding=2)
+    return [(config.name, _rows(state, config)) for state, config in ordered]
 
 
 def _state(state: str, entry: _Entry) -> str:

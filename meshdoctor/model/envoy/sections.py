@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import mmap
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar, cast
 
 import msgspec
 
 from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.envoy.camel import to_snake
 
+T = TypeVar("T")
 Body = bytes | mmap.mmap
 Part = bytes | memoryview
 
@@ -31,15 +32,27 @@ _EDGE = 4096
 """How far from a section's ends its own keys are looked for, to tell camelCase; bytes."""
 
 
-class Sections:
-    """The raw JSON of each section by message name (`ClustersConfigDump`); what was decoded of it is kept."""
+class Decoded:
+    """What was decoded of an answer, for the next table that asks."""
+
+    def __init__(self) -> None:
+        self.decoded: dict[object, Any] = {}
+
+    def once(self, key: object, make: Callable[[], T]) -> T:
+        """What *make* gave for *key* the first time; nothing is kept when it raises."""
+        if key not in self.decoded:
+            self.decoded[key] = make()
+        return cast(T, self.decoded[key])
+
+
+class Sections(Decoded):
+    """The raw JSON of each section by message name (`ClustersConfigDump`)."""
 
     def __init__(self, parts: dict[str, tuple[Part, ...]], problems: tuple[str, ...] = ()) -> None:
+        super().__init__()
         self.parts = parts
         self.problems: list[str] = list(problems)
         """What could not be used or decoded so far, one line each."""
-        self.decoded: dict[object, Any] = {}
-        """What a table has decoded of a section, for the next one that asks."""
 
     def last(self, name: str) -> Part | None:
         """The section that counts when one repeats: istioctl takes the last (istioctl/pkg/util/configdump/util.go)."""
