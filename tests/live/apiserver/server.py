@@ -50,6 +50,8 @@ class ApiServer:
         """(namespace, pod, port) to the loopback address that stands for it; `*` is any pod."""
         self.canned: dict[tuple[str, str], bytes] = {}
         """(namespace, pod) to the HTTP answer that its ports give, as fast as it can be sent."""
+        self.bookmark_seconds = 0.0
+        """A watch gets a bookmark this often at most; a real server sends one a minute."""
         self.requests: list[tuple[str, str]] = []
         self.bodies: list[bytes] = []
         self.open_sockets = 0
@@ -163,26 +165,25 @@ class ApiServer:
             return self._log(request, found)
         path = f"{found['list']}/{found['resource']}"
         if found["name"]:
-            match = [
-                item
-                for item in self.objects.select(path, found["namespace"] or "", "", "")
-                if item.name == found["name"]
-            ]
-            return (
-                Answer(200, match[0].alone) if match else status_answer(404, "NotFound", f'"{found["name"]}" not found')
-            )
+            match = self.objects.lists[path].get((found["namespace"] or "", found["name"]))
+            return Answer(200, match.alone) if match else status_answer(404, "NotFound", f'"{found["name"]}" not found')
         return self._list(request, path, found["namespace"] or "")
 
     def _list(self, request: Request, path: str, namespace: str) -> Answer:
-        items = self.objects.select(path, namespace, request.one("labelSelector"), request.one("fieldSelector"))
         start, limit = 0, int(request.one("limit", "0"))
         if token := request.one("continue"):
-            version, start = json.loads(base64.b64decode(token))
-            if version < self.objects.oldest:
+            number, start = json.loads(base64.b64decode(token))
+            opened = self.objects.opened(number)
+            if opened is None:
                 return status_answer(410, "Expired", "The provided continue parameter is too old")
+            version, items = opened
+        else:
+            version = self.objects.version
+            items = self.objects.select(path, namespace, request.one("labelSelector"), request.one("fieldSelector"))
+            number = self.objects.open_list(items) if limit and limit < len(items) else 0
         end = start + limit if limit else len(items)
-        more = base64.b64encode(json.dumps([self.objects.version, end]).encode()).decode() if end < len(items) else ""
-        return Answer(200, self.objects.list_body(path, items[start:end], more))
+        more = base64.b64encode(json.dumps([number, end]).encode()).decode() if end < len(items) else ""
+        return Answer(200, self.objects.list_body(path, items[start:end], more, version))
 
     def _log(self, request: Request, found: re.Match[str]) -> Answer:
         containers = [name for ns, pod, name, _ in self.logs if (ns, pod) == (found["namespace"], found["name"])]
@@ -233,18 +234,22 @@ class ApiServer:
         path, namespace = f"{found['list']}/{found['resource']}", found["namespace"] or ""
         version = int(request.one("resourceVersion", "0") or "0")
         await begin_stream(writer)
-        ends = asyncio.get_running_loop().time() + float(request.one("timeoutSeconds", "60"))
-        while not self.stopping and asyncio.get_running_loop().time() < ends:
+        clock = asyncio.get_running_loop().time
+        marked = clock()
+        ends = marked + float(request.one("timeoutSeconds", "60"))
+        while not self.stopping and clock() < ends:
             if version < self.objects.oldest:
                 gone = status_answer(410, "Expired", "too old resource version")
                 await write_chunk(writer, b'{"type":"ERROR","object":' + gone.body + b"}\n")
                 break
-            for change in [c for c in self.objects.changes if c.version > version and c.path == path]:
+            now = self.objects.version  # before the changes are looked at: what comes meanwhile is for the next round
+            for change in self.objects.changes_after(version, path):
                 version = change.version
                 if not namespace or change.namespace == namespace:
                     await write_chunk(writer, f'{{"type":"{change.type}","object":'.encode() + change.body + b"}\n")
-            if version < self.objects.version and request.one("allowWatchBookmarks") == "true":
-                version = self.objects.version
+            bookmarks = request.one("allowWatchBookmarks") == "true"
+            if version < now and bookmarks and clock() - marked >= self.bookmark_seconds:
+                version, marked = now, clock()
                 mark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": str(version)}}}
                 await write_chunk(writer, json.dumps(mark).encode() + b"\n")
             await asyncio.sleep(0.01)

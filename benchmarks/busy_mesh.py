@@ -1,0 +1,323 @@
+"""A large mesh that changes, as an API server in a process of its own: pods, two istiods, every proxy's admin port.
+
+    python -m benchmarks.busy_mesh COUNT
+
+Prints one line of JSON (the kubeconfig) when it listens. Each line of JSON on its standard input is an order, answered
+by one line: `{"do": "rate", "events": 100}` replaces pods so that so many watch events come each second (each replaced
+pod is four of them, as in a rollout), `{"do": "told"}` gives what was asked since the last time, `{"do": "state"}` what
+there is. It ends when its standard input does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from benchmarks.stub_cluster import ROOT, sidecar_pod
+from tests.live.apiserver import ApiServer, Objects, running_api_server
+from tests.live.pod_servers import Serve, answering, hanging, running_pod_servers
+
+PODS = "/api/v1/pods"
+HANG_EVERY = 25
+"""Of so many pods one has an admin port that never answers."""
+SERVICES = 400
+ISTIODS = ("istiod-7c9d8f6b5-abcde", "istiod-7c9d8f6b5-fghij")
+EVENTS_A_POD = 4
+_TYPES = ("Cluster", "Listener", "ClusterLoadAssignment", "RouteConfiguration")
+_PLACES = ("cluster", "listener", "endpoint", "route")
+
+
+class Mesh:
+    """The mesh and its API server. Changes come from one thread."""
+
+    def __init__(self, count: int, *, kept_changes: int = 5_000) -> None:
+        self.objects = Objects(kept_changes)
+        self.count = count
+        self._next = count
+        self._oldest = 0
+        self._records: dict[str, bytes] = {}
+        now = _moment(time.time() - 86_400)
+        self._pods = {number: _sidecar(number, now) for number in range(count)}
+        for pod in self._pods.values():
+            self._connect(pod)
+        add = self.objects.add
+        add(PODS, "Pod", [*self._pods.values(), *map(_istiod, ISTIODS)])
+        names = sorted({pod["metadata"]["namespace"] for pod in self._pods.values()} | {"istio-system"})
+        add("/api/v1/namespaces", "Namespace", [_namespace(name) for name in names])
+        add("/api/v1/services", "Service", [_service(number) for number in range(min(SERVICES, count))])
+        add("/apis/apps/v1/replicasets", "ReplicaSet", [_owned(number) for number in range(min(SERVICES, count))])
+        add("/apis/discovery.k8s.io/v1/endpointslices", "EndpointSlice", self._slices())
+        webhook = {"metadata": {"name": "istio-sidecar-injector", "labels": {"istio.io/rev": "default"}}}
+        path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+        add(path, "MutatingWebhookConfiguration", [webhook], namespaced=False)
+        for group, resource, kind in (
+            ("networking.istio.io/v1", "virtualservices", "VirtualService"),
+            ("networking.istio.io/v1", "destinationrules", "DestinationRule"),
+            ("security.istio.io/v1", "peerauthentications", "PeerAuthentication"),
+        ):
+            add(f"/apis/{group}/{resource}", kind, [])
+
+    def _slices(self) -> list[dict[str, Any]]:
+        slices = []
+        for service in range(min(SERVICES, self.count)):
+            owned = [pod for number, pod in self._pods.items() if number % SERVICES == service]
+            ends = [{"addresses": [pod["status"]["podIP"]], "conditions": {"ready": True}} for pod in owned]
+            name = f"service-{service:03d}"
+            meta = {"name": f"{name}-x", "namespace": f"team-{service % 40:02d}"}
+            meta["labels"] = {"kubernetes.io/service-name": name}  # type: ignore[assignment]
+            slices.append({"metadata": meta, "endpoints": ends, "ports": [{"port": 8080}]})
+        return slices
+
+    def _connect(self, pod: dict[str, Any]) -> None:
+        meta = pod["metadata"]
+        self._records[f"{meta['namespace']}/{meta['name']}"] = _record(meta["name"], meta["namespace"])
+
+    def replace_one(self) -> None:
+        """The oldest pod goes and one of the same service comes: four events."""
+        old = self._pods.pop(self._oldest)
+        new = _sidecar(self._next, _moment(time.time()))
+        self._pods[self._next] = new
+        self._oldest, self._next = self._oldest + 1, self._next + 1
+        change = self.objects.change
+        waiting = {"phase": "Pending", "conditions": [{"type": "Ready", "status": "False"}]}
+        change("ADDED", PODS, {**new, "status": waiting})
+        self._connect(new)
+        change("MODIFIED", PODS, new)
+        leaving = {**old["metadata"], "deletionTimestamp": _moment(time.time())}
+        change("MODIFIED", PODS, {**old, "metadata": leaving})
+        self._records.pop(f"{leaving['namespace']}/{leaving['name']}", None)
+        change("DELETED", PODS, old)
+
+    def syncz(self, number: int) -> bytes:
+        """What one of the istiods answers; each has every other proxy."""
+        return b"[" + b",".join([*self._records.values()][number :: len(ISTIODS)]) + b"]"
+
+    def pods(self) -> list[str]:
+        """Every sidecar pod, sorted."""
+        return sorted(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in self._pods.values())
+
+    def istiod(self, number: int) -> Serve:
+        """Its monitoring port."""
+
+        def look(target: str) -> bytes | None:
+            path = target.partition("?")[0]
+            if path == "/debug/syncz":
+                return self.syncz(number)
+            return {"/version": b'{"version":"1.29.0"}', "/debug/mesh": b'{"rootNamespace":"istio-system"}'}.get(path)
+
+        return answering(look)
+
+
+@contextlib.contextmanager
+def running_mesh(mesh: Mesh) -> Iterator[ApiServer]:
+    """Serve *mesh*; some of the proxies hang."""
+    with (
+        running_api_server(mesh.objects) as api,
+        running_pod_servers(answering(_admin), hanging, *map(mesh.istiod, range(len(ISTIODS)))) as addresses,
+    ):
+        alive, dead, *istiods = addresses
+        api.bookmark_seconds = 5.0
+        reach = api.dial
+
+        def dial(namespace: str, pod: str) -> Any:
+            number = pod.rpartition("-")[2]
+            return (lambda _: dead) if number.isdigit() and int(number) % HANG_EVERY == 7 else reach(namespace, pod)
+
+        api.dial = dial  # type: ignore[method-assign]
+        api.ports["*", "*", 15000] = alive
+        for name, address in zip(ISTIODS, istiods, strict=True):
+            api.ports["istio-system", name, 15014] = address
+        yield api
+
+
+class Rollout:
+    """Replaces pods at a rate."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self._mesh = mesh
+        self._rate = 0.0
+        self._wake = threading.Event()
+        self.replaced = 0
+        threading.Thread(target=self._work, daemon=True).start()
+
+    def rate(self, events: float) -> None:
+        """So many watch events a second from now on."""
+        self._rate = events
+        self._wake.set()
+
+    def _work(self) -> None:
+        due = time.monotonic()
+        while True:
+            if not self._rate:
+                self._wake.wait()
+                self._wake.clear()
+                due = time.monotonic()
+                continue
+            self._mesh.replace_one()
+            self.replaced += 1
+            due += EVENTS_A_POD / self._rate
+            time.sleep(max(0.0, due - time.monotonic()))
+
+
+class Orders:
+    """What the process is told on its standard input."""
+
+    def __init__(self, mesh: Mesh, api: ApiServer) -> None:
+        self._mesh, self._api = mesh, api
+        self._rollout = Rollout(mesh)
+        self._told = 0
+
+    def answer(self, order: dict[str, Any]) -> Any:
+        """Carry out one order."""
+        match order["do"]:
+            case "rate":
+                self._rollout.rate(float(order["events"]))
+                return "ok"
+            case "told":
+                asked = self._api.requests[self._told :]
+                self._told += len(asked)
+                return {
+                    "requests": Counter(kind_of_request(path) for _, path in asked),
+                    "replaced": self._rollout.replaced,
+                    "cpu": time.process_time(),
+                    "connections": self._api.open_sockets,
+                }
+            case "state":
+                return self._mesh.pods()
+        return f"no order {order['do']}"
+
+
+def kind_of_request(path: str) -> str:
+    """What a request is for, without names."""
+    last = path.rsplit("/", 1)[1]
+    if last == "portforward":
+        return "portforward istiod" if "/namespaces/istio-system/" in path else "portforward proxy"
+    return last
+
+
+class BusyMesh:
+    """The process, from outside."""
+
+    def __init__(self, process: subprocess.Popen[str], kubeconfig: dict[str, Any]) -> None:
+        self._process = process
+        self.kubeconfig = kubeconfig
+
+    def order(self, do: str, **more: Any) -> Any:
+        """Tell it something; what it answers."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"do": do, **more}) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+
+@contextlib.contextmanager
+def running_busy_mesh(count: int) -> Iterator[BusyMesh]:
+    """Start this module as a child."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.busy_mesh", str(count)],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        yield BusyMesh(process, json.loads(process.stdout.readline()))
+    finally:
+        process.communicate(timeout=60)
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _sidecar(number: int, created: str) -> dict[str, Any]:
+    pod = sidecar_pod(number)
+    pod["metadata"]["creationTimestamp"] = created
+    pod["metadata"]["annotations"]["sidecar.istio.io/status"] = json.dumps({"revision": "default"})
+    pod["spec"]["containers"][1]["args"] = ["proxy", "sidecar"]
+    return pod
+
+
+def _istiod(name: str) -> dict[str, Any]:
+    labels = {"app": "istiod", "istio.io/rev": "default"}
+    meta = {"name": name, "namespace": "istio-system", "labels": labels, "creationTimestamp": _moment(time.time())}
+    spec = {"nodeName": "node-0", "containers": [{"name": "discovery", "image": "registry.example/pilot:1.29.0"}]}
+    return {"metadata": meta, "spec": spec, "status": {"phase": "Running", "podIP": "10.255.0.1"}}
+
+
+def _namespace(name: str) -> dict[str, Any]:
+    return {"metadata": {"name": name, "labels": {"istio-injection": "enabled"} if name.startswith("team-") else {}}}
+
+
+def _service(number: int) -> dict[str, Any]:
+    name = f"service-{number:03d}"
+    spec = {"selector": {"app": name}, "ports": [{"name": "http", "port": 80}], "clusterIP": f"10.96.0.{number % 250}"}
+    return {"metadata": {"name": name, "namespace": f"team-{number % 40:02d}"}, "spec": spec}
+
+
+def _owned(number: int) -> dict[str, Any]:
+    owner = {"kind": "Deployment", "name": f"service-{number:03d}", "controller": True}
+    name = f"service-{number:03d}-5d4f8c7b9"
+    return {"metadata": {"name": name, "namespace": f"team-{number % 40:02d}", "ownerReferences": [owner]}, "spec": {}}
+
+
+def _record(name: str, namespace: str) -> bytes:
+    """A proxy in `/debug/syncz`, as istiod 1.29 writes it."""
+    sent = {"sent": "2026-01-01T00:00:00Z/7e9-5d0a", "acked": "2026-01-01T00:00:00Z/7e9-5d0a"}
+    flat = {f"{place}_{verb}": value for place in _PLACES for verb, value in sent.items()}
+    places = ("cluster", "listener", "endpoint", "route")
+    resources = {
+        f"type.googleapis.com/envoy.config.{place}.v3.{type}": {**sent, "sentTime": "2026-01-01T00:00:00.123456789Z"}
+        for place, type in zip(places, _TYPES, strict=True)
+    }
+    who = {"cluster_id": "Kubernetes", "proxy": f"{name}.{namespace}", "proxy_type": "sidecar"}
+    return json.dumps({**who, "istio_version": "1.29.0", **flat, "resources": resources}).encode()
+
+
+def _admin(target: str) -> bytes | None:
+    """An Envoy with little configuration; a real `/server_info` has 120 KB, of which this has the size."""
+    path = target.partition("?")[0]
+    if path == "/server_info":
+        return _SERVER_INFO
+    if path == "/memory":
+        return b'{"total_physical_bytes":"60000000"}'
+    if target.startswith("/stats?"):
+        return b'{"stats":[{"name":"cluster_manager.active_clusters","value":3}]}'
+    return {
+        "/ready": b"LIVE\n",
+        "/config_dump": b'{"configs":[]}',
+        "/clusters": b'{"cluster_statuses":[]}',
+        "/certs": b'{"certificates":[]}',
+        "/listeners": b'{"listener_statuses":[]}',
+        "/init_dump": b"{}",
+        "/stats/prometheus": b"",
+    }.get(path)
+
+
+_SERVER_INFO = json.dumps(
+    {"version": "c0ffee/1.37.0/Clean/RELEASE/BoringSSL", "state": "LIVE", "node": {"metadata": {"x": "m" * 120_000}}}
+).encode()
+
+
+def main() -> None:
+    """Serve, and do what is ordered."""
+    mesh = Mesh(int(sys.argv[1]))
+    with running_mesh(mesh) as api:
+        orders = Orders(mesh, api)
+        print(json.dumps(api.kubeconfig()), flush=True)
+        for line in sys.stdin:
+            print(json.dumps(orders.answer(json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
