@@ -21,9 +21,10 @@ from meshdoctor.mesh.finding import (
     not_applicable,
 )
 from meshdoctor.mesh.flows import Flows
-from meshdoctor.mesh.index import MeshIndex, has_sidecar
+from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Lives, PodLife
 from meshdoctor.mesh.passed_on import passed_on
+from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
 from meshdoctor.mesh.traffic import SERVER, Seen, split_address

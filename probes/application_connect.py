@@ -15,8 +15,9 @@ from meshdoctor.mesh.finding import (
     inconclusive,
     not_applicable,
 )
-from meshdoctor.mesh.index import MeshIndex, Workload
+from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Lives, PodLife
+from meshdoctor.mesh.owners import Workload
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import counted, lines_say, listed, logged, remedy
 from meshdoctor.mesh.traffic import SERVER, Seen, split_address

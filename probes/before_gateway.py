@@ -6,7 +6,8 @@ from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.flows import Flows
-from meshdoctor.mesh.index import MeshIndex, has_sidecar
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
 from meshdoctor.mesh.traffic import GATEWAY, Seen

@@ -9,8 +9,9 @@ from meshdoctor.mesh.ambient import HBONE_PORT, is_captured, known_workload, ser
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.egress_policy import egress_blocking
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
-from meshdoctor.mesh.index import MeshIndex, is_ready
+from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.network_policy import blocking
+from meshdoctor.mesh.pods import is_ready
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import APPLICATION, Seen, split_address

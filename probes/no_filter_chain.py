@@ -10,10 +10,11 @@ from typing import Any
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
-from meshdoctor.mesh.index import MeshIndex, has_sidecar
+from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.injection import is_enrolled, wants_sidecar
 from meshdoctor.mesh.mtls.peer_authentication import STRICT
 from meshdoctor.mesh.peer_policy import decider, server_policy
+from meshdoctor.mesh.pods import PROXY_CONTAINER, has_sidecar
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.protocols import is_http, of_service_port
 from meshdoctor.mesh.quoting import lines_say, logged, remedy
@@ -251,7 +252,7 @@ def _without_sidecar(
 def _proxy_started(pod: k8s.Pod) -> bool:
     statuses = (*pod.status.container_statuses, *pod.status.init_container_statuses)
     return any(
-        status.name == "istio-proxy" and (status.state.running or status.state.terminated) for status in statuses
+        status.name == PROXY_CONTAINER and (status.state.running or status.state.terminated) for status in statuses
     )
 
 

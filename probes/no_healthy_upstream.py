@@ -13,8 +13,9 @@ from meshdoctor.mesh.backends import Backend, why_no_pods
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.control_plane import absent_proxies, istiod_down
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
-from meshdoctor.mesh.index import MeshIndex, is_ready
+from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.interruptions import NoPods
+from meshdoctor.mesh.pods import is_ready
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import Seen

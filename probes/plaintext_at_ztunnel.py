@@ -9,9 +9,10 @@ from meshdoctor.mesh import blame
 from meshdoctor.mesh.ambient import DATAPLANE_MODE, NONE, is_captured, mode, should_be_captured, target_port
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
-from meshdoctor.mesh.index import MeshIndex, has_sidecar
+from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Lives
 from meshdoctor.mesh.mtls.peer_authentication import STRICT, MergedPolicy, PeerAuthentications
+from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import Seen

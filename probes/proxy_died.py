@@ -5,8 +5,9 @@ from __future__ import annotations
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Verdict, culprit, not_applicable
-from meshdoctor.mesh.index import PROXY_CONTAINER, MeshIndex
+from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Exit, Lives
+from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, logged, remedy
 from meshdoctor.mesh.traffic import APPLICATION, Seen, split_address

@@ -8,8 +8,9 @@ from typing import Any
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
-from meshdoctor.mesh.index import PROXY_CONTAINER, MeshIndex, has_sidecar, is_native_sidecar, is_ready
+from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Lives, PodLife
+from meshdoctor.mesh.pods import PROXY_CONTAINER, has_sidecar, is_native_sidecar, is_ready
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, logged, remedy
 from meshdoctor.mesh.traffic import CLIENT, Seen

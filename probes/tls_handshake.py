@@ -10,9 +10,10 @@ from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.control_plane import istiod_down
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.identity import identity
-from meshdoctor.mesh.index import MeshIndex, has_sidecar
+from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.mtls.peer_authentication import DISABLE
 from meshdoctor.mesh.peer_policy import decider, server_policy
+from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
 from meshdoctor.mesh.tls_origination import plain_to_tls, tls_in_tls

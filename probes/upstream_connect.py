@@ -12,9 +12,10 @@ from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.control_plane import absent_proxies, istiod_down, stale_endpoints, stale_records
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
-from meshdoctor.mesh.index import MeshIndex, has_sidecar, is_ready
+from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Lives, PodLife
 from meshdoctor.mesh.network_policy import blocking
+from meshdoctor.mesh.pods import has_sidecar, is_ready
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import counted, lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import Seen, split_address

@@ -14,7 +14,8 @@ from meshdoctor.mesh.ambient import (
 )
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, cleared, culprit, inconclusive, not_applicable
-from meshdoctor.mesh.index import MeshIndex, is_ready
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.pods import is_ready
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import Seen

@@ -5,8 +5,9 @@ from __future__ import annotations
 from meshdoctor.mesh.backends import Backend, why_no_pods
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Finding, Verdict, cleared, culprit, inconclusive, not_applicable
-from meshdoctor.mesh.index import MeshIndex, is_ready
+from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.interruptions import NoPods
+from meshdoctor.mesh.pods import is_ready
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, logged, remedy
 from meshdoctor.mesh.tunnel_failures import NO_UPSTREAM, UNLOGGED, ended, explained, failures, unlogged

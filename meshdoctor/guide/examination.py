@@ -15,7 +15,8 @@ from meshdoctor.guide.walk import Reader, Step, walk
 from meshdoctor.mesh.ambient import is_ztunnel
 from meshdoctor.mesh.case import Case, requests
 from meshdoctor.mesh.flows import Flows
-from meshdoctor.mesh.index import PROXY_CONTAINER, MeshIndex
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.mesh.question import Question, cases_of
 from meshdoctor.model import wants as ask
 from meshdoctor.model.kinds import KINDS

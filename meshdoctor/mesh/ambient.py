@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from meshdoctor.mesh.index import PROXY_CONTAINER, MeshIndex, Workload, has_sidecar, is_ready
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.owners import Workload
+from meshdoctor.mesh.pods import PROXY_CONTAINER, has_sidecar, is_ready
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model import ztunnel
 from meshdoctor.model.snapshot import PodRef

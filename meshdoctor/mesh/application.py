@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from meshdoctor.mesh.ambient import is_captured
-from meshdoctor.mesh.index import MeshIndex, has_sidecar
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.traffic import SERVER, Seen, split_address
 from meshdoctor.model.snapshot import PodRef
 

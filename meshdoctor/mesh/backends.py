@@ -8,9 +8,10 @@ from typing import NamedTuple
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.control_plane import istiod_down
 from meshdoctor.mesh.finding import Evidence, Resource
-from meshdoctor.mesh.index import PROXY_CONTAINER, MeshIndex, is_ready
+from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.interruptions import GENERATION_SECONDS, NoPods, crashed, probe_failures, why_for_a_while
 from meshdoctor.mesh.lifecycle import Exit, Lives
+from meshdoctor.mesh.pods import PROXY_CONTAINER, is_ready
 from meshdoctor.mesh.quoting import counted, listed, object_says
 from meshdoctor.mesh.traffic import Seen
 from meshdoctor.model import kubernetes as k8s

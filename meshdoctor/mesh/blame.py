@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 from meshdoctor.mesh.finding import Resource
 from meshdoctor.mesh.hosts import qualified, subset_of
-from meshdoctor.mesh.index import MeshIndex, Workload
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.owners import Workload
 from meshdoctor.mesh.traffic import Destination, Seen
 from meshdoctor.model import istio
 from meshdoctor.model.envoy.cluster import Cluster

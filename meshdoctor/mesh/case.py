@@ -10,7 +10,7 @@ from itertools import pairwise
 
 import msgspec
 
-from meshdoctor.mesh.index import Workload
+from meshdoctor.mesh.owners import Workload
 from meshdoctor.mesh.traffic import APPLICATION, CLIENT, GATEWAY, SERVER, TUNNEL, Destination, Seen
 from meshdoctor.model.accesslog import parse_details
 from meshdoctor.model.snapshot import PodRef

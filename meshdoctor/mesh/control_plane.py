@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from meshdoctor.mesh.finding import Evidence, Resource
-from meshdoctor.mesh.index import PROXY_CONTAINER, MeshIndex, has_sidecar, is_ready
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.pods import PROXY_CONTAINER, has_sidecar, is_ready
 from meshdoctor.mesh.quoting import listed, object_says
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.envoy.config_dump import ConfigDump

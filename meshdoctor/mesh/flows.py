@@ -7,7 +7,8 @@ from functools import cached_property
 
 from meshdoctor.mesh.ambient import serves_ambient, waypoint_of, waypoint_pods
 from meshdoctor.mesh.case import Case
-from meshdoctor.mesh.index import MeshIndex, Workload
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.owners import Workload
 from meshdoctor.mesh.traffic import CLIENT, GATEWAY, SERVER, Destination, Seen, TrafficReader
 from meshdoctor.mesh.tunnels import read_tunnels, without_unnoticed
 from meshdoctor.mesh.unlogged import unlogged

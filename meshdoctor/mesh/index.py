@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from typing import NamedTuple, TypeVar, cast
+from typing import TypeVar, cast
 
+from meshdoctor.mesh.owners import Owners, Workload
+from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model import wants as ask
@@ -21,22 +22,7 @@ from meshdoctor.model.snapshot import Fact, Missing, PodRef, Snapshot
 T = TypeVar("T")
 O = TypeVar("O", bound=k8s.Object)  # noqa: E741 - O for object, as K and V for a map
 
-PROXY_CONTAINER = "istio-proxy"
-# NAME-<pod template hash>-<5 random characters> of a Deployment's pod; Kubernetes uses these letters only
-# (k8s.io/apimachinery/pkg/util/rand), so that a name that merely ends in two words does not match.
-_DEPLOYMENT_POD = re.compile(r"^(?P<name>.+)-[bcdfghjklmnpqrstvwxz2456789]{1,10}-[bcdfghjklmnpqrstvwxz2456789]{5}$")
-_HASH_LABEL = "pod-template-hash"
-
-
-class Workload(NamedTuple):
-    """What owns a pod: `str()` is `namespace/name`, as a question names it."""
-
-    kind: str
-    namespace: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}"
+_WITH_TEMPLATE = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
 
 
 class MeshIndex:
@@ -105,43 +91,12 @@ class MeshIndex:
         return self._pods_by_ip.get(address)
 
     @cached_property
-    def _replica_sets(self) -> Mapping[PodRef, k8s.Workload]:
-        return {PodRef(rs.namespace, rs.name): rs for rs in self.objects("ReplicaSet", k8s.Workload)}
+    def _owners(self) -> Owners:
+        return Owners(self.pods, self.objects("ReplicaSet", k8s.Workload))
 
     def workload(self, ref: PodRef) -> Workload:
         """The workload that owns a pod, also of one that exists no more (by its name then)."""
-        pod = self.pods.get(ref)
-        owner = next((entry for entry in pod.metadata.owner_references if entry.controller), None) if pod else None
-        if owner is None:
-            return self._workload_by_name(ref)
-        if owner.kind == "ReplicaSet":
-            parent = self._replica_sets.get(PodRef(ref.namespace, owner.name))
-            above = (
-                next((entry for entry in parent.metadata.owner_references if entry.controller), None)
-                if parent
-                else None
-            )
-            if above:
-                return Workload(above.kind, ref.namespace, above.name)
-            template_hash = pod.metadata.labels.get(_HASH_LABEL, "") if pod else ""
-            if template_hash and owner.name.endswith(f"-{template_hash}"):
-                return Workload("Deployment", ref.namespace, owner.name.removesuffix(f"-{template_hash}"))
-        return Workload(owner.kind, ref.namespace, owner.name)
-
-    def _workload_by_name(self, ref: PodRef) -> Workload:
-        stem = ref.name.rpartition("-")[0]
-        replica_set = self._replica_sets.get(PodRef(ref.namespace, stem))
-        if replica_set:
-            owner = next((entry for entry in replica_set.metadata.owner_references if entry.controller), None)
-            return (
-                Workload(owner.kind, ref.namespace, owner.name)
-                if owner
-                else Workload("ReplicaSet", ref.namespace, stem)
-            )
-        match = _DEPLOYMENT_POD.match(ref.name)
-        return (
-            Workload("Deployment", ref.namespace, match["name"]) if match else Workload("Pod", ref.namespace, ref.name)
-        )
+        return self._owners.of(ref)
 
     @cached_property
     def workloads(self) -> Mapping[Workload, tuple[PodRef, ...]]:
@@ -154,18 +109,10 @@ class MeshIndex:
 
     def template(self, workload: Workload) -> k8s.Workload | None:
         """The Deployment, StatefulSet, DaemonSet or ReplicaSet object itself."""
-        return (
-            next(
-                (
-                    found
-                    for found in self.objects(workload.kind, k8s.Workload)
-                    if found.namespace == workload.namespace and found.name == workload.name
-                ),
-                None,
-            )
-            if workload.kind in ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
-            else None
-        )
+        if workload.kind not in _WITH_TEMPLATE:
+            return None
+        objects = self.objects(workload.kind, k8s.Workload)
+        return next((one for one in objects if (one.namespace, one.name) == workload[1:]), None)
 
     # -- services
 
@@ -343,19 +290,3 @@ class MeshIndex:
 
 def _ip(address: str | None) -> str:
     return (address or "").rpartition(":")[0].strip("[]")
-
-
-def has_sidecar(pod: k8s.Pod) -> bool:
-    """Whether a pod has a proxy container, classic or native (an init container that restarts always)."""
-    return any(container.name == PROXY_CONTAINER for container in (*pod.spec.containers, *pod.spec.init_containers))
-
-
-def is_native_sidecar(spec: k8s.PodSpec) -> bool:
-    """Whether the proxy is a native sidecar: an init container that restarts always, started before the application
-    and ended after it (Kubernetes 1.29).
-    """
-    return any(one.name == PROXY_CONTAINER and one.restart_policy == "Always" for one in spec.init_containers)
-
-
-def is_ready(pod: k8s.Pod) -> bool:
-    return any(condition.type == "Ready" and condition.status == "True" for condition in pod.status.conditions)

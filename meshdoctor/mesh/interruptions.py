@@ -11,8 +11,10 @@ from typing import NamedTuple
 
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.finding import Evidence, Resource
-from meshdoctor.mesh.index import MeshIndex, Workload, is_ready
+from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Lives, PodLife
+from meshdoctor.mesh.owners import Workload
+from meshdoctor.mesh.pods import is_ready
 from meshdoctor.mesh.quoting import listed, object_says
 from meshdoctor.mesh.traffic import Seen
 from meshdoctor.model import kubernetes as k8s

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from meshdoctor.mesh.index import PROXY_CONTAINER, MeshIndex, Workload
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.owners import Workload
+from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.moment import unix
 from meshdoctor.model.snapshot import PodRef

@@ -11,7 +11,8 @@ from difflib import get_close_matches
 from typing import NamedTuple
 
 from meshdoctor.errors import NothingMatches
-from meshdoctor.mesh.index import MeshIndex, Workload
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.owners import Workload
 from meshdoctor.mesh.proxy.target import GATEWAY_LABEL, kind_of
 from meshdoctor.model.snapshot import PodRef
 

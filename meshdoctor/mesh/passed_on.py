@@ -5,7 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 
-from meshdoctor.mesh.index import MeshIndex, Workload
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.owners import Workload
 from meshdoctor.mesh.traffic import SERVER, TUNNEL, Seen
 
 SLACK = 0.05

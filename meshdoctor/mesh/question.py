@@ -12,8 +12,9 @@ from meshdoctor.mesh.ambient import serves_ambient
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.flows import Flows
 from meshdoctor.mesh.hosts import candidates
-from meshdoctor.mesh.index import MeshIndex, Workload
+from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.named import named, near_names
+from meshdoctor.mesh.owners import Workload
 from meshdoctor.mesh.passed_on import passed_on
 from meshdoctor.mesh.traffic import Destination, destination_of
 

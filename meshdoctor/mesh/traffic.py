@@ -8,7 +8,8 @@ import msgspec
 
 from meshdoctor.mesh.ambient import is_waypoint
 from meshdoctor.mesh.hosts import service_host
-from meshdoctor.mesh.index import MeshIndex, Workload
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.owners import Workload
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.accesslog import AccessLine
 from meshdoctor.model.applog import Call

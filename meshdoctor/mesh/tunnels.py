@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from meshdoctor.mesh.index import MeshIndex, Workload
+from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Lives
+from meshdoctor.mesh.owners import Workload
 from meshdoctor.mesh.traffic import APPLICATION, TUNNEL, Destination, Seen, destination_of, split_address
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.snapshot import Missing, PodRef

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from meshdoctor.mesh.index import MeshIndex, has_sidecar
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.traffic import CLIENT, Destination, Seen
 from meshdoctor.model.accesslog import AccessLine
 from meshdoctor.model.accesslog_details import parse_flags

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from meshdoctor.mesh.labels import TLS_MODE
+from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.model.istio import WorkloadEntry
 from meshdoctor.model.kubernetes import Container, Pod
 
@@ -59,7 +60,7 @@ def of_pod(pod: Pod) -> Peer:
             (port.name, port.container_port, port.protocol)
             for container in (*spec.containers, *native)
             for port in container.ports
-            if container.name != "istio-proxy"
+            if container.name != PROXY_CONTAINER
         ),
         annotations=pod.metadata.annotations,
         host_network=spec.host_network,
@@ -97,7 +98,7 @@ def entry_tls_mode(labels: Mapping[str, str], service_account: str) -> str:
 def proxy_kind(pod: Pod) -> str:
     """The proxy that a pod really has, from its containers and annotations (not from its labels, which may lie)."""
     spec = pod.spec
-    proxy = next((c for c in (*spec.containers, *spec.init_containers) if c.name == "istio-proxy"), None)
+    proxy = next((c for c in (*spec.containers, *spec.init_containers) if c.name == PROXY_CONTAINER), None)
     if proxy is not None and "ztunnel" not in proxy.args and pod.metadata.labels.get("app") != "ztunnel":
         return _kind_of(proxy)
     if pod.metadata.annotations.get("ambient.istio.io/redirection") == "enabled":
@@ -106,7 +107,7 @@ def proxy_kind(pod: Pod) -> str:
 
 
 def _sidecar_with_hbone(pod: Pod) -> bool:
-    containers = (c for c in (*pod.spec.containers, *pod.spec.init_containers) if c.name == "istio-proxy")
+    containers = (c for c in (*pod.spec.containers, *pod.spec.init_containers) if c.name == PROXY_CONTAINER)
     return any(e.name == "ISTIO_META_ENABLE_HBONE" and e.value == "true" for c in containers for e in c.env)
 
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.failing_flows import FailingFlow
-from meshdoctor.mesh.index import Workload
+from meshdoctor.mesh.owners import Workload
 from meshdoctor.mesh.trace.outcome import Hop, Trace
 from meshdoctor.model.accesslog import AccessLine
 from meshdoctor.model.kinds import BY_NAME

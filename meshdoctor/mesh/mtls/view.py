@@ -7,13 +7,14 @@ from functools import cached_property
 from typing import Any
 
 from meshdoctor.mesh.hosts import is_wildcard, qualified, subset_of
-from meshdoctor.mesh.index import PROXY_CONTAINER, MeshIndex
+from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.mtls import configured, observed
 from meshdoctor.mesh.mtls.configured import ConfiguredClient, ConfiguredServer
 from meshdoctor.mesh.mtls.declared import DeclaredMtls
 from meshdoctor.mesh.mtls.matrix import Column, Matrix, all_columns, matrix
 from meshdoctor.mesh.mtls.observed import Identity, Link, Policies, Seen
 from meshdoctor.mesh.objects import KINDS, MeshObjects
+from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.mesh.traffic_policy import sets_tls
 from meshdoctor.mesh.workloads import AMBIENT, NONE, SIDECAR, Peer
 from meshdoctor.model import wants as ask

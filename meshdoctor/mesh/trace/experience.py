@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from meshdoctor.mesh.network_policy import blocking
+from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.mesh.trace.budget import seconds
 from meshdoctor.mesh.trace.endpoint import Host
 from meshdoctor.mesh.trace.facts import Facts
@@ -22,7 +23,7 @@ def timed_out(facts: Facts, state: Walk, end: End, ref: PodRef) -> Trace | None:
     route = state.route_body(end.route)
     if route is None or route.route is None or not seconds(route.route.timeout):
         return None
-    log = facts.value(ask.AccessLog(ask.LogRef(ref, "istio-proxy")))
+    log = facts.value(ask.AccessLog(ask.LogRef(ref, PROXY_CONTAINER)))
     lines = [line for line in (log.lines if log is not None else ()) if line.upstream_cluster == end.cluster][-RECENT:]
     late = sum("UT" in line.flags for line in lines)
     if not late or 2 * late < len(lines):

@@ -11,7 +11,8 @@ import msgspec
 from meshdoctor.errors import NothingMatches
 from meshdoctor.mesh.ambient import is_ztunnel
 from meshdoctor.mesh.case import Case
-from meshdoctor.mesh.index import PROXY_CONTAINER, MeshIndex
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.mesh.question import Question as Asked
 from meshdoctor.mesh.question import cases_of
 from meshdoctor.mesh.trace.outcome import Logged, LoggedFailure, Trace
