@@ -14,16 +14,25 @@ from meshdoctor.commands.cluster_flags import add_cluster_flags
 if TYPE_CHECKING:
     from meshdoctor.model.snapshot import PodRef, Snapshot, Want
     from meshdoctor.recording.bundle.writer import BundleWriter, SnapshotWriter
+    from meshdoctor.recording.raw import RawRecording
+    from meshdoctor.sources.recording import RecordingSource
     from meshdoctor.sources.source import Source
 
 SUMMARY = "keep what the mesh looks like in one redacted file"
+ASKED = "--namespaces"
+"""Why a list of objects is not of every namespace."""
 _BATCH = 32
 """Proxies that are read before what they said is written: a fleet's dumps need not fit in memory."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="the bundle (default: meshdoctor-TIME.mdb)")
-    parser.add_argument("--namespaces", default="", metavar="NS,…", help="record only proxies and logs of these")
+    parser.add_argument(
+        "--namespaces",
+        default="",
+        metavar="NS,…",
+        help="record only these, the control plane and what has no namespace",
+    )
     parser.add_argument("--since", default="15m", metavar="TIME", help="how far back logs are read (default: 15m)")
     parser.add_argument("--every", default="", metavar="TIME", help="record a moment every so often, until Ctrl-C")
     parser.add_argument("--count", type=int, default=0, metavar="N", help="stop after so many moments")
@@ -77,26 +86,73 @@ def _from_files(arguments: argparse.Namespace, output: Path) -> BundleWriter | N
     from meshdoctor.recording.bundle.writer import BundleWriter
     from meshdoctor.recording.opening import open_any
     from meshdoctor.recording.redaction.answers import kept
+    from meshdoctor.sources.scope import named_namespaces
 
     recording = open_any(arguments.from_recording)
+    limit = _limit(recording, named_namespaces(arguments.namespaces))
     if arguments.dry_run:
-        for file in sorted(recording.files):
+        for file in sorted(limit(recording).files if limit else recording.files):
             print(visible_line(f"{'record' if kept(file) else 'skip  '}  {file}"))
         return None
     source = visible_line(str(recording.path))
     with BundleWriter(output, now=time.time, limit=arguments.limit << 20, source=source) as writer:
-        record_recording(writer, recording)
+        record_recording(writer, recording, limit)
     return writer
+
+
+def _limit(recording: RawRecording, named: tuple[str, ...]) -> Callable[[RawRecording], RawRecording] | None:
+    """Takes what is of other namespaces than those *named* out of a moment; None where no namespace is named."""
+    from meshdoctor.recording.limited import limited
+    from meshdoctor.sources.recording import RecordingSource
+
+    if not named:
+        return None
+    namespaces = _scope_of(RecordingSource(recording), named)
+
+    def limit(moment: RawRecording) -> RawRecording:
+        return limited(moment, namespaces, ASKED)
+
+    return limit
+
+
+def _scope_of(source: RecordingSource, named: tuple[str, ...]) -> tuple[str, ...]:
+    """What is recorded when these namespaces are *named*. Raises UsageError when there is no such namespace."""
+    from meshdoctor.model import wants as ask
+    from meshdoctor.model.istiod import MeshConfig
+    from meshdoctor.model.kubernetes import Pod
+    from meshdoctor.sources.scope import scope
+
+    snapshot = source.read([ask.Mesh(), ask.Objects("Pod")])
+    _require(source, named)
+    pods = [pod for pod in snapshot.value(ask.Objects("Pod")) or () if isinstance(pod, Pod)]
+    return scope(named, pods, snapshot.value(ask.Mesh()) or MeshConfig())
+
+
+def _require(source: Source, named: tuple[str, ...]) -> None:
+    """Raises UsageError when a namespace that is *named* is known not to exist."""
+    from meshdoctor.model import wants as ask
+    from meshdoctor.model.snapshot import Missing
+    from meshdoctor.sources.scope import require_namespaces
+
+    found = source.read([ask.Objects("Namespace")]).get(ask.Objects("Namespace"))
+    if not isinstance(found, Missing):
+        require_namespaces(named, found.value)
 
 
 def _live(arguments: argparse.Namespace, output: Path, every: float, since: float) -> BundleWriter | None:
     from meshdoctor.commands.cluster_flags import open_live_source
     from meshdoctor.recording.bundle.writer import BundleWriter
+    from meshdoctor.sources.scope import named_namespaces
 
     read: list[tuple[str, bytes]] = []
-    namespaces = tuple(part for part in arguments.namespaces.split(",") if part)
+    named = named_namespaces(arguments.namespaces)
     options: dict[str, Any] = {"since_seconds": int(since), "capture": lambda file, body: read.append((file, body))}
     with open_live_source(arguments, **options) as source:
+        namespaces: tuple[str, ...] = ()
+        if named:
+            _require(source, named)
+            namespaces = source.limit(named, ASKED)
+            read.clear()  # the moments are read anew
         if arguments.dry_run:
             for batch in batches(source, source.read([]), namespaces):
                 for want in batch:
@@ -143,8 +199,11 @@ def record_moment(
         read.clear()
         for want in batch:
             fact = found.get(want)
-            if isinstance(fact, Missing) and fact.file:
-                snapshot.missing(fact.file, str(fact))
+            if isinstance(fact, Missing):
+                if fact.file:
+                    snapshot.missing(fact.file, str(fact))
+            elif fact.part:
+                snapshot.partial(fact.origin.file, fact.part.namespaces, fact.part.why)
 
 
 def batches(source: Source, known: Snapshot, namespaces: tuple[str, ...]) -> Iterator[list[Want[Any]]]:

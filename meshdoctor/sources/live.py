@@ -23,6 +23,8 @@ from meshdoctor.kube.loop import LoopThread
 from meshdoctor.kube.settings import Settings
 from meshdoctor.kube.target import Target
 from meshdoctor.model import wants as ask
+from meshdoctor.model.decode import UnreadableError, decode_json
+from meshdoctor.model.istiod import MeshConfig
 from meshdoctor.model.kinds import BY_NAME, KINDS
 from meshdoctor.model.kubernetes import Pod
 from meshdoctor.model.snapshot import Fact, Missing, Origin, PodRef, Snapshot, SourceInfo, Want
@@ -34,6 +36,7 @@ from meshdoctor.sources.live_pods import MeshPods, inventory, mesh_pods
 from meshdoctor.sources.live_visits import Answers, PodVisits, config_map_mesh, place
 from meshdoctor.sources.live_watch import Watched, watch_kind
 from meshdoctor.sources.recording import RecordingSource
+from meshdoctor.sources.scope import scope
 
 _PODS = ask.Objects("Pod")
 
@@ -98,6 +101,13 @@ class LiveSource:
         """As every source; blocks until everything is read or given up."""
         return self._loop.run(self.read_async(wants, known))
 
+    def limit(self, named: tuple[str, ...], why: str) -> tuple[str, ...]:
+        """From now on, list objects of these namespaces and the control plane's only; returns all of them.
+
+        Facts say *why* they are a part. Raises ClusterError.
+        """
+        return self._loop.run(self._limit(named, why))
+
     def authenticate(self, *, terminal: bool) -> None:
         """Get a new credential; an exec plugin may ask at the terminal, now and only now. Raises CredentialError."""
         credentials = self._connection.credentials
@@ -157,13 +167,23 @@ class LiveSource:
                     f"the cluster sees user {name!r}, not {wanted!r}", "a proxy drops impersonation headers"
                 )
 
+    async def _limit(self, named: tuple[str, ...], why: str) -> tuple[str, ...]:
+        pods = await self._lists.control_plane()
+        try:
+            mesh = decode_json(await self._mesh_config(mesh_pods(pods)), MeshConfig)
+        except (ClusterError, UnreadableError):
+            mesh = MeshConfig()  # Istio's own root namespace; whoever wants the mesh config is told why
+        namespaces = scope(named, pods, mesh)
+        self._lists.limit(namespaces, why)
+        return namespaces
+
     async def read_async(self, wants: Iterable[Want[Any]], known: Snapshot | None = None) -> Snapshot:
         """`read` on the source's own loop."""
         snapshot = known or Snapshot(self.info, {})
         lacking = snapshot.lacks(wants)
         answers: Answers = {}
-        if isinstance(self._mesh, ClusterError):
-            self._mesh = None  # asked again at the next read
+        if isinstance(self._mesh, ClusterError) or ask.Mesh() in lacking:
+            self._mesh = None  # asked again, at the next read
         by_pod: dict[PodRef, list[Want[Any]]] = {}
         by_log: dict[ask.LogRef, list[Want[Any]]] = {}
         pods: MeshPods | Missing | None = None

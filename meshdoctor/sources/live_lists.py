@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -12,10 +12,13 @@ from meshdoctor.kube.discovery import Discovery
 from meshdoctor.kube.errors import ClusterError, Forbidden, NotFound
 from meshdoctor.kube.fanout import reason_of
 from meshdoctor.model.decode import UnreadableError, decode_json, decode_raw
-from meshdoctor.model.kinds import Kind
-from meshdoctor.model.kubernetes import Object
-from meshdoctor.model.snapshot import Fact, Missing, Origin
+from meshdoctor.model.istiod import MeshConfig
+from meshdoctor.model.kinds import BY_NAME, Kind
+from meshdoctor.model.kubernetes import Object, Pod
+from meshdoctor.model.snapshot import Fact, Missing, Origin, Part
+from meshdoctor.sources.scope import CONTROL_PLANE
 
+_PODS = BY_NAME["Pod"]
 Capture = Callable[[str, bytes], None]
 """Is given the name in a recording and the bytes of everything that is read."""
 
@@ -45,8 +48,15 @@ def decode_page(body: bytes, kind: Kind, problems: list[str]) -> list[Object]:
         return found
 
 
+def _pods(body: bytes) -> list[Pod]:
+    return cast("list[Pod]", decode_page(body, _PODS, []))
+
+
 class LiveLists:
-    """Reads every object of a kind; *namespaces* are read one by one where the whole cluster is forbidden."""
+    """Reads every object of a kind; *namespaces* are read one by one where the whole cluster is forbidden.
+
+    `limit` leaves out all others even where it is not.
+    """
 
     def __init__(
         self, client: KubeClient, namespaces: tuple[str, ...], now: Callable[[], float], capture: Capture | None
@@ -55,7 +65,30 @@ class LiveLists:
         self._namespaces = namespaces
         self._now = now
         self._capture = capture
+        self._only: tuple[str, ...] = ()
+        self._why = ""
         self.discovery = Discovery(client)
+
+    def limit(self, namespaces: tuple[str, ...], why: str) -> None:
+        """Read only objects of *namespaces* from now on; every fact says so, with *why*."""
+        self._only, self._why = namespaces, why
+
+    async def control_plane(self) -> tuple[Pod, ...]:
+        """The pods of the control plane; of its usual namespace only where the cluster's may not be listed.
+
+        Empty when neither may be. Raises ClusterError.
+        """
+        found: list[Pod] = []
+        for app in CONTROL_PLANE:
+            for namespace in ("", MeshConfig().root_namespace):
+                path = list_path(_PODS, namespace)
+                try:
+                    listing = await self._client.list_all(path, _pods, params={"labelSelector": f"app={app}"})
+                except Forbidden:
+                    continue
+                found += listing.items
+                break
+        return tuple(found)
 
     async def objects(self, kind: Kind) -> Fact[tuple[Object, ...]] | Missing:
         """The objects of *kind*; a kind that the cluster does not serve has none."""
@@ -78,6 +111,7 @@ class LiveLists:
         read: list[bytes] = []
         lists = LiveLists(self._client, self._namespaces, self._now, lambda _, body: read.append(body))
         lists.discovery = self.discovery
+        lists.limit(self._only, self._why)
         found = await lists.objects(kind)
         if isinstance(found, Missing):
             return found
@@ -86,20 +120,39 @@ class LiveLists:
     async def _everywhere(self, kind: Kind, file: str) -> Fact[tuple[Object, ...]] | Missing:
         problems: list[str] = []
         try:
+            if self._only and kind.namespaced:
+                return await self._of_namespaces(kind, file, self._only, self._why)
             found = await self._list(kind, list_path(kind), file, problems)
         except Forbidden as error:
-            if not kind.namespaced or not self._namespaces:
+            if not kind.namespaced or not self._namespaces or self._only:
                 return missing(error, file)
-            found = []
-            bodies: list[bytes] = []
-            for namespace in self._namespaces:
-                found += await self._list(kind, list_path(kind, namespace), "", problems, bodies)
-            if self._capture is not None:
-                self._capture(file, _joined(bodies))
-            problems.append(f"only of namespace {', '.join(self._namespaces)}: {error.next_step}")
+            return await self._of_namespaces(kind, file, self._namespaces, error.next_step)
         except NotFound:
             found = []  # the CRD went away between discovery and the list
         return Fact(tuple(found), Origin(file, self._now()), tuple(problems))
+
+    async def _of_namespaces(
+        self, kind: Kind, file: str, namespaces: tuple[str, ...], why: str
+    ) -> Fact[tuple[Object, ...]] | Missing:
+        """The objects of those *namespaces* that could be read. Raises NotFound when the kind is not served."""
+        found: list[Object] = []
+        problems: list[str] = []
+        bodies: list[bytes] = []
+        unread: dict[str, ClusterError] = {}
+        for namespace in namespaces:
+            try:
+                found += await self._list(kind, list_path(kind, namespace), "", problems, bodies)
+            except NotFound:
+                raise
+            except ClusterError as error:
+                unread[namespace] = error
+        if len(unread) == len(namespaces):
+            return missing(next(iter(unread.values())), file)
+        if self._capture is not None:
+            self._capture(file, _joined(bodies))
+        reasons = (why, *(f"{namespace}: {error}" for namespace, error in unread.items()))
+        part = Part(tuple(name for name in namespaces if name not in unread), "; ".join(filter(None, reasons)))
+        return Fact(tuple(found), Origin(file, self._now()), tuple(problems), part)
 
     async def _list(
         self, kind: Kind, path: str, file: str, problems: list[str], into: list[bytes] | None = None

@@ -162,7 +162,7 @@ class RecordingSource:
             for file in self._istiod_files("configz.json"):
                 # istiod keeps every Istio object; an empty answer of it says that there is none.
                 if "istio.io" in kind.group:
-                    return self._decode(file, lambda body: objects_of_configz(body, kind))
+                    return self._of_part(self._decode(file, lambda body: objects_of_configz(body, kind)))
             return self._missing(f"kube/{kind.group or 'core'}/{kind.version}/{kind.resource}.json")
         problems: list[str] = []
 
@@ -176,11 +176,14 @@ class RecordingSource:
             return tuple(found)
 
         fact = self._decode(files[0], items)
-        if isinstance(fact, Missing):
+        return self._of_part(fact if isinstance(fact, Missing) else fact._replace(problems=tuple(problems)))
+
+    def _of_part(self, fact: Fact[Any] | Missing) -> Fact[Any] | Missing:
+        """The fact with the namespaces that its file is of."""
+        partial = None if isinstance(fact, Missing) else self._recording.partial(fact.origin.file)
+        if isinstance(fact, Missing) or partial is None:
             return fact
-        partial = self._recording.partial(files[0])
-        part = Part(tuple(map(visible_line, partial.namespaces)), visible_line(partial.why)) if partial else None
-        return fact._replace(problems=tuple(problems), part=part)
+        return fact._replace(part=Part(tuple(map(visible_line, partial.namespaces)), visible_line(partial.why)))
 
     def _config_dump(self, pod: PodRef) -> Fact[Any] | Missing:
         return self._decode(_ENVOY.format(pod, "config_dump.json"), decode_config_dump)

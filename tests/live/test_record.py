@@ -46,15 +46,3 @@ def test_a_recorded_cluster_is_diagnosed_as_before(tmp_path: Path, capsys: pytes
     proxies = {file.rpartition("/")[0] for file in open_any([folder]).files if file.startswith("envoy/")}
     assert {file.rpartition("/")[0] for file in recorded.files if file.startswith("envoy/")} == proxies
     assert any(file.startswith("logs/") for file in recorded.files)
-
-
-def test_only_the_namespaces_that_are_named(tmp_path: Path) -> None:
-    with tarfile.open(FIXTURES[0]) as archive:
-        archive.extractall(tmp_path / "case", filter="data")
-    folder = next(path.parent for path in (tmp_path / "case").rglob("manifest.json"))
-    config, path = tmp_path / "kubeconfig", tmp_path / "a.mdb"
-    with serving_recording(folder) as api:
-        config.write_text(yaml.safe_dump(api.kubeconfig()))
-        assert main(["record", "--kubeconfig", str(config), "-o", str(path), "--namespaces", "shop"]) == 0
-    files = open_any([path]).files
-    assert {file.split("/")[1] for file in files if file.startswith(("envoy/", "logs/"))} == {"shop"}

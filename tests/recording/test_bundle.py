@@ -199,9 +199,9 @@ def test_verify_finds_a_changed_byte(tmp_path: Path) -> None:
 def test_a_newer_major_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
     path = record(fleet(tmp_path).write(), tmp_path / "a.mdb")
     body = path.read_bytes()
-    old = b'"version": [\n  1,\n  0\n ]'
+    old = b'"version": [\n  1,\n  1\n ]'
     assert old in body
-    path.write_bytes(body.replace(old, old.replace(b"1", b"9")))
+    path.write_bytes(body.replace(old, old.replace(b"1", b"9", 1)))
     with pytest.raises(RecordingError, match=r"newer MeshDoctor \(bundle format 9.*upgrade"):
         open_any([path])
 

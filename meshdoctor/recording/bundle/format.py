@@ -1,4 +1,4 @@
-"""The bundle's format, `meshdoctor.bundle` 1.0: a zip container whose entries are stored, not compressed, by the zip.
+"""The bundle's format, `meshdoctor.bundle` 1.1: a zip container whose entries are stored, not compressed, by the zip.
 
     mimetype                      first, so that the file tells what it is
     dictionary-d.zst              what most configurations of the mesh's proxies have in common; -l: what most logs have
@@ -18,7 +18,8 @@ import msgspec
 
 MIMETYPE = b"application/vnd.meshdoctor.bundle+zip"
 FORMAT = "meshdoctor.bundle"
-VERSION = (1, 0)
+VERSION = (1, 1)
+"""1.1: the status `partial`, which a reader of 1.0 takes for a file that could not be read."""
 SUFFIX = ".mdb"
 
 MAX_BLOB = 64 * 2**20
@@ -35,12 +36,15 @@ NAME = re.compile(
 )
 SHA = re.compile(r"[0-9a-f]{64}")
 
-OK, UNREADABLE, FAILED, SKIPPED, TRUNCATED = "ok", "unreadable", "failed", "skipped", "truncated"
+OK, PARTIAL, UNREADABLE, FAILED, SKIPPED, TRUNCATED = "ok", "partial", "unreadable", "failed", "skipped", "truncated"
+HELD = (OK, PARTIAL)
+"""The statuses of entries that have a body."""
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One file of a moment. *status*: ok; unreadable (did not decode, so nothing was kept), failed (could not be read),
-    skipped (no rule keeps such files), truncated (the bundle was full)."""
+    """One file of a moment. *status*: ok; partial (a list of the objects of *namespaces* only, *error* says why);
+    unreadable (did not decode, so nothing was kept), failed (could not be read), skipped (no rule keeps such files),
+    truncated (the bundle was full)."""
 
     file: str
     body: str = ""
@@ -51,6 +55,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     size: int = 0
     status: str = OK
     error: str = ""
+    namespaces: list[str] = []
 
 
 class Index(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -21,6 +21,7 @@ from meshdoctor.recording.body import too_large, unpacked_zstd
 from meshdoctor.recording.bundle.format import (
     DICTIONARIES,
     FORMAT,
+    HELD,
     MAX_BLOB,
     MAX_DICTIONARY,
     MAX_ENTRIES,
@@ -29,7 +30,7 @@ from meshdoctor.recording.bundle.format import (
     MAX_SNAPSHOTS,
     MIMETYPE,
     NAME,
-    OK,
+    PARTIAL,
     PLAIN,
     SHA,
     SKIPPED,
@@ -199,7 +200,7 @@ def _files(bundle: Bundle) -> Iterator[tuple[str, Callable[[], bytes]]]:
         index = bundle.index(reference.id)
         prefix = f"snapshots/{visible_line(reference.name)}/"
         for entry in index.entries:
-            if entry.status == OK:
+            if entry.status in HELD:
                 yield prefix + entry.file, lambda entry=entry: bundle.body(entry)  # type: ignore[misc]
         manifest = _raw_manifest(index, bundle.manifest)
         yield f"{prefix}manifest.json", lambda manifest=manifest: manifest  # type: ignore[misc]
@@ -210,7 +211,12 @@ def _raw_manifest(index: Index, manifest: BundleManifest) -> bytes:
     unread = [
         {"file": entry.file, "error": f"{entry.status}: {entry.error}" if entry.error else entry.status}
         for entry in index.entries
-        if entry.status not in (OK, SKIPPED)
+        if entry.status not in (*HELD, SKIPPED)
+    ]
+    partial = [
+        {"file": entry.file, "namespaces": entry.namespaces, "why": entry.error}
+        for entry in index.entries
+        if entry.status == PARTIAL
     ]
     return msgspec.json.encode(
         {
@@ -219,6 +225,7 @@ def _raw_manifest(index: Index, manifest: BundleManifest) -> bytes:
             "finished_at": index.finished_at,
             "note": index.note or manifest.note,
             "errors": unread,
+            "partial": partial,
         }
     )
 

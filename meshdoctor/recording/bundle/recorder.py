@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.moment import unix
@@ -12,10 +12,13 @@ from meshdoctor.recording.raw import RawRecording
 from meshdoctor.recording.redaction.answers import kept
 
 
-def record_recording(writer: BundleWriter, recording: RawRecording) -> None:
-    """Every moment of *recording*, oldest first."""
+def record_recording(
+    writer: BundleWriter, recording: RawRecording, limit: Callable[[RawRecording], RawRecording] | None = None
+) -> None:
+    """Every moment of *recording*, oldest first; *limit* takes out of each what is not wanted."""
     for moment in recording.moments or ("",):
         one = recording.at(moment) if moment else recording
+        one = limit(one) if limit else one
         manifest = one.manifest
         name = moment if unix(moment) is not None else ""
         begun = manifest.started_at or manifest.finished_at or unix(moment)
@@ -38,6 +41,8 @@ def add_files(snapshot: SnapshotWriter, recording: RawRecording) -> None:
             snapshot.missing(file, str(error), UNREADABLE)
         except OSError as error:
             snapshot.missing(file, error.strerror or "it cannot be read")
+    for part in recording.manifest.partial:
+        snapshot.partial(part.file, part.namespaces, part.why)
     add_errors(snapshot, recording.manifest.errors)
 
 

@@ -18,11 +18,11 @@ from meshdoctor.recording.body import unpacked_zstd
 from meshdoctor.recording.bundle.format import (
     DICTIONARIES,
     FORMAT,
+    HELD,
     MAX_BLOB,
     MAX_INDEX,
     MIMETYPE,
     NAME,
-    OK,
     PLAIN,
     VERSION,
     BundleManifest,
@@ -51,7 +51,7 @@ def verify(path: Path) -> list[str]:
                 wrong.append(error.what)
                 continue
             for entry in index.entries:
-                if entry.status != OK or (entry.body, entry.holes) in checked:
+                if entry.status not in HELD or (entry.body, entry.holes) in checked:
                     continue
                 checked.add((entry.body, entry.holes))
                 try:
@@ -119,7 +119,7 @@ def _index(packed: bytes) -> tuple[Index, str] | None:
 
 def _complete(file: IO[bytes], found: tuple[Index, str], places: dict[str, tuple[int, int]]) -> bool:
     """Whether every blob that a moment needs is there."""
-    return all(_blobs_there(file, entry, places) for entry in found[0].entries if entry.status == OK)
+    return all(_blobs_there(file, entry, places) for entry in found[0].entries if entry.status in HELD)
 
 
 def _blobs_there(file: IO[bytes], entry: Entry, places: dict[str, tuple[int, int]]) -> bool:

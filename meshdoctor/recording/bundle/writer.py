@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -29,6 +29,8 @@ from meshdoctor.recording.bundle.format import (
     FORMAT,
     MAX_DICTIONARY,
     MIMETYPE,
+    OK,
+    PARTIAL,
     PLAIN,
     SKIPPED,
     TRUNCATED,
@@ -196,6 +198,15 @@ class SnapshotWriter:
         self._entries.setdefault(
             file, Entry(file, status=status, error=self._bundle.redactor.text(visible_line(error)))
         )
+
+    def partial(self, file: str, namespaces: Sequence[str], why: str) -> None:
+        """Says that *file*, which was added, holds the objects of *namespaces* only."""
+        entry = self._entries.get(file)
+        if entry is not None and entry.status == OK:
+            told = self._bundle.redactor.text(visible_line(why))
+            self._entries[file] = msgspec.structs.replace(
+                entry, status=PARTIAL, namespaces=[visible_line(name) for name in namespaces], error=told
+            )
 
     def finish(self, finished_at: float | None) -> None:
         """The moment is whole."""

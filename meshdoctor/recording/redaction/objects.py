@@ -43,10 +43,18 @@ def kind_of(file: str) -> Kind | None:
 
 
 def clean_list(body: bytes, kind: Kind, redactor: Redactor) -> bytes:
-    """The list with each object rebuilt; one that does not decode is left out. Raises `UnreadableError`."""
+    """The list with each object rebuilt. Raises `UnreadableError`.
+
+    In the place of one that does not decode stands a text, so that whoever reads the list knows that it is not whole.
+    """
     kept = []
     for raw in decode_json(body, _List).items or ():
-        built: dict[str, Any] = msgspec.to_builtins(decode_json(bytes(raw), kind.struct))
+        try:
+            built: dict[str, Any] = msgspec.to_builtins(decode_json(bytes(raw), kind.struct))
+        except UnreadableError:
+            redactor.counts["unreadable object"] += 1
+            kept.append(b'"not kept: it did not decode"')
+            continue
         kept.append(msgspec.json.encode(clean_object(built, kind, redactor)))
     return b'{"kind":"List","apiVersion":"v1","items":[' + b",".join(kept) + b"]}"
 
