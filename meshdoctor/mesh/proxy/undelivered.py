@@ -42,7 +42,10 @@ def sent_differences(istiod: Sections, envoy: Sections) -> list[ResourceDifferen
     Raises `UnreadableError`.
     """
     try:
-        return [*resource_differences(istiod, envoy, with_lines=False), *_endpoint_differences(istiod, envoy)]
+        return [
+            *resource_differences(istiod, envoy, with_lines=False, more=True),
+            *_endpoint_differences(istiod, envoy),
+        ]
     except (AttributeError, TypeError, RecursionError) as error:
         # A section whose JSON is sound but that is built like no section.
         raise UnreadableError(f"a section is not built as Envoy's: {error}") from None
@@ -54,8 +57,9 @@ def _endpoint_differences(istiod: Sections, envoy: Sections) -> Iterator[Resourc
         return
     # Envoy also lists what it resolved itself (STRICT_DNS, STATIC); istiod sends assignments for EDS clusters alone.
     for name in sorted(sent):
-        fields = tuple(field_differences(sent[name], runs.get(name, {})))
-        if fields:
+        if name not in runs and sent[name]:
+            yield ResourceDifference(ENDPOINTS, name, "only istiod")
+        elif fields := tuple(field_differences(sent[name], runs.get(name, {}))):
             yield ResourceDifference(ENDPOINTS, name, "differs", fields=fields)
 
 

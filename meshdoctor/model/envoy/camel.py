@@ -3,40 +3,24 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
 
+from meshdoctor.model.envoy.data_fields import MAPS, holds_data, is_data
+
 _CAMEL = re.compile(r"^[a-z][a-z0-9]*(?:[A-Z][a-z0-9]*)+$")
-_HUMP = re.compile(r"(?<=[a-z0-9])([A-Z])")
-# The keys below these are data (labels, filter names, log fields), not field names: google.protobuf.Struct and
-# map<string, scalar> of the Envoy API v3.
-_DATA_MAPS = frozenset(
-    (
-        "filter_metadata",
-        "filterMetadata",
-        "labels",
-        "metadata_exchange",
-        "json_format",
-        "jsonFormat",
-        "static_layer",
-        "staticLayer",
-        "dynamic_parameters",
-        "dynamicParameters",
-        "context_extensions",
-        "contextExtensions",
-        "key_values",
-        "keyValues",
-        "default_subset",
-        "defaultSubset",
-        "fallback_subset",
-        "fallbackSubset",
-        "filter_context",
-        "filterContext",
-    )
-)
-# An Any of these has its JSON, which is data, in `value`.
-_VALUE_TYPES = ("google.protobuf.Struct", "google.protobuf.Value", ".v3.TypedStruct", ".v1.TypedStruct")
-_SOCKET_MATCHES = ("transportSocketMatches", "transport_socket_matches")
-"""Where `match` is a Struct (`tlsMode`); elsewhere it is a message."""
+_HUMP = re.compile(r"(?<!^)([A-Z])")
+# protojson drops an underscore before a digit without a trace: every such field of the Envoy API v1.40.
+_DIGITS = {
+    "acceptHttp10": "accept_http_10",
+    "consecutive5xx": "consecutive_5xx",
+    "defaultHostForHttp10": "default_host_for_http_10",
+    "enforcingConsecutive5xx": "enforcing_consecutive_5xx",
+    "ignoreHttp11Upgrade": "ignore_http_11_upgrade",
+    "normalizePathRfc3986": "normalize_path_rfc_3986",
+    "proxy100Continue": "proxy_100_continue",
+    "traceId128bit": "trace_id_128bit",
+}
 
 
 def to_snake(value: Any, parent: str = "") -> Any:
@@ -48,18 +32,22 @@ def to_snake(value: Any, parent: str = "") -> Any:
         return [to_snake(entry, parent) for entry in value]
     if not isinstance(value, dict):
         return value
-    kind = value.get("@type")
-    holds_data = isinstance(kind, str) and kind.endswith(_VALUE_TYPES)
-    return {
-        snake_name(key): entry if _is_data(key, parent, holds_data) else to_snake(entry, key)
-        for key, entry in value.items()
-    }
+    found = {}
+    in_value_type = holds_data(value)
+    for key, inner in value.items():
+        name = snake_name(key)
+        if is_data(name, parent, in_value_type=in_value_type):
+            found[name] = inner
+        elif name in MAPS and isinstance(inner, dict):
+            found[name] = {own: to_snake(entry, name) for own, entry in inner.items()}
+        else:
+            found[name] = to_snake(inner, name)
+    return found
 
 
-def _is_data(key: str, parent: str, holds_data: bool) -> bool:
-    return key in _DATA_MAPS or (key == "value" and holds_data) or (key == "match" and parent in _SOCKET_MATCHES)
-
-
+@cache
 def snake_name(key: str) -> str:
     """`dynamicActiveClusters` as `dynamic_active_clusters`; a key that is no camelCase word stays."""
+    if key in _DIGITS:
+        return _DIGITS[key]
     return _HUMP.sub(lambda match: "_" + match[1].lower(), key) if _CAMEL.match(key) else key
