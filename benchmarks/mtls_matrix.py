@@ -14,13 +14,14 @@ from meshdoctor.mesh.objects import MeshObjects
 from meshdoctor.mesh.workloads import Peer
 from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.meta import Meta, Object
 
 NAMESPACES, WORKLOADS, PODS = 50, 10, 2
 
 
-def mesh() -> dict[str, list[k8s.Object]]:
+def mesh() -> dict[str, list[Object]]:
     """The objects of the mesh, by kind."""
-    found: dict[str, list[k8s.Object]] = {kind: [] for kind in ("Pod", "Service", "EndpointSlice")}
+    found: dict[str, list[Object]] = {kind: [] for kind in ("Pod", "Service", "EndpointSlice")}
     found |= {kind: [] for kind in ("PeerAuthentication", "DestinationRule", "Sidecar")}
     for space in range(NAMESPACES):
         namespace = f"team-{space}"
@@ -32,18 +33,18 @@ def mesh() -> dict[str, list[k8s.Object]]:
     return found
 
 
-def _meta(name: str, namespace: str, labels: dict[str, str] | None = None) -> k8s.Meta:
+def _meta(name: str, namespace: str, labels: dict[str, str] | None = None) -> Meta:
     created = "2026-01-01T00:00:00Z"
-    return k8s.Meta(name=name, namespace=namespace, labels=labels or {}, creation_timestamp=created)
+    return Meta(name=name, namespace=namespace, labels=labels or {}, creation_timestamp=created)
 
 
-def _workload(namespace: str, name: str, number: int) -> list[tuple[str, k8s.Object]]:
+def _workload(namespace: str, name: str, number: int) -> list[tuple[str, Object]]:
     labels = {"app": name, "security.istio.io/tlsMode": "istio"}
     containers = [
         k8s.Container(name="app", ports=[k8s.ContainerPort(8080, "http")]),
         k8s.Container(name="istio-proxy", args=["proxy", "sidecar"]),
     ]
-    made: list[tuple[str, k8s.Object]] = []
+    made: list[tuple[str, Object]] = []
     endpoints = []
     for replica in range(PODS):
         address = f"10.{number // 250}.{number % 250}.{replica + 1}"

@@ -29,7 +29,7 @@ from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
 from meshdoctor.mesh.traffic import SERVER, Seen, split_address
 from meshdoctor.model import kubernetes as k8s
-from meshdoctor.model.snapshot import PodRef, Want
+from meshdoctor.model.snapshot import Want
 from meshdoctor.model.wants import ProxyConfig
 
 RESET = "reset reason: "
@@ -126,7 +126,7 @@ def _between_nobody(case: Case, mesh: MeshIndex) -> Finding | None:
     proxied = any(one is None or has_sidecar(one) for one in (*callers, *servers))
     if proxied or not servers or case.proxied or any(is_waypoint(pod) or _is_gateway(mesh, pod) for pod in servers):
         return None
-    owners = tuple(dict.fromkeys(blame.of_workload(mesh.workload(PodRef(pod.namespace, pod.name))) for pod in servers))
+    owners = tuple(dict.fromkeys(blame.of_workload(mesh.workload(pod.ref)) for pod in servers))
     codes = listed(sorted({str(seen.call.status) for seen in lines if seen.call}))
     return culprit(
         Verdict(
@@ -145,7 +145,7 @@ def _between_nobody(case: Case, mesh: MeshIndex) -> Finding | None:
 
 
 def _is_gateway(mesh: MeshIndex, pod: k8s.Pod) -> bool:
-    return mesh.is_gateway(PodRef(pod.namespace, pod.name))
+    return mesh.is_gateway(pod.ref)
 
 
 def _stopped_meanwhile(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding | None:
@@ -197,7 +197,7 @@ def _without_server(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Fin
     evidence = lines_say(lines, logged(lines[-1]))
     if not pods or any(has_sidecar(pod) for pod in pods):
         return inconclusive("the next hop answered with an error, and its own log says nothing of it", evidence)
-    owners = tuple(dict.fromkeys(blame.of_workload(mesh.workload(PodRef(pod.namespace, pod.name))) for pod in pods))
+    owners = tuple(dict.fromkeys(blame.of_workload(mesh.workload(pod.ref)) for pod in pods))
     return culprit(
         Verdict(
             "app-returned-error",

@@ -77,7 +77,7 @@ def _unproxied(mesh: MeshIndex, seen: Seen) -> bool:
 def _gateways(case: Case, mesh: MeshIndex) -> tuple[PodRef, ...]:
     """The gateways' pods that serve the host, or that the Service which was called selects."""
     service = mesh.services.get(case.destination.service) if case.destination.service else None
-    chosen = {PodRef(pod.namespace, pod.name) for pod in (mesh.selected_pods(service) if service else ())}
+    chosen = {pod.ref for pod in (mesh.selected_pods(service) if service else ())}
     serving = [one for one in mesh.objects("Gateway", istio.Gateway) if _serves(one, case.destination.host)]
     return tuple(
         ref
@@ -94,9 +94,7 @@ def _serves(gateway: istio.Gateway, host: str) -> bool:
 
 def _services(mesh: MeshIndex, gateways: tuple[PodRef, ...]) -> tuple[Resource, ...]:
     found = [
-        service
-        for service in mesh.services.values()
-        if any(PodRef(pod.namespace, pod.name) in gateways for pod in mesh.selected_pods(service))
+        service for service in mesh.services.values() if any(pod.ref in gateways for pod in mesh.selected_pods(service))
     ]
     return tuple(Resource("Service", one.namespace, one.name) for one in sorted(found, key=_inside))
 

@@ -33,7 +33,7 @@ def _reset(case: Case) -> tuple[Seen, ...]:
 
 def _servers(mesh: MeshIndex, lines: Iterable[Seen]) -> list[PodRef]:
     pods = [mesh.pod_by_ip(split_address(seen.access.upstream_host if seen.access else None)[0]) for seen in lines]
-    return list(dict.fromkeys(PodRef(pod.namespace, pod.name) for pod in pods if pod))
+    return list(dict.fromkeys(pod.ref for pod in pods if pod))
 
 
 def examine(case: Case, mesh: MeshIndex) -> Finding:

@@ -73,7 +73,7 @@ def _of_reason(case: Case, mesh: MeshIndex, reason: str, detail: str, lines: tup
     if reason == "WRONG_VERSION_NUMBER":
         return _plaintext_server(mesh, cluster, server, lines, said)
     if reason == "Connection_reset_by_peer" and server is not None:
-        ref = PodRef(server.namespace, server.name)
+        ref = server.ref
         held = mesh.config(ref)
         if held is not None and not any(one.name == "default" and one.state == "active" for one in held.secrets):
             return _no_certificate(mesh, ref, lines, said)
@@ -159,7 +159,7 @@ def _expired(mesh: MeshIndex, server: k8s.Pod | None, early: bool, lines: tuple[
     """The certificate of *server* (or of the caller, when that is the pod) is not valid, yet or any more."""
     if server is None:
         return inconclusive("the certificate of a server that was not recorded is not valid", said)
-    ref = PodRef(server.namespace, server.name)
+    ref = server.ref
     owner = blame.of_workload(mesh.workload(ref))
     own = identity(mesh, ref)
     shown = (
@@ -208,7 +208,7 @@ def _other_identity(
     presented = detail.partition("SANs_are_[")[2].partition("]")[0] or "another identity"
     wanted = listed(cluster.tls.subject_alt_names) if cluster and cluster.tls else ""
     owner = blame.of_cluster(cluster, "spec.trafficPolicy.tls.subjectAltNames")
-    workload = blame.of_workload(mesh.workload(PodRef(server.namespace, server.name))) if server else None
+    workload = blame.of_workload(mesh.workload(server.ref)) if server else None
     resources = tuple(one for one in (owner, workload) if one)
     if not resources:
         return inconclusive(f"the server presents {presented}, which is not expected", said)
@@ -296,7 +296,7 @@ def _plaintext_server(
     owner = _rule(mesh, cluster, lines)
     if server is None:
         return inconclusive("the server answers in plain text, and it is no pod that was recorded", said)
-    ref = PodRef(server.namespace, server.name)
+    ref = server.ref
     port = split_address(lines[-1].access.upstream_host if lines[-1].access else None)[1]
     if not has_sidecar(server):
         shown = Evidence(f"{ref} has no sidecar", mesh.file("Pod"), str(ref))
@@ -325,7 +325,7 @@ def _plaintext_server(
 
 def _roots(mesh: MeshIndex, server: k8s.Pod | None, lines: tuple[Seen, ...], said: Evidence) -> Finding:
     client = lines[-1].pod
-    ref = PodRef(server.namespace, server.name) if server else None
+    ref = server.ref if server else None
     ours, theirs = identity(mesh, client), identity(mesh, ref) if ref else None
     if ours is None or theirs is None or ref is None:
         return inconclusive(
@@ -357,7 +357,7 @@ def _roots(mesh: MeshIndex, server: k8s.Pod | None, lines: tuple[Seen, ...], sai
 def needs(case: Case, mesh: MeshIndex) -> Iterable[Want[Any]]:
     lines = (*_failed_handshakes(case), *case.with_flag("UC", "UPE")[-1:], *case.calls[-1:])
     clients = dict.fromkeys(seen.pod for seen in lines)
-    servers = [PodRef(pod.namespace, pod.name) for seen in lines if (pod := _server(mesh, seen))]
+    servers = [pod.ref for seen in lines if (pod := _server(mesh, seen))]
     wants: list[Want[Any]] = [ProxyConfig(pod) for pod in dict.fromkeys((*clients, *servers))]
     return [*wants, *(ProxyCertificates(pod) for pod in dict.fromkeys((*clients, *servers)))]
 

@@ -122,7 +122,7 @@ def _gone(case: Case, mesh: MeshIndex, lives: Lives, lines: tuple[Seen, ...]) ->
         )
     service = mesh.services.get(case.destination.service) if case.destination.service else None
     workloads = {life.workload for life in dead} or {
-        mesh.workload(PodRef(pod.namespace, pod.name)) for pod in (mesh.selected_pods(service) if service else ())
+        mesh.workload(pod.ref) for pod in (mesh.selected_pods(service) if service else ())
     }
     owners = tuple(blame.of_workload(one, "spec.template.spec.containers[].lifecycle") for one in sorted(workloads))
     if not owners:
@@ -272,7 +272,7 @@ def _timed_out(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
         # Without a sidecar the application itself accepts; one whose queue is full looks just like this.
         return inconclusive(f"{server.key} answers no connection; its packets are dropped, or it is stalled", said)
     if is_ready(server) and len(lines) > 1:
-        owner = blame.of_workload(mesh.workload(PodRef(server.namespace, server.name)))
+        owner = blame.of_workload(mesh.workload(server.ref))
         return culprit(
             Verdict(
                 "packets-dropped",

@@ -87,7 +87,7 @@ def _nodes(mesh: MeshIndex, refs: Iterable[PodRef]) -> set[str]:
 def _server_nodes(case: Case, mesh: MeshIndex) -> set[str]:
     service = mesh.services.get(case.destination.service) if case.destination.service else None
     pods = mesh.selected_pods(service) if service else ()
-    return _nodes(mesh, (PodRef(pod.namespace, pod.name) for pod in pods))
+    return _nodes(mesh, (pod.ref for pod in pods))
 
 
 def _to(mesh: MeshIndex, lines: Iterable[Seen], node: str) -> tuple[Seen, ...]:
@@ -107,13 +107,13 @@ def _outages(mesh: MeshIndex, node: str) -> list[Outage]:
     ready = [pod for pod in pods if serves(pod)]
     stops = [(life.stopped, life.ref) for life in _gone(mesh, node) if life.stopped is not None]
     if not ready:
-        stops += [(moment, PodRef(pod.namespace, pod.name)) for pod in pods if (moment := _unready_since(pod))]
+        stops += [(moment, pod.ref) for pod in pods if (moment := _unready_since(pod))]
         begin = min((moment for moment, _ in stops), default=None) if pods else max((m for m, _ in stops), default=None)
         return [Outage(node, begin, None, (*_stopped_says(mesh, stops), _none_says(mesh, node, pods)))]
     found = []
     for pod in ready:
         came = next((unix(c.last_transition_time) for c in pod.status.conditions if c.type == "Ready"), None)
-        life = mesh.derived(Lives).by_ref.get(PodRef(pod.namespace, pod.name))
+        life = mesh.derived(Lives).by_ref.get(pod.ref)
         exits = [exit.at for exit in life.exits if exit.at is not None] if life else []
         before = [(moment, ref) for moment, ref in stops if came is not None and moment <= came]
         begins = [*(moment for moment, _ in before[-1:]), *(moment for moment in exits if came and moment <= came)]

@@ -15,7 +15,7 @@ from meshdoctor.errors import MeshDoctorError, SourceError
 if TYPE_CHECKING:
     from meshdoctor.mesh.index import MeshIndex
     from meshdoctor.mesh.proxy.target import Places
-    from meshdoctor.model.kubernetes import Object
+    from meshdoctor.model.meta import Object
     from meshdoctor.model.snapshot import PodRef, Snapshot, Want
     from meshdoctor.sources.source import Source
 

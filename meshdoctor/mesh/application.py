@@ -16,4 +16,4 @@ def application_of(mesh: MeshIndex, seen: Seen) -> PodRef | None:
     pod = mesh.pod_by_ip(split_address(seen.access.upstream_host if seen.access else None)[0])
     if pod is None or has_sidecar(pod) or is_captured(pod):
         return None
-    return PodRef(pod.namespace, pod.name)
+    return pod.ref

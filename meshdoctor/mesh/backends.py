@@ -150,12 +150,7 @@ def _unready(mesh: MeshIndex, service: k8s.Service, pods: tuple[k8s.Pod, ...], l
     owner = mesh.workload(PodRef(pods[0].namespace, pods[0].name))
     resource = blame.of_workload(owner)
     lives = mesh.derived(Lives)
-    crashes = [
-        exit
-        for pod in pods
-        for exit in lives.by_ref[PodRef(pod.namespace, pod.name)].crashes()
-        if _still_matters(pod, exit, lines)
-    ]
+    crashes = [exit for pod in pods for exit in lives.by_ref[pod.ref].crashes() if _still_matters(pod, exit, lines)]
     state = Evidence(
         f"{counted(len(pods), 'pod')} of {service.key}, none Ready", mesh.file("Pod"), listed(pod.key for pod in pods)
     )
@@ -222,7 +217,7 @@ def _sidecars_unready(
     deaths = [
         exit
         for pod in pods
-        for exit in lives.by_ref[PodRef(pod.namespace, pod.name)].exits
+        for exit in lives.by_ref[pod.ref].exits
         if exit.container == PROXY_CONTAINER and (exit.reason == "OOMKilled" or exit.code == 137)
     ]
     if deaths:
@@ -236,7 +231,7 @@ def _sidecars_unready(
             (state, Evidence(f"{PROXY_CONTAINER} ended with {deaths[-1].reason}", mesh.file("Pod"), pods[0].key)),
             f"Give istio-proxy of {resource} more memory (sidecar.istio.io/proxyMemoryLimit), and a Sidecar scope.",
         )
-    connected = [pod for pod in pods if mesh.sync_records.get(PodRef(pod.namespace, pod.name))]
+    connected = [pod for pod in pods if mesh.sync_records.get(pod.ref)]
     says = "istiod does not know these proxies" if not connected else "istiod knows them"
     return NoPods(
         "sidecar-never-ready",

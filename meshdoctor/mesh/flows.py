@@ -13,7 +13,6 @@ from meshdoctor.mesh.traffic import CLIENT, GATEWAY, SERVER, Destination, Seen, 
 from meshdoctor.mesh.tunnels import read_tunnels, without_unnoticed
 from meshdoctor.mesh.unlogged import unlogged
 from meshdoctor.model.accesslog import AccessLine
-from meshdoctor.model.snapshot import PodRef
 
 CONNECTION_SECONDS = 30.0
 """A port of the client's is used again for another connection at some time, but not this soon."""
@@ -103,7 +102,7 @@ class Flows:
         if waypoint is None:
             return
         pods = waypoint_pods(self._mesh, waypoint)
-        for client in dict.fromkeys(self._mesh.workload(PodRef(pod.namespace, pod.name)) for pod in pods):
+        for client in dict.fromkeys(self._mesh.workload(pod.ref) for pod in pods):
             yield from (seen for seen in self.by_ends.get((client, destination.key), ()) if seen.tunnel)
 
 

@@ -16,11 +16,12 @@ from meshdoctor.model.applog import AppLog
 from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.envoy.endpoint import ClusterStatus
 from meshdoctor.model.istiod import MeshConfig, SyncRecord
+from meshdoctor.model.meta import Object
 from meshdoctor.model.moment import unix
 from meshdoctor.model.snapshot import Fact, Missing, PodRef, Snapshot
 
 T = TypeVar("T")
-O = TypeVar("O", bound=k8s.Object)  # noqa: E741 - O for object, as K and V for a map
+O = TypeVar("O", bound=Object)  # noqa: E741 - O for object, as K and V for a map
 
 _WITH_TEMPLATE = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
 
@@ -73,7 +74,7 @@ class MeshIndex:
 
     @cached_property
     def pods(self) -> Mapping[PodRef, k8s.Pod]:
-        return {PodRef(pod.namespace, pod.name): pod for pod in self.objects("Pod", k8s.Pod)}
+        return {pod.ref: pod for pod in self.objects("Pod", k8s.Pod)}
 
     @cached_property
     def _pods_by_ip(self) -> Mapping[str, k8s.Pod]:

@@ -19,7 +19,6 @@ from meshdoctor.mesh.quoting import listed, object_says
 from meshdoctor.mesh.traffic import Seen
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.moment import clock, unix
-from meshdoctor.model.snapshot import PodRef
 
 _SCALED = re.compile(r"Scaled (?P<way>up|down) replica set (?P<name>\S+) (?:from \d+ )?to (?P<to>\d+)")
 GENERATION_SECONDS = 60.0
@@ -60,7 +59,7 @@ def why_for_a_while(
 ) -> NoPods | str:
     """The interval without ready pods, rebuilt from Killing events and Ready times."""
     times = [seen.start for seen in lines if seen.start is not None]
-    owners = {mesh.workload(PodRef(pod.namespace, pod.name)) for pod in pods}
+    owners = {mesh.workload(pod.ref) for pod in pods}
     if not times or not owners:
         return f"{service.key} had no healthy pod for a while, and has them again"
     first, last = min(times), max(times)
@@ -78,7 +77,7 @@ def why_for_a_while(
         zero = _scaled_to_zero(mesh, resource, first - GENERATION_SECONDS, last)
         return _rescaled(mesh, service, resource, zero) if zero else _rollout(mesh, owner, resource, stopped, came)
     old = [life for life in came if life.created is not None and life.created < first - GENERATION_SECONDS]
-    serving = [lives.by_ref[PodRef(pod.namespace, pod.name)] for pod in pods if is_ready(pod)]
+    serving = [lives.by_ref[pod.ref] for pod in pods if is_ready(pod)]
     failed = probe_failures(mesh, pods)
     if serving and failed and all(life in old for life in serving):
         return NoPods(

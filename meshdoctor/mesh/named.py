@@ -123,6 +123,6 @@ def _selected(mesh: MeshIndex, kind: str, namespace: str, name: str) -> Iterator
         chosen = [pod for pod in mesh.pods.values() if pod.metadata.labels.get(GATEWAY_LABEL) == name]
         groups = [tuple(pod for pod in chosen if namespace in ("", pod.namespace))]
     for pods in groups:
-        refs = best_first(mesh, tuple(PodRef(pod.namespace, pod.name) for pod in pods))
+        refs = best_first(mesh, tuple(pod.ref for pod in pods))
         if refs:
             yield Named(mesh.workload(refs[0]), refs)

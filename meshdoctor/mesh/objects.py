@@ -17,8 +17,9 @@ from meshdoctor.mesh.workloads import NONE, SIDECAR, Peer, of_pod, of_workload_e
 from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.istiod import MeshConfig
+from meshdoctor.model.meta import Object
 
-O = TypeVar("O", bound=k8s.Object)  # noqa: E741 - O for object
+O = TypeVar("O", bound=Object)  # noqa: E741 - O for object
 
 KINDS = (
     "Pod",
@@ -72,7 +73,7 @@ class MeshObjects:
 
     def __init__(
         self,
-        by_kind: Mapping[str, Iterable[k8s.Object]],
+        by_kind: Mapping[str, Iterable[Object]],
         mesh: MeshConfig | None = None,
         switches: Features | None = None,
         domain: str = DOMAIN,

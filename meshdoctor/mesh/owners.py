@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.meta import Meta, OwnerReference
 from meshdoctor.model.snapshot import PodRef
 
 # NAME-<pod template hash>-<5 random characters> of a Deployment's pod; Kubernetes uses these letters only
@@ -59,5 +60,5 @@ class Owners:
         return Workload("Deployment" if match else "Pod", ref.namespace, match["name"] if match else ref.name)
 
 
-def _controller(metadata: k8s.Meta) -> k8s.OwnerReference | None:
+def _controller(metadata: Meta) -> OwnerReference | None:
     return next((owner for owner in metadata.owner_references if owner.controller), None)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from meshdoctor.mesh.finding import Evidence, Remedy
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.traffic import Seen
-from meshdoctor.model.kubernetes import Object
+from meshdoctor.model.meta import Object
 from meshdoctor.model.moment import clock
 
 CHECK_AGAIN = "run meshdoctor diagnose again: the failures must have stopped"

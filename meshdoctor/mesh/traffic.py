@@ -168,7 +168,7 @@ class TrafficReader:
     def _peer(self, line: AccessLine) -> Workload | None:
         address, _ = split_address(line.downstream_remote_address)
         pod = self._mesh.pod_by_ip(address)
-        ref = PodRef(pod.namespace, pod.name) if pod else self._addresses.get(address)
+        ref = pod.ref if pod else self._addresses.get(address)
         return self._mesh.workload(ref) if ref else None
 
     def _called(self, pod: PodRef, line: AccessLine, local: tuple[str, int]) -> Destination:

@@ -83,9 +83,7 @@ class _Tunnels:
     def _service_port(self, service: k8s.Service, address: str, target: int) -> int:
         pod = self._mesh.pod_by_ip(address)
         if pod:
-            ports = [
-                port for one, port in self._mesh.served_ports(PodRef(pod.namespace, pod.name), target) if one is service
-            ]
+            ports = [port for one, port in self._mesh.served_ports(pod.ref, target) if one is service]
             if ports:
                 return ports[0]
         # The Service's targetPort may have been another when the connection was made.
@@ -112,4 +110,4 @@ def _pod_of(mesh: MeshIndex, address: str | None, moment: float | None) -> PodRe
     if life:
         return life.ref
     pod = mesh.pod_by_ip(host) if host else None
-    return PodRef(pod.namespace, pod.name) if pod else None
+    return pod.ref if pod else None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from meshdoctor.model.kubernetes import Fact, Object
+from meshdoctor.model.meta import Fields, Object
 
 Json = dict[str, Any]
 
 
-class WorkloadSelector(Fact, frozen=True):
+class WorkloadSelector(Fields, frozen=True):
     match_labels: dict[str, str] = {}
     labels: dict[str, str] = {}
 
@@ -19,18 +19,18 @@ class WorkloadSelector(Fact, frozen=True):
         return self.match_labels or self.labels
 
 
-class TargetReference(Fact, frozen=True):
+class TargetReference(Fields, frozen=True):
     kind: str = ""
     name: str = ""
     group: str = ""
     namespace: str = ""
 
 
-class Mtls(Fact, frozen=True):
+class Mtls(Fields, frozen=True):
     mode: str = "UNSET"
 
 
-class PeerAuthenticationSpec(Fact, frozen=True):
+class PeerAuthenticationSpec(Fields, frozen=True):
     selector: WorkloadSelector | None = None
     mtls: Mtls | None = None
     port_level_mtls: dict[str, Mtls] = {}
@@ -40,7 +40,7 @@ class PeerAuthentication(Object, frozen=True):
     spec: PeerAuthenticationSpec = PeerAuthenticationSpec()
 
 
-class ClientTls(Fact, frozen=True):
+class ClientTls(Fields, frozen=True):
     mode: str = "DISABLE"
     client_certificate: str = ""
     private_key: str = ""
@@ -51,11 +51,11 @@ class ClientTls(Fact, frozen=True):
     insecure_skip_verify: bool | None = None
 
 
-class PortSelector(Fact, frozen=True):
+class PortSelector(Fields, frozen=True):
     number: int = 0
 
 
-class TrafficPolicy(Fact, frozen=True):
+class TrafficPolicy(Fields, frozen=True):
     load_balancer: Json | None = None
     connection_pool: Json | None = None
     outlier_detection: Json | None = None
@@ -65,7 +65,7 @@ class TrafficPolicy(Fact, frozen=True):
     proxy_protocol: Json | None = None
 
 
-class PortTrafficPolicy(Fact, frozen=True):
+class PortTrafficPolicy(Fields, frozen=True):
     port: PortSelector = PortSelector()
     load_balancer: Json | None = None
     connection_pool: Json | None = None
@@ -73,13 +73,13 @@ class PortTrafficPolicy(Fact, frozen=True):
     tls: ClientTls | None = None
 
 
-class Subset(Fact, frozen=True):
+class Subset(Fields, frozen=True):
     name: str = ""
     labels: dict[str, str] = {}
     traffic_policy: TrafficPolicy | None = None
 
 
-class DestinationRuleSpec(Fact, frozen=True):
+class DestinationRuleSpec(Fields, frozen=True):
     host: str = ""
     traffic_policy: TrafficPolicy | None = None
     subsets: list[Subset] = []
@@ -91,18 +91,18 @@ class DestinationRule(Object, frozen=True):
     spec: DestinationRuleSpec = DestinationRuleSpec()
 
 
-class Destination(Fact, frozen=True):
+class Destination(Fields, frozen=True):
     host: str = ""
     subset: str = ""
     port: PortSelector | None = None
 
 
-class RouteDestination(Fact, frozen=True):
+class RouteDestination(Fields, frozen=True):
     destination: Destination = Destination()
     weight: int = 0
 
 
-class HttpRoute(Fact, frozen=True):
+class HttpRoute(Fields, frozen=True):
     """One `http` route of a VirtualService; matches and actions keep the API's own shape."""
 
     name: str = ""
@@ -118,12 +118,12 @@ class HttpRoute(Fact, frozen=True):
     mirror: Destination | None = None
 
 
-class L4Route(Fact, frozen=True):
+class L4Route(Fields, frozen=True):
     match: list[Json] = []
     route: list[RouteDestination] = []
 
 
-class VirtualServiceSpec(Fact, frozen=True):
+class VirtualServiceSpec(Fields, frozen=True):
     hosts: list[str] = []
     gateways: list[str] = []
     http: list[HttpRoute] = []
@@ -136,14 +136,14 @@ class VirtualService(Object, frozen=True):
     spec: VirtualServiceSpec = VirtualServiceSpec()
 
 
-class Port(Fact, frozen=True):
+class Port(Fields, frozen=True):
     number: int = 0
     name: str = ""
     protocol: str = ""
     target_port: int = 0
 
 
-class GatewayServer(Fact, frozen=True):
+class GatewayServer(Fields, frozen=True):
     port: Port = Port()
     hosts: list[str] = []
     tls: Json | None = None
@@ -151,7 +151,7 @@ class GatewayServer(Fact, frozen=True):
     name: str = ""
 
 
-class GatewaySpec(Fact, frozen=True):
+class GatewaySpec(Fields, frozen=True):
     selector: dict[str, str] = {}
     servers: list[GatewayServer] = []
 
@@ -162,7 +162,7 @@ class Gateway(Object, frozen=True):
     spec: GatewaySpec = GatewaySpec()
 
 
-class WorkloadEntrySpec(Fact, frozen=True):
+class WorkloadEntrySpec(Fields, frozen=True):
     address: str = ""
     ports: dict[str, int] = {}
     labels: dict[str, str] = {}
@@ -176,7 +176,7 @@ class WorkloadEntry(Object, frozen=True):
     spec: WorkloadEntrySpec = WorkloadEntrySpec()
 
 
-class ServiceEntrySpec(Fact, frozen=True):
+class ServiceEntrySpec(Fields, frozen=True):
     hosts: list[str] = []
     addresses: list[str] = []
     ports: list[Port] = []
@@ -193,14 +193,14 @@ class ServiceEntry(Object, frozen=True):
     status: Json = {}
 
 
-class SidecarEgress(Fact, frozen=True):
+class SidecarEgress(Fields, frozen=True):
     hosts: list[str] = []
     port: Port | None = None
     bind: str = ""
     capture_mode: str = ""
 
 
-class SidecarIngress(Fact, frozen=True):
+class SidecarIngress(Fields, frozen=True):
     port: Port = Port()
     bind: str = ""
     default_endpoint: str = ""
@@ -209,7 +209,7 @@ class SidecarIngress(Fact, frozen=True):
     connection_pool: Json | None = None
 
 
-class SidecarSpec(Fact, frozen=True):
+class SidecarSpec(Fields, frozen=True):
     workload_selector: WorkloadSelector | None = None
     egress: list[SidecarEgress] = []
     ingress: list[SidecarIngress] = []
@@ -221,7 +221,7 @@ class Sidecar(Object, frozen=True):
     spec: SidecarSpec = SidecarSpec()
 
 
-class AuthorizationPolicySpec(Fact, frozen=True):
+class AuthorizationPolicySpec(Fields, frozen=True):
     selector: WorkloadSelector | None = None
     target_ref: TargetReference | None = None
     target_refs: list[TargetReference] = []
@@ -235,7 +235,7 @@ class AuthorizationPolicy(Object, frozen=True):
     status: Json = {}
 
 
-class RequestAuthenticationSpec(Fact, frozen=True):
+class RequestAuthenticationSpec(Fields, frozen=True):
     selector: WorkloadSelector | None = None
     target_ref: TargetReference | None = None
     target_refs: list[TargetReference] = []

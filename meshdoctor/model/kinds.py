@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from meshdoctor.model import istio, kubernetes
+from meshdoctor.model.meta import Object
 
 
 class Kind(NamedTuple):
@@ -14,7 +15,7 @@ class Kind(NamedTuple):
     group: str
     version: str
     resource: str
-    struct: type[kubernetes.Object]
+    struct: type[Object]
     namespaced: bool = True
 
 

@@ -1,4 +1,4 @@
-"""Kubernetes objects, only the fields that a question is asked of (meta/v1, core/v1, apps/v1, discovery.k8s.io/v1)."""
+"""Kubernetes objects, only the fields that a question is asked of (core/v1, apps/v1, discovery.k8s.io/v1)."""
 
 from __future__ import annotations
 
@@ -6,69 +6,17 @@ from typing import Any
 
 import msgspec
 
-
-class Fact(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """Base of every object struct: camelCase on the wire, immutable, unknown fields left out."""
-
-
-class OwnerReference(Fact, frozen=True):
-    kind: str = ""
-    name: str = ""
-    controller: bool = False
+from meshdoctor.model.meta import Fields, Meta, Object
+from meshdoctor.model.snapshot import PodRef
 
 
-class ManagedField(Fact, frozen=True):
-    manager: str = ""
-    operation: str = ""
-    time: str | None = None
-    subresource: str = ""
-
-
-class Meta(Fact, frozen=True):
-    """metadata of any object; times are RFC 3339 text."""
-
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
-    creation_timestamp: str | None = None
-    deletion_timestamp: str | None = None
-    deletion_grace_period_seconds: int | None = None
-    owner_references: list[OwnerReference] = []
-    managed_fields: list[ManagedField] = []
-    generation: int = 0
-    resource_version: str = ""
-
-
-class Object(Fact, frozen=True):
-    """What every object has."""
-
-    api_version: str = ""
-    kind: str = ""
-    metadata: Meta = Meta()
-
-    @property
-    def name(self) -> str:
-        return self.metadata.name
-
-    @property
-    def namespace(self) -> str:
-        return self.metadata.namespace
-
-    @property
-    def key(self) -> str:
-        """`namespace/name`, or the bare name of an object without a namespace."""
-        return f"{self.namespace}/{self.name}" if self.namespace else self.name
-
-
-class ContainerPort(Fact, frozen=True):
+class ContainerPort(Fields, frozen=True):
     container_port: int = 0
     name: str = ""
     protocol: str = "TCP"
 
 
-class Probe(Fact, frozen=True):
+class Probe(Fields, frozen=True):
     """A readiness, liveness or startup probe; periods in seconds (core/v1 defaults)."""
 
     http_get: dict[str, Any] | None = None
@@ -80,17 +28,17 @@ class Probe(Fact, frozen=True):
     failure_threshold: int = 3
 
 
-class Lifecycle(Fact, frozen=True):
+class Lifecycle(Fields, frozen=True):
     pre_stop: dict[str, Any] | None = None
     post_start: dict[str, Any] | None = None
 
 
-class EnvVar(Fact, frozen=True):
+class EnvVar(Fields, frozen=True):
     name: str = ""
     value: str = ""
 
 
-class Container(Fact, frozen=True):
+class Container(Fields, frozen=True):
     name: str = ""
     image: str = ""
     args: list[str] = []
@@ -104,7 +52,7 @@ class Container(Fact, frozen=True):
     resources: dict[str, Any] = {}
 
 
-class PodSpec(Fact, frozen=True):
+class PodSpec(Fields, frozen=True):
     containers: list[Container] = []
     init_containers: list[Container] = []
     node_name: str = ""
@@ -115,7 +63,7 @@ class PodSpec(Fact, frozen=True):
     restart_policy: str = ""
 
 
-class StateDetail(Fact, frozen=True):
+class StateDetail(Fields, frozen=True):
     """One of running, waiting or terminated of a container's state."""
 
     started_at: str | None = None
@@ -126,13 +74,13 @@ class StateDetail(Fact, frozen=True):
     message: str = ""
 
 
-class ContainerState(Fact, frozen=True):
+class ContainerState(Fields, frozen=True):
     running: StateDetail | None = None
     waiting: StateDetail | None = None
     terminated: StateDetail | None = None
 
 
-class ContainerStatus(Fact, frozen=True):
+class ContainerStatus(Fields, frozen=True):
     name: str = ""
     ready: bool = False
     started: bool | None = None
@@ -141,7 +89,7 @@ class ContainerStatus(Fact, frozen=True):
     last_state: ContainerState = ContainerState()
 
 
-class Condition(Fact, frozen=True):
+class Condition(Fields, frozen=True):
     type: str = ""
     status: str = ""
     reason: str = ""
@@ -149,11 +97,11 @@ class Condition(Fact, frozen=True):
     last_transition_time: str | None = None
 
 
-class PodIP(Fact, frozen=True):
+class PodIP(Fields, frozen=True):
     ip: str = ""
 
 
-class PodStatus(Fact, frozen=True):
+class PodStatus(Fields, frozen=True):
     phase: str = ""
     reason: str = ""
     message: str = ""
@@ -169,8 +117,12 @@ class Pod(Object, frozen=True):
     spec: PodSpec = PodSpec()
     status: PodStatus = PodStatus()
 
+    @property
+    def ref(self) -> PodRef:
+        return PodRef(self.namespace, self.name)
 
-class ServicePort(Fact, frozen=True):
+
+class ServicePort(Fields, frozen=True):
     name: str = ""
     port: int = 0
     target_port: int | str | None = None
@@ -179,7 +131,7 @@ class ServicePort(Fact, frozen=True):
     node_port: int | None = None
 
 
-class ServiceSpec(Fact, frozen=True):
+class ServiceSpec(Fields, frozen=True):
     type: str = "ClusterIP"
     selector: dict[str, str] | None = None
     ports: list[ServicePort] = []
@@ -195,26 +147,26 @@ class Service(Object, frozen=True):
     status: dict[str, Any] = {}
 
 
-class EndpointConditions(Fact, frozen=True):
+class EndpointConditions(Fields, frozen=True):
     ready: bool | None = None
     serving: bool | None = None
     terminating: bool | None = None
 
 
-class TargetRef(Fact, frozen=True):
+class TargetRef(Fields, frozen=True):
     kind: str = ""
     name: str = ""
     namespace: str = ""
 
 
-class SliceEndpoint(Fact, frozen=True):
+class SliceEndpoint(Fields, frozen=True):
     addresses: list[str] = []
     conditions: EndpointConditions = EndpointConditions()
     target_ref: TargetRef | None = None
     node_name: str = ""
 
 
-class SlicePort(Fact, frozen=True):
+class SlicePort(Fields, frozen=True):
     name: str | None = None
     port: int | None = None
     protocol: str = "TCP"
@@ -227,12 +179,12 @@ class EndpointSlice(Object, frozen=True):
     ports: list[SlicePort] | None = None
 
 
-class PodTemplate(Fact, frozen=True):
+class PodTemplate(Fields, frozen=True):
     metadata: Meta = Meta()
     spec: PodSpec = PodSpec()
 
 
-class WorkloadSpec(Fact, frozen=True):
+class WorkloadSpec(Fields, frozen=True):
     replicas: int | None = None
     selector: dict[str, Any] | None = None
     template: PodTemplate = PodTemplate()
@@ -240,7 +192,7 @@ class WorkloadSpec(Fact, frozen=True):
     update_strategy: dict[str, Any] = {}
 
 
-class WorkloadStatus(Fact, frozen=True):
+class WorkloadStatus(Fields, frozen=True):
     replicas: int = 0
     ready_replicas: int = 0
     available_replicas: int = 0
@@ -258,12 +210,12 @@ class Workload(Object, frozen=True):
     status: WorkloadStatus = WorkloadStatus()
 
 
-class EventSource(Fact, frozen=True):
+class EventSource(Fields, frozen=True):
     component: str = ""
     host: str = ""
 
 
-class InvolvedObject(Fact, frozen=True):
+class InvolvedObject(Fields, frozen=True):
     kind: str = ""
     namespace: str = ""
     name: str = ""
@@ -271,7 +223,7 @@ class InvolvedObject(Fact, frozen=True):
     field_path: str = ""
 
 
-class EventSeries(Fact, frozen=True):
+class EventSeries(Fields, frozen=True):
     count: int = 0
     last_observed_time: str | None = None
 
@@ -300,7 +252,7 @@ class Event(Object, frozen=True):
         return observed or self.last_timestamp or self.event_time or self.metadata.creation_timestamp
 
 
-class NodeStatus(Fact, frozen=True):
+class NodeStatus(Fields, frozen=True):
     conditions: list[Condition] = []
     addresses: list[dict[str, str]] = []
     node_info: dict[str, Any] = {}
@@ -322,7 +274,7 @@ class ServiceAccount(Object, frozen=True):
     pass
 
 
-class NetworkPolicySpec(Fact, frozen=True):
+class NetworkPolicySpec(Fields, frozen=True):
     pod_selector: dict[str, Any] = {}
     policy_types: list[str] = []
     ingress: list[dict[str, Any]] | None = None

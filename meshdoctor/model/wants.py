@@ -10,7 +10,7 @@ from meshdoctor.model.envoy.admin import Certificates, InitDump, ListenerStatuse
 from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.envoy.endpoint import ClusterStatuses
 from meshdoctor.model.istiod import MeshConfig, RegistryService, SyncRecord
-from meshdoctor.model.kubernetes import Object
+from meshdoctor.model.meta import Object
 from meshdoctor.model.snapshot import PodRef, Want
 from meshdoctor.model.ztunnel import ZtunnelDump
 from meshdoctor.model.ztunnellog import ParsedZtunnelLog

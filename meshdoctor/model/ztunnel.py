@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from meshdoctor.model.kubernetes import Fact
+from meshdoctor.model.meta import Fields
 
 T = TypeVar("T")
 
 
-class Gateway(Fact, frozen=True):
+class Gateway(Fields, frozen=True):
     """A waypoint or network gateway: *destination* is `network/ip` or `namespace/hostname`."""
 
     destination: str = ""
     hbone_mtls_port: int = 15008
 
 
-class Workload(Fact, frozen=True):
+class Workload(Fields, frozen=True):
     """A pod (or other workload) as istiod described it; *protocol* HBONE: its node's ztunnel tunnels for it."""
 
     uid: str = ""
@@ -39,13 +39,13 @@ class Workload(Fact, frozen=True):
     """`namespace/name` of the policies that select it; namespace-wide and mesh-wide ones are not repeated here."""
 
 
-class Endpoint(Fact, frozen=True):
+class Endpoint(Fields, frozen=True):
     workload_uid: str = ""
     status: str = ""
     port: dict[str, int] = {}
 
 
-class Service(Fact, frozen=True):
+class Service(Fields, frozen=True):
     """A service with its *vips* (`network/ip`), *ports* (service port to target port) and endpoints by workload."""
 
     name: str = ""
@@ -57,7 +57,7 @@ class Service(Fact, frozen=True):
     waypoint: Gateway | None = None
 
 
-class Policy(Fact, frozen=True):
+class Policy(Fields, frozen=True):
     """An authorization rule set: *scope* Global, Namespace or WorkloadSelector; *rules* as ztunnel nests them."""
 
     name: str = ""
@@ -68,7 +68,7 @@ class Policy(Fact, frozen=True):
     rules: Any = None
 
 
-class Certificate(Fact, frozen=True):
+class Certificate(Fields, frozen=True):
     """One identity's chain; the entries keep ztunnel's own shape (pem, serialNumber, validFrom, expirationTime)."""
 
     identity: str = ""
@@ -77,7 +77,7 @@ class Certificate(Fact, frozen=True):
     root_certs: list[dict[str, Any]] = []
 
 
-class ZtunnelDump(Fact, frozen=True):
+class ZtunnelDump(Fields, frozen=True):
     """The whole dump; `workloads` and its like are read through the `all_…` properties."""
 
     workloads: list[Workload] | dict[str, Workload] = []

@@ -14,7 +14,8 @@ from meshdoctor.kube.fanout import reason_of
 from meshdoctor.model.decode import UnreadableError, decode_json, decode_raw
 from meshdoctor.model.istiod import MeshConfig
 from meshdoctor.model.kinds import BY_NAME, Kind
-from meshdoctor.model.kubernetes import Object, Pod
+from meshdoctor.model.kubernetes import Pod
+from meshdoctor.model.meta import Object
 from meshdoctor.model.snapshot import Fact, Missing, Origin, Part
 from meshdoctor.sources.scope import CONTROL_PLANE
 

@@ -13,7 +13,7 @@ from meshdoctor.kube.errors import ClusterError
 from meshdoctor.kube.watch import Changed, Listed, follow
 from meshdoctor.model.decode import UnreadableError, decode_json
 from meshdoctor.model.kinds import Kind
-from meshdoctor.model.kubernetes import Object
+from meshdoctor.model.meta import Object
 from meshdoctor.sources.live_lists import decode_page
 
 

@@ -25,7 +25,7 @@ from meshdoctor.model.envoy.config_dump import decode_config_dump
 from meshdoctor.model.envoy.endpoint import ClusterStatuses
 from meshdoctor.model.istiod import MeshConfig, RegistryService, SyncRecord, parse_istiod_version
 from meshdoctor.model.kinds import BY_NAME, KINDS, Kind
-from meshdoctor.model.kubernetes import Object
+from meshdoctor.model.meta import Object
 from meshdoctor.model.snapshot import Fact, Missing, Origin, Part, PodRef, Snapshot, SourceInfo, Want
 from meshdoctor.model.text import visible, visible_line
 from meshdoctor.model.ztunnel import ZtunnelDump

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Sequence
 
 from meshdoctor.errors import UsageError
 from meshdoctor.model.istiod import MeshConfig
-from meshdoctor.model.kubernetes import Object, Pod
+from meshdoctor.model.kubernetes import Pod
+from meshdoctor.model.meta import Object
 from meshdoctor.model.text import visible_line
 
 CONTROL_PLANE = ("istiod", "ztunnel")

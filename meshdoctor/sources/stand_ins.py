@@ -19,7 +19,8 @@ from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.envoy.listener import AccessLog
 from meshdoctor.model.istiod import MeshConfig
 from meshdoctor.model.kinds import Kind
-from meshdoctor.model.kubernetes import ConfigMap, Object
+from meshdoctor.model.kubernetes import ConfigMap
+from meshdoctor.model.meta import Object
 from meshdoctor.recording.importing.yaml_guard import load_documents
 
 CONFIG_MAP = re.compile(r"^istio(?:-[a-z0-9-]+)?$")

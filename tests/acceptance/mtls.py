@@ -19,7 +19,7 @@ from meshdoctor.mesh.objects import MeshObjects, features
 from meshdoctor.model.decode import convert
 from meshdoctor.model.istiod import MeshConfig
 from meshdoctor.model.kinds import BY_NAME
-from meshdoctor.model.kubernetes import Object
+from meshdoctor.model.meta import Object
 from tests.acceptance.scoring import Score
 
 Json = dict[str, Any]

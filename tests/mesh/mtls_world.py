@@ -10,7 +10,7 @@ from meshdoctor.mesh.objects import Features, MeshObjects
 from meshdoctor.model.decode import convert
 from meshdoctor.model.istiod import MeshConfig
 from meshdoctor.model.kinds import BY_NAME
-from meshdoctor.model.kubernetes import Object
+from meshdoctor.model.meta import Object
 
 Json = dict[str, Any]
 HOST = "s.srv.svc.cluster.local"

@@ -31,7 +31,6 @@ from meshdoctor.model.kubernetes import (
     Container,
     ContainerState,
     ContainerStatus,
-    Meta,
     Namespace,
     Pod,
     PodSpec,
@@ -39,6 +38,7 @@ from meshdoctor.model.kubernetes import (
     StateDetail,
     WebhookConfiguration,
 )
+from meshdoctor.model.meta import Meta
 from meshdoctor.model.moment import unix
 from meshdoctor.model.snapshot import PodRef
 from meshdoctor.present.sync_tables import istioctl_table, istioctl_verbose_table, short_table, why

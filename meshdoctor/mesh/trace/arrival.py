@@ -77,7 +77,7 @@ def arrive(facts: Facts, arrival: Arrival) -> Trace:
     if kind == "none" or arrival.port in excluded_ports(peer, (arrival.port,)):
         reason = "the pod has no sidecar" if kind == "none" else "the port is excluded from the sidecar by annotation"
         return _application(arrival, where, reason)
-    proxy = facts.proxy(PodRef(pod.namespace, pod.name))
+    proxy = facts.proxy(pod.ref)
     if proxy is None:
         hop = Hop(where, "server", address, "its Envoy's configuration is not known", verdict="may match")
         return _traced([hop], arrival.request)
@@ -189,7 +189,7 @@ def _verification(facts: Facts, arrival: Arrival, pod: Pod, state: Walk) -> Hop 
     if context is None or arrival.caller is None or not state.handshake.terminated:
         return None
     where = f"{arrival.caller.namespace}/{arrival.caller.name}"
-    server = facts.certificates(PodRef(pod.namespace, pod.name))
+    server = facts.certificates(pod.ref)
     client = facts.certificates(PodRef(arrival.caller.namespace, arrival.caller.name))
     identity = facts.identity(pod)
     expected = context.subject_alt_names

@@ -72,7 +72,7 @@ class Facts:
 
     def identity(self, pod: Pod) -> str:
         """The SPIFFE name of a pod's own certificate, else the one its service account would have."""
-        own = self.certificates(PodRef(pod.namespace, pod.name))
+        own = self.certificates(pod.ref)
         if own is not None and own.identity:
             return own.identity
         account = pod.spec.service_account_name or "default"

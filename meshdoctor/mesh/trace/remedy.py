@@ -9,7 +9,6 @@ from meshdoctor.mesh.mtls.peer_authentication import DISABLE, PERMISSIVE
 from meshdoctor.mesh.trace.outcome import Source
 from meshdoctor.mesh.trace.upstream_tls import UpstreamTls
 from meshdoctor.model.kubernetes import Pod
-from meshdoctor.model.snapshot import PodRef
 
 ROOTS = (
     "restart the workloads that still hold the old root; when rotating, keep both roots in the trust bundle meanwhile"
@@ -61,5 +60,5 @@ def same_identity(mesh: MeshIndex, pod: Pod, rule: str) -> str:
 
 
 def _owner(mesh: MeshIndex, pod: Pod) -> str:
-    workload = mesh.workload(PodRef(pod.namespace, pod.name))
+    workload = mesh.workload(pod.ref)
     return f"{workload.kind} {workload}"

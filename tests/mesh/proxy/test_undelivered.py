@@ -21,6 +21,7 @@ from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.envoy.config_dump import decode_config_dump
 from meshdoctor.model.envoy.sections import find_sections
 from meshdoctor.model.istiod import SyncRecord
+from meshdoctor.model.meta import Meta
 from meshdoctor.model.snapshot import Fact, Origin, PodRef, Snapshot, SourceInfo
 from tests.mesh.proxy.dumps import clusters, dump, listeners, routes, socket
 
@@ -147,7 +148,7 @@ def mesh(held: tuple[str, ...], *slices: k8s.EndpointSlice, ids: tuple[str, ...]
         ),
     )
     service = k8s.Service(
-        metadata=k8s.Meta(name="cart", namespace="shop"),
+        metadata=Meta(name="cart", namespace="shop"),
         spec=k8s.ServiceSpec(ports=[k8s.ServicePort(name="http", port=80)]),
     )
     machines = (istio.WorkloadEntry(spec=istio.WorkloadEntrySpec(address=machine)),) if machine else ()

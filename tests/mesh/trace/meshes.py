@@ -12,6 +12,7 @@ from meshdoctor.model.envoy.admin import Certificates
 from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.envoy.endpoint import ClusterStatuses
 from meshdoctor.model.istio import Gateway, PeerAuthentication, ServiceEntry, VirtualService
+from meshdoctor.model.meta import Object
 from meshdoctor.model.snapshot import Fact, Missing, Origin, PodRef, Snapshot, SourceInfo, Want
 from tests.mesh.trace.dumps import (
     TLS_INSPECTOR,
@@ -128,7 +129,7 @@ def certificate(account: str, root: str = "r1", expires: str = "2040-01-01T00:00
     return decode_json(json.dumps({"certificates": [own]}).encode(), Certificates)
 
 
-_STRUCTS: dict[str, type[k8s.Object]] = {
+_STRUCTS: dict[str, type[Object]] = {
     "Pod": k8s.Pod,
     "Service": k8s.Service,
     "EndpointSlice": k8s.EndpointSlice,
@@ -167,7 +168,7 @@ class World:
             case ask.Contents():
                 value = ask.Inventory(proxies=tuple(PodRef("shop", name) for name in self.dumps))
             case ask.Objects(kind=kind):
-                value = tuple(convert(each, _STRUCTS.get(kind, k8s.Object)) for each in self.objects.get(kind, []))
+                value = tuple(convert(each, _STRUCTS.get(kind, Object)) for each in self.objects.get(kind, []))
             case ask.ProxyConfig(pod=ref):
                 value = self.dumps.get(ref.name)
             case ask.ProxyClusters(pod=ref):

@@ -10,6 +10,7 @@ from meshdoctor.mesh.trace.tunnel import Tunnelled, through_ztunnel
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model import wants as ask
 from meshdoctor.model.decode import convert
+from meshdoctor.model.meta import Meta
 from meshdoctor.model.snapshot import Fact, Missing, Origin, PodRef, Snapshot, Want
 from meshdoctor.model.ztunnel import ZtunnelDump
 from tests.mesh.trace.meshes import World, pod
@@ -20,7 +21,7 @@ TUNNEL = PodRef("istio-system", "ztunnel-1")
 
 
 def node(ztunnel: bool) -> tuple[k8s.Pod, ...]:
-    meta = k8s.Meta(name=TUNNEL.name, namespace=TUNNEL.namespace, labels={"app": "ztunnel"})
+    meta = Meta(name=TUNNEL.name, namespace=TUNNEL.namespace, labels={"app": "ztunnel"})
     return (CART, k8s.Pod(metadata=meta, status=k8s.PodStatus(phase="Running"))) if ztunnel else (CART,)
 
 
