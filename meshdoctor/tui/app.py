@@ -9,35 +9,24 @@ import os
 from collections.abc import Sequence
 
 from textual import events
-from textual.geometry import Offset
 from textual.screen import Screen
-from textual.worker import WorkerFailed
 
 from meshdoctor.errors import MeshDoctorError
 from meshdoctor.present.palette import rich_theme
 from meshdoctor.present.words import Words, choose_language
 from meshdoctor.tui import clipboard
+from meshdoctor.tui.crash import CrashSurvival
 from meshdoctor.tui.diffdisplay import DiffDisplay
-from meshdoctor.tui.keys import HANGUL_KEYS, bindings, prompt_action
-from meshdoctor.tui.prompt import Prompt
-from meshdoctor.tui.router import (
-    ROUTES,
-    History,
-    Location,
-    MissingArgument,
-    Route,
-    UnknownCommand,
-    complete,
-    load_screen,
-    parse,
-)
+from meshdoctor.tui.keys import HANGUL_KEYS, bindings
+from meshdoctor.tui.promptactions import PromptActions
+from meshdoctor.tui.router import ROUTES, History, Location, MissingArgument, Route, UnknownCommand, load_screen, parse
 from meshdoctor.tui.session import Session
 from meshdoctor.tui.shellscreen import ShellScreen
 from meshdoctor.tui.sourceactions import SourceActions
 from meshdoctor.tui.themes import COLOURLESS, THEMES, choose_theme
 
 
-class MeshDoctorApp(SourceActions, DiffDisplay):
+class MeshDoctorApp(CrashSurvival, PromptActions, SourceActions, DiffDisplay):
     """The shell around every view: `go(command)` opens one, `say(text)` shows a line."""
 
     TITLE = "MeshDoctor"
@@ -71,10 +60,8 @@ class MeshDoctorApp(SourceActions, DiffDisplay):
         self.words = words or Words(choose_language(os.environ))
         self.routes = tuple(routes)
         self.history = History()
-        self.prompt: Prompt | None = None
-        self.crash: Exception | None = None
+        self.typed = []
         self._home = parse(start or session.home, self.routes)
-        self._typed: list[str] = []
         self._bare = False
 
     # Views.
@@ -132,6 +119,13 @@ class MeshDoctorApp(SourceActions, DiffDisplay):
         self.history.open(location, forward=forward)
         await self.push_screen(screen)
         self._tell_trail()
+        return True
+
+    def close_last_view(self) -> bool:
+        """Close the view in sight; False when it is the first."""
+        if len(self.history.trail) < 2:
+            return False
+        self._close_above(len(self.history.trail) - 2)
         return True
 
     async def close_views(self) -> None:
@@ -194,7 +188,7 @@ class MeshDoctorApp(SourceActions, DiffDisplay):
         """Give keys to the open prompt first; a Hangul letter counts as the key it is on."""
         if isinstance(event, events.Key) and not event.is_forwarded:
             if self.prompt is not None:
-                await self._press(self.prompt, event)
+                await self.press_in_prompt(self.prompt, event)
                 return
             focused = self.focused
             if focused is not None and focused.check_consume_key(event.key, event.character):
@@ -206,7 +200,7 @@ class MeshDoctorApp(SourceActions, DiffDisplay):
                 event = events.Key(latin, latin)
         elif isinstance(event, events.Paste) and self.prompt is not None:
             self.prompt.editor.insert(event.text)
-            self._show_prompt()
+            self.show_prompt()
             return
         elif isinstance(event, events.Resize):
             # tmux blanks a pane that is made smaller, even if it has its old size again when the signal comes.
@@ -214,65 +208,6 @@ class MeshDoctorApp(SourceActions, DiffDisplay):
             if event.size == self.size:
                 self.screen.refresh()
         await super().on_event(event)
-
-    async def _press(self, prompt: Prompt, event: events.Key) -> None:
-        action = prompt_action(event.key)
-        emptied = event.key == "backspace" and not prompt.text
-        if action == "accept":
-            await self._accept(prompt)
-            return
-        if action == "cancel" or emptied:
-            self._close_prompt()
-            if prompt.kind == "filter" and self.view:
-                self.view.set_filter("" if emptied else prompt.before)
-            return
-        if action == "complete":
-            prompt.complete()
-        elif action == "recall":
-            prompt.recall()
-        else:
-            prompt.press(event.key, event.character)
-        self._show_prompt()
-
-    async def _accept(self, prompt: Prompt) -> None:
-        self._close_prompt()
-        if prompt.kind == "command" and prompt.text.strip():
-            if prompt.text not in self._typed[-1:]:
-                self._typed.append(prompt.text)
-            await self.go(prompt.text)
-
-    def _show_prompt(self) -> None:
-        if self.view is None or self.prompt is None:
-            return
-        if self.prompt.kind == "filter" and self.prompt.text != self.view.filter:
-            self.view.set_filter(self.prompt.text)
-        # Where the input method of a Korean terminal shows what is being composed.
-        self.cursor_position = Offset(self.view.show_prompt(self.prompt), self.size.height - 2)
-
-    def _close_prompt(self) -> None:
-        self.prompt = None
-        if self.view:
-            self.view.show_prompt(None)
-
-    def action_open_command(self) -> None:
-        """`:`"""
-        self.ask_command("")
-
-    def ask_command(self, text: str) -> None:
-        """The command line, with *text* typed already."""
-        self.prompt = Prompt("command", text, candidates=self._candidates, past=self._typed)
-        self._show_prompt()
-
-    def _candidates(self, text: str) -> list[str]:
-        return complete(text, self.session.names, self.routes)
-
-    def action_open_filter(self) -> None:
-        """`/`"""
-        if self.view is None or self.view.filtered_widget is None:
-            self.say(self.words("shell.no_filter"))
-            return
-        self.prompt = Prompt("filter", self.view.filter)
-        self._show_prompt()
 
     async def action_show(self, command: str) -> None:
         """A key of the registry that opens a view."""
@@ -291,9 +226,7 @@ class MeshDoctorApp(SourceActions, DiffDisplay):
 
     async def action_history_back(self) -> None:
         """Close the view."""
-        if len(self.history.trail) > 1:
-            self._close_above(len(self.history.trail) - 2)
-        else:
+        if not self.close_last_view():
             self.say(self.words("shell.first_view"))
 
     async def action_history_forward(self) -> None:
@@ -334,14 +267,3 @@ class MeshDoctorApp(SourceActions, DiffDisplay):
         """After a suspension the terminal shows something else."""
         self.app_resume_signal.subscribe(self, lambda _: self.forget_shown())
         self.start_beat()
-
-    def _handle_exception(self, error: Exception) -> None:
-        if self.crash is None:
-            # What went wrong in a thread, not that a thread went wrong.
-            cause = error.error if isinstance(error, WorkerFailed) else error
-            self.crash = cause if isinstance(cause, Exception) else error
-        super()._handle_exception(error)
-
-    def _fatal_error(self) -> None:
-        """End without Textual's traceback, which shows local values (a cluster's data); `launch` says what happened."""
-        self._close_messages_no_wait()

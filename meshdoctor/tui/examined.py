@@ -18,6 +18,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from meshdoctor.errors import MeshDoctorError, NothingMatches
+from meshdoctor.tui.journal import Journal
 from meshdoctor.tui.look import Look, Looking
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class ExaminedSession:
         self.generation = 0
         """Counts the changes of the moment: what was gathered before the last one is out of date."""
         self.looking = Looking()
+        self.journal = Journal(self.clock)
         self._open = open_source
         self._client, self._target = client, target
         self._lock = threading.RLock()

@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from textual.binding import BindingType
 from textual.message import Message
-from textual.worker import get_current_worker
+from textual.worker import Worker, WorkerState, get_current_worker
 
 from meshdoctor.errors import MeshDoctorError
 from meshdoctor.present.table import Cell
@@ -52,6 +52,10 @@ def without_collecting(*, keep: bool = True) -> Iterator[None]:
         if keep and time.monotonic() - begun > HEAVY:
             gc.freeze()
         gc.enable()
+
+
+class GatheringFailed(MeshDoctorError):
+    """A mistake of this program ended a gathering."""
 
 
 class FactsScreen(ShellScreen, Generic[T]):
@@ -138,6 +142,13 @@ class FactsScreen(ShellScreen, Generic[T]):
             self.facts = self.shown_look = None
         self.run_worker(lambda: self._run(look), thread=True, exclusive=True, group="facts")
         self.refresh_context()
+
+    def on_worker_state_changed(self, event: Worker.StateChanged) -> None:
+        """A mistake of the program ended the gathering: what is shown stays, and can be read again."""
+        look = self._look
+        if event.state == WorkerState.ERROR and event.worker.group == "facts" and look and look.ended is None:
+            look.ended = self.session.clock()
+            self.post_message(self.Looked(look, GatheringFailed(self.words("crash.gathering"), ":errors")))
 
     def _run(self, look: Look) -> None:
         problem: MeshDoctorError | None = None

@@ -82,6 +82,7 @@ def launch(
     if os.environ.get("SSH_CONNECTION"):
         os.environ.setdefault("ESCDELAY", SLOW_ESCAPE_MS)
     from meshdoctor.tui.app import MeshDoctorApp
+    from meshdoctor.tui.crash import one_line
     from meshdoctor.tui.router import ROUTES
 
     app = MeshDoctorApp(session, start=start, theme=theme, routes=ROUTES if routes is None else routes)
@@ -94,8 +95,8 @@ def launch(
         if debug:
             traceback.print_exception(app.crash)
         raise ApplicationCrash(
-            f"the application stopped on {type(app.crash).__name__}: {_one_line(app.crash)}",
-            "the traceback is above" if debug else "run it again with --debug to see where",
+            f"the application stopped on {one_line(app.crash)}",
+            "the traceback is above" if debug else f"the traceback is in {app.crash_file}",
         )
     return app.return_code or 0
 
@@ -122,8 +123,3 @@ def _detach_lost_terminal() -> None:
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, stream.fileno())
             os.close(nowhere)
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return "".join(c if c.isprintable() else "?" for c in text)[:200]

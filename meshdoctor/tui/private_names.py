@@ -19,8 +19,9 @@ class PrivateName(NamedTuple):
 PRIVATE_NAMES: tuple[PrivateName, ...] = (
     PrivateName("textual.app", "App._display", "send only the cells that changed"),
     PrivateName("textual.app", "App._fatal_error", "one line for a user instead of a traceback with local values"),
-    PrivateName("textual.app", "App._handle_exception", "report a failed frame as Textual does"),
+    PrivateName("textual.app", "App._handle_exception", "report a failed frame as Textual does, survive the others"),
     PrivateName("textual.message_pump", "MessagePump._close_messages_no_wait", "end the application after a crash"),
+    PrivateName("textual.message_pump", "MessagePump._dispatch_message", "go on after a mistake in a handler"),
     PrivateName("textual.message_pump", "MessagePump._running", "whether frames may be sent"),
     PrivateName("textual.message_pump", "MessagePump._closed", "whether frames may be sent"),
     PrivateName("textual.app", "App()._batch_count", "whether a batch of updates is open"),

@@ -8,6 +8,7 @@ from typing import Protocol
 from rich.text import Text
 
 from meshdoctor.present.words import Words
+from meshdoctor.tui.journal import Journal
 
 
 class Session(Protocol):
@@ -16,6 +17,10 @@ class Session(Protocol):
     @property
     def title(self) -> str:
         """What is looked at: a cluster context or the name of a recording."""
+
+    @property
+    def journal(self) -> Journal:
+        """What went wrong so far."""
 
     @property
     def source(self) -> str:

@@ -19,16 +19,23 @@ from typing import ClassVar, Protocol, runtime_checkable
 from rich.cells import cell_len
 from rich.text import Text
 from textual.app import ComposeResult
+from textual.message import Message
 from textual.screen import Screen
 
 from meshdoctor.present.table import ELISION, Cell
 from meshdoctor.present.words import Words
 from meshdoctor.tui.chrome import ChromeLine, key_line
+from meshdoctor.tui.crash import begins
+from meshdoctor.tui.journal import SAID
 from meshdoctor.tui.keys import footer
 from meshdoctor.tui.linetable import LineTable
 from meshdoctor.tui.prompt import Prompt
 from meshdoctor.tui.router import Location
 from meshdoctor.tui.session import Session
+from meshdoctor.tui.shell import Shell
+
+TROUBLES = ("warning", "error")
+"""Styles of lines that are kept."""
 
 LEAST = (60, 15)
 """Columns and lines below which a view says that it is cramped."""
@@ -64,6 +71,14 @@ class ShellScreen(Screen[None]):
         self._message_line = ChromeLine("-message")
         self._keys_line = ChromeLine("-keys")
         self._trail: Sequence[str] = (str(location),)
+
+    async def _dispatch_message(self, message: Message) -> None:
+        """What a view does with a message may fail; it stays on the screen all the same."""
+        try:
+            await super()._dispatch_message(message)
+        except Exception as error:
+            if begins(message) or not (isinstance(self.app, Shell) and self.app.survive(error)):
+                raise
 
     def compose(self) -> ComposeResult:
         """The frame around the body."""
@@ -113,7 +128,9 @@ class ShellScreen(Screen[None]):
         self.refresh_crumbs()
 
     def say(self, text: str, style: str = "") -> None:
-        """Show one line on the message row, until the next key."""
+        """Show one line on the message row, until the next key; what is wrong stays in `:errors`."""
+        if text and style in TROUBLES:
+            self.session.journal.note(SAID, text)
         self._message_line.write(Text(f" {text}", style=style) if text else "")
 
     def show_prompt(self, prompt: Prompt | None) -> int:

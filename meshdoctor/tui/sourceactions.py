@@ -8,16 +8,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from textual.app import App, SuspendNotSupported
+from textual.app import SuspendNotSupported
 
 from meshdoctor.errors import MeshDoctorError
 from meshdoctor.tui.examined import ExaminedSession
-from meshdoctor.tui.prompt import Prompt
+from meshdoctor.tui.shell import Shell
 
 if TYPE_CHECKING:
-    from meshdoctor.present.words import Words
     from meshdoctor.tui.livesession import LiveSession
-    from meshdoctor.tui.session import Session
 
 BEAT = 1.0
 """Seconds between two looks at the clock: ages in the header, and whether the view is to be read again."""
@@ -33,28 +31,8 @@ def _only_the_child_is_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-class SourceActions(App[None]):
+class SourceActions(Shell):
     """Mixed into the application."""
-
-    session: Session
-    words: Words
-    prompt: Prompt | None
-
-    def say(self, text: str, style: str = "") -> None:
-        """One line for the user."""
-        raise NotImplementedError
-
-    def gather_again(self, *, renew: bool = False) -> None:
-        """The view in sight, now."""
-        raise NotImplementedError
-
-    async def close_views(self) -> None:
-        """All but the first."""
-        raise NotImplementedError
-
-    def ask_command(self, text: str) -> None:
-        """Open the command line with *text* typed."""
-        raise NotImplementedError
 
     def start_beat(self) -> None:
         """A live source grows old by itself."""

@@ -44,7 +44,7 @@ class PtyTerminal:
         self._stream = pyte.ByteStream(self.screen)
         self._synchronised = synchronised
         self.raw = b""
-        kept = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LD_LIBRARY_PATH"}}
+        kept = {k: v for k, v in os.environ.items() if k in {"PATH", "HOME", "LD_LIBRARY_PATH", "XDG_STATE_HOME"}}
         base = {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
         self.master, slave = pty.openpty()
         self.resize(columns, lines)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -71,17 +72,30 @@ def test_ctrl_c_leaves(terminal: Open) -> None:
 
 
 @pytest.mark.parametrize("debug", [False, True])
-def test_a_crash_is_one_line(terminal: Open, debug: bool) -> None:
-    t = terminal((*SHELL, "--debug") if debug else SHELL)
-    t.wait(READY)
-    t.keys(":broken\r")
+@pytest.mark.mistaken
+def test_a_crash_is_one_line(terminal: Open, debug: bool, no_mistake: Path) -> None:
+    t = terminal((*SHELL, "broken", "--debug") if debug else (*SHELL, "broken"))
     assert t.wait_end() == 2
     assert restored(t.raw)
     said = t.raw[t.raw.rfind(b"\x1b[?1049l") :]
     assert b"ValueError: broken on purpose" in said
     assert (b"Traceback" in said) is debug
-    assert (b"--debug" in said) is not debug
+    (file,) = no_mistake.glob("crash-*.txt")
+    assert (file.name.encode() in b"".join(said.split())) is not debug
     assert b"a value of the cluster" not in t.raw
+
+
+@pytest.mark.mistaken
+def test_a_view_that_fails_is_one_line_and_the_others_stay(terminal: Open) -> None:
+    t = terminal()
+    t.wait(READY)
+    t.keys(":broken\r")
+    t.wait("a mistake of MeshDoctor, traceback in")
+    t.keys("j\r")
+    t.wait("line 0 of")
+    assert b"Traceback" not in t.raw
+    t.keys(":q\r")
+    assert t.wait_end() == 0
 
 
 @pytest.mark.parametrize(

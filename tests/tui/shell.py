@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 
 from rich.text import Text
@@ -11,6 +12,7 @@ from textual.app import ComposeResult
 from meshdoctor.errors import NothingMatches
 from meshdoctor.present.table import Column, Row
 from meshdoctor.present.words import Words
+from meshdoctor.tui.journal import Journal
 from meshdoctor.tui.linetable import LineTable
 from meshdoctor.tui.router import ROUTES, Location, Route
 from meshdoctor.tui.session import Session
@@ -54,6 +56,7 @@ class Recording:
     source = "recording"
     counts: Sequence[Text] = (Text("NACK 1", "state.nack"), Text("STALE 1", "state.stale"))
     home = "pods"
+    journal = Journal(time.time)
     rows: Sequence[Row] = ROWS
 
     def freshness(self, words: Words) -> str:

@@ -1,0 +1,49 @@
+"""What went wrong in a session, as rows: when, what about, and the line itself."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+from rich.text import Text
+
+from meshdoctor.present.explanation_text import wrap
+from meshdoctor.present.table import Cell, Column, Row
+from meshdoctor.present.words import Words
+
+COLUMNS = (
+    Column("time", "UTC", 8, priority=0),
+    Column("about", "ABOUT", 10, priority=0),
+    Column("times", "TIMES", 5, priority=1, align="right", order="number"),
+    Column("text", "WHAT WAS SAID", 30, flex=1, priority=0),
+)
+_STYLES = {"forbidden": "state.stale", "mistake": "state.nack", "cluster": "state.lost", "answers": "state.ok"}
+
+
+def clock_time(seconds: float) -> str:
+    """The time of day in UTC, as the logs have it."""
+    return time.strftime("%H:%M:%S", time.gmtime(seconds))
+
+
+def journal_rows(entries: Iterable[tuple[str, str, float, float, int]]) -> tuple[Row, ...]:
+    """A row for each (about, text, first, last, times); what went wrong in reading leads to all that is unread."""
+    rows = []
+    for about, text, _, last, times in entries:
+        cells: tuple[Cell, ...] = (
+            clock_time(last),
+            Text(about, _STYLES.get(about, "")),
+            str(times) if times > 1 else "",
+            text,
+        )
+        target = "unread" if about in ("forbidden", "not read") else ""
+        rows.append(Row(f"{about} {text}", cells, target, about not in ("answers", "message"), text))
+    return tuple(rows)
+
+
+def journal_lines(entry: tuple[str, str, float, float, int], words: Words, width: int) -> Iterator[Cell]:
+    """One of them whole."""
+    _, text, first, last, times = entry
+    if times > 1:
+        told = words("errors.times", count=times, first=clock_time(first), last=clock_time(last))
+        yield Text(f" {told}", "quiet")
+    yield from wrap(text, " ", " ", width=width)
