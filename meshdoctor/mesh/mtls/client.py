@@ -1,7 +1,7 @@
 """Which TLS a client's proxy uses towards each endpoint of a service, as istiod would configure it.
 
-Rules of istiod 1.32: `pilot/pkg/networking/core/cluster.go` (buildOutboundClusters) and `cluster_builder.go`
-(applyDestinationRule, buildSubsetCluster); the TLS itself is in `cluster_tls`.
+Which cluster there is at all is in `outbound_cluster`, the TLS of one in `cluster_tls`; here is what a client's proxy
+sees of both, with the TLS context and each endpoint (istiod 1.32, `pilot/pkg/networking/core/cluster_builder.go`).
 """
 
 from __future__ import annotations
@@ -28,24 +28,23 @@ from meshdoctor.mesh.mtls.cluster_tls import (
     to_endpoint,
     user_supplied,
 )
+from meshdoctor.mesh.mtls.outbound_cluster import (
+    ORIGINAL_DST,
+    OutboundCluster,
+    main_cluster,
+    subset_cluster,
+    why_none,
+)
 from meshdoctor.mesh.mtls.server import Servers
 from meshdoctor.mesh.objects import MeshObjects
 from meshdoctor.mesh.services import MeshPort, MeshService
 from meshdoctor.mesh.sidecar_scope import ScopedService
 from meshdoctor.mesh.workloads import GATEWAY, SIDECAR, WAYPOINT, Peer
-from meshdoctor.model.istio import Subset, TrafficPolicy
+from meshdoctor.model.istio import Subset
 
 NO_CLUSTER = "no-cluster"
 """This proxy does not know the host, the port or the subset."""
-EDS, STRICT_DNS, LOGICAL_DNS, ORIGINAL_DST = "EDS", "STRICT_DNS", "LOGICAL_DNS", "ORIGINAL_DST"
 WITHOUT_PROXY = "NO_PROXY"
-_CLUSTER_TYPES = {
-    registry.CLIENT_SIDE: EDS,
-    registry.DNS: STRICT_DNS,
-    registry.DNS_ROUND_ROBIN: LOGICAL_DNS,
-    registry.PASSTHROUGH: ORIGINAL_DST,
-}
-_NEED_ENDPOINTS = (STRICT_DNS, LOGICAL_DNS)
 _PROXIES = (SIDECAR, GATEWAY, WAYPOINT)
 
 
@@ -69,16 +68,6 @@ class ClientTls(NamedTuple):
     rule: EffectiveRule | None = None
     reasons: tuple[str, ...] = ()
     service: MeshService | None = None
-
-
-class _Cluster(NamedTuple):
-    """A cluster before its TLS: its type, its policy, and the policy that auto mTLS looks at."""
-
-    type: str
-    policy: TrafficPolicy | None
-    checked: TrafficPolicy | None
-    endpoints: tuple[MeshEndpoint, ...]
-    subset: Subset | None = None
 
 
 class Clients:
@@ -144,11 +133,12 @@ class Clients:
     ) -> ClientTls:
         port = service_port.number
         endpoints = self._endpoints(service, service_port)
-        cluster = self._cluster(proxy, service, rule, port, endpoints)
+        direct = proxy == SIDECAR and not (service.kubernetes and self._objects.features.eds_for_headless)
+        cluster = main_cluster(service, rule, port, endpoints, direct)
         if cluster is not None and subset:
-            cluster = _subset_cluster(cluster, rule, subset, port)
+            cluster = subset_cluster(cluster, rule, subset, port)
         if cluster is None:
-            reasons = (_why_none(service, rule, subset),)
+            reasons = (why_none(service, rule, subset),)
             return ClientTls(service.host, port, subset, NO_CLUSTER, rule=rule, reasons=reasons, service=service)
         tls = self._tls(proxy, service, rule, cluster, endpoints)
         found = ClientTls(service.host, port, subset, tls.mode, cluster.type, rule=rule, service=service)
@@ -159,26 +149,6 @@ class Clients:
             endpoints=self._per_endpoint(found, tls, rule, cluster.subset, shown),
             reasons=(tls.reason, *_rule_notes(rule)),
         )
-
-    def _cluster(
-        self,
-        proxy: str,
-        service: MeshService,
-        rule: EffectiveRule | None,
-        port: int,
-        endpoints: tuple[MeshEndpoint, ...],
-    ) -> _Cluster | None:
-        """The main cluster of a service port; None when a DNS service has nothing to resolve."""
-        kind = _CLUSTER_TYPES.get(service.resolution, EDS)
-        headless_eds = service.kubernetes and self._objects.features.eds_for_headless
-        if kind == ORIGINAL_DST and (proxy != SIDECAR or headless_eds):
-            kind = EDS  # a gateway has no original destination to go to
-        if kind in _NEED_ENDPOINTS and not endpoints:
-            return None
-        whole = rule.traffic_policy if rule else None
-        policy = traffic_policy.for_port(whole, port)
-        delivered = tuple(endpoint for endpoint in endpoints if endpoint.health != "terminating")
-        return _Cluster(ORIGINAL_DST if traffic_policy.is_passthrough(policy) else kind, policy, whole, delivered)
 
     def _unproxied(self, client: Peer, host: str, port: int, subset: str) -> ClientTls:
         """A client without a proxy sends what its application sends; that is taken to be plain text."""
@@ -220,7 +190,7 @@ class Clients:
         proxy: str,
         service: MeshService,
         rule: EffectiveRule | None,
-        cluster: _Cluster,
+        cluster: OutboundCluster,
         endpoints: tuple[MeshEndpoint, ...],
     ) -> ClusterTls:
         if rule is not None and cluster.policy is not None and cluster.policy.tls is not None:
@@ -275,30 +245,6 @@ class Clients:
             declared = traffic_policy.tls_mode(rule.traffic_policy, found.port)
         policies = self._servers.policies
         return tuple(to_endpoint(endpoint, declared, rule, policies) for endpoint in endpoints)
-
-
-def _subset_cluster(cluster: _Cluster, rule: EffectiveRule | None, name: str, port: int) -> _Cluster | None:
-    """The cluster of a subset; None when no rule in force defines it, or DNS has no endpoint with its labels."""
-    subset = rule.subset(name) if rule else None
-    if rule is None or subset is None:
-        return None
-    picked = tuple(endpoint for endpoint in cluster.endpoints if selects(subset.labels, endpoint.labels))
-    kind = ORIGINAL_DST if traffic_policy.is_passthrough(subset.traffic_policy) else cluster.type
-    if kind in _NEED_ENDPOINTS and not picked:
-        return None
-    policy = traffic_policy.for_subset(rule.traffic_policy, subset, port)
-    if traffic_policy.is_passthrough(policy):
-        kind = ORIGINAL_DST
-    # Auto mTLS checks the subset's own policy only, although the type follows the merged one.
-    return _Cluster(kind, policy, subset.traffic_policy, picked, subset)
-
-
-def _why_none(service: MeshService, rule: EffectiveRule | None, subset: str) -> str:
-    if subset and rule is None:
-        return f"no DestinationRule in force for {service.host}, so there is no subset {subset}"
-    if subset and rule is not None and rule.subset(subset) is None:
-        return f"DestinationRule {rule.name}, the one in force, defines no subset {subset}"
-    return f"{service.label} is resolved by DNS and has no endpoint{f' for subset {subset}' if subset else ''}"
 
 
 def _rule_notes(rule: EffectiveRule | None) -> tuple[str, ...]:
