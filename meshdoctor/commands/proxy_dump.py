@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from meshdoctor.commands.mesh_source import fact
 from meshdoctor.errors import SourceError
 from meshdoctor.mesh.proxy.endpoint import ClusterHosts
+from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.envoy.sections import Body, Sections, find_sections
 
 if TYPE_CHECKING:
@@ -65,6 +66,11 @@ class ProxyDump:
         return ClusterHosts(self.body("clusters.json"))
 
     @property
+    def own_sections(self) -> Sections | None:
+        """The config dump of the proxy whose hosts are asked for, where it can be had beside them."""
+        return None
+
+    @property
     def problems(self) -> list[str]:
         """What could not be read of the answers that were asked for."""
         known = self.__dict__
@@ -114,6 +120,13 @@ class SourceDump(ProxyDump):
         from meshdoctor.model import wants as ask
 
         return fact(self._source, ask.ProxyBody(self._ref, file))
+
+    @property
+    def own_sections(self) -> Sections | None:
+        try:
+            return self.sections
+        except (SourceError, UnreadableError):
+            return None  # the hosts are shown without
 
     @property
     def now(self) -> float:

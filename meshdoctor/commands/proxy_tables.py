@@ -95,6 +95,7 @@ def _clusters(dump: ProxyDump, arguments: argparse.Namespace) -> None:
         from meshdoctor.mesh.proxy.cluster_wide import wide_clusters
 
         _write_chosen(dump, arguments, lambda: wide_clusters(dump.sections, chosen), whole=not any(chosen))
+        _tell_refused(dump, "cluster", chosen.keeps)
     else:
         _write_chosen(dump, arguments, lambda: cluster.cluster_table(dump.sections, chosen), whole=not any(chosen))
 
@@ -113,8 +114,19 @@ def _listeners(dump: ProxyDump, arguments: argparse.Namespace) -> None:
         from meshdoctor.mesh.proxy.listener_wide import wide_listeners
 
         write(wide_listeners(dump.sections, chosen))
+        _tell_refused(dump, "listener", lambda _: True)
     else:
         write(listener.listener_table(dump.sections, chosen, verbose=arguments.verbose))
+
+
+def _tell_refused(dump: ProxyDump, kind: str, keeps: Callable[[str], bool]) -> None:
+    """Below a wide table, why Envoy refused an update of what stands in it."""
+    from meshdoctor.mesh.proxy.rejected import rejected_lines
+    from meshdoctor.model.text import visible_line
+
+    for name, line in rejected_lines(dump.sections, kind):
+        if keeps(name):
+            sys.stdout.write(visible_line(line) + "\n")
 
 
 def _routes(dump: ProxyDump, arguments: argparse.Namespace) -> None:
@@ -127,6 +139,7 @@ def _routes(dump: ProxyDump, arguments: argparse.Namespace) -> None:
         from meshdoctor.mesh.proxy.route_wide import wide_routes
 
         _write_chosen(dump, arguments, lambda: wide_routes(dump.sections, name), whole=not name)
+        _tell_refused(dump, "route", lambda own: name in ("", own))
     else:
         verbose = arguments.verbose
         table = lambda: route.route_table(dump.sections, name, verbose=verbose)  # noqa: E731
@@ -142,7 +155,8 @@ def _hosts(dump: ProxyDump, arguments: argparse.Namespace) -> None:
     elif arguments.output == "wide":
         from meshdoctor.mesh.proxy.endpoint_wide import wide_endpoints
 
-        _write_chosen(dump, arguments, lambda: wide_endpoints(dump.hosts, chosen), whole=not any(chosen))
+        table = lambda: wide_endpoints(dump.hosts, chosen, dump.own_sections)  # noqa: E731
+        _write_chosen(dump, arguments, table, whole=not any(chosen))
     else:
         _write_chosen(dump, arguments, lambda: endpoint.endpoint_table(dump.hosts, chosen), whole=not any(chosen))
 
@@ -193,6 +207,8 @@ def _bootstrap(dump: ProxyDump, arguments: argparse.Namespace) -> None:
         from meshdoctor.mesh.proxy.protojson import to_protojson
 
         write_data(to_protojson(bootstrap.bootstrap_resource(dump.sections)), arguments.output)
+    elif arguments.output == "wide":
+        write(bootstrap.wide_bootstrap(dump.sections))
     else:
         write(bootstrap.bootstrap_table(dump.sections))
 
@@ -204,6 +220,10 @@ def _ecds(dump: ProxyDump, arguments: argparse.Namespace) -> None:
         from meshdoctor.mesh.proxy.protojson import to_protojson
 
         write_data(to_protojson(ecds.ecds_resource(dump.sections)), arguments.output)
+    elif arguments.output == "wide":
+        from meshdoctor.mesh.proxy.ecds_wide import wide_ecds
+
+        write(wide_ecds(dump.sections))
     else:
         write(ecds.ecds_table(dump.sections))
 
@@ -243,18 +263,29 @@ def _all(dump: ProxyDump, arguments: argparse.Namespace) -> None:
         arguments.verbose,
     )
     now = dump.now if arguments.now is None else arguments.now
-    for number, block in enumerate(summary(dump.sections, chosen, now)):
+    if arguments.output == "wide":
+        from meshdoctor.mesh.proxy.summary_wide import wide_summary
+
+        blocks = wide_summary(dump.sections, chosen, now)
+    else:
+        blocks = summary(dump.sections, chosen, now)
+    for number, block in enumerate(blocks):
         if number:
             sys.stdout.write("\n")
         if arguments.with_headers:
             sys.stdout.write(f"------ {block.banner} INFO ------\n\n")
         table = block.table
         if (
-            table is not None and chosen == SummaryFilter() and block.banner != "SECRET"
-        ):  # whose VALID CERT has its time
+            table is not None
+            and chosen == SummaryFilter()
+            and block.banner != "SECRET"  # whose VALID CERT has its time
+            and arguments.output != "wide"
+        ):
             sys.stdout.write(whole_text(dump, f"all {block.banner}", lambda table=table: table))  # type: ignore[misc]
         elif table is not None:
             write(table)
+            for line in block.notes:
+                sys.stdout.write(line + "\n")
         elif not block.why:
             sys.stdout.write(secret.NOTHING)
         elif arguments.output == "istioctl":

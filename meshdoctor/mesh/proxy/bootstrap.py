@@ -24,13 +24,10 @@ class _Build(msgspec.Struct, gc=False):
     metadata: dict[str, Any] = {}
 
 
-class _NodeMetadata(msgspec.Struct, gc=False):
-    istio_version: Any = msgspec.field(name="ISTIO_VERSION", default="")
-    istio_proxy_sha: Any = msgspec.field(name="ISTIO_PROXY_SHA", default="")
-
-
 class _Node(msgspec.Struct, gc=False):
-    metadata: _NodeMetadata = msgspec.field(default_factory=_NodeMetadata)
+    id: str = ""
+    locality: dict[str, Any] = {}
+    metadata: dict[str, Any] = {}
     user_agent_build_version: _Build = msgspec.field(default_factory=_Build)
 
 
@@ -44,15 +41,61 @@ class _Section(msgspec.Struct, gc=False):
 
 def bootstrap_table(sections: Sections) -> TextTable:
     """The versions, a line each; an Envoy without Istio has only its own. Raises `UnreadableError`."""
-    node = read_part(sections, SECTION, _Section).bootstrap.node
+    return TextTable((), _versions(read_part(sections, SECTION, _Section).bootstrap.node), padding=1)
+
+
+def _versions(node: _Node) -> list[Cells]:
     rows: list[Cells] = []
-    istio, sha = _text(node.metadata.istio_version), _text(node.metadata.istio_proxy_sha)
+    istio, sha = _text(node.metadata.get("ISTIO_VERSION")), _text(node.metadata.get("ISTIO_PROXY_SHA"))
     if istio:
         rows.append(("Istio Version:", istio))
     if sha:
         rows.append(("Istio Proxy Version:", sha.split(":")[1] if ":" in sha else sha))
     rows.append(("Envoy Version:", _envoy_version(node.user_agent_build_version)))
-    return TextTable((), rows, padding=1)
+    return rows
+
+
+_FACTS = (
+    ("Name:", "NAME"),
+    ("Namespace:", "NAMESPACE"),
+    ("Workload:", "WORKLOAD_NAME"),
+    ("Service Account:", "SERVICE_ACCOUNT"),
+    ("Kubernetes Node:", "NODE_NAME"),
+    ("Addresses:", "INSTANCE_IPS"),
+    ("Cluster:", "CLUSTER_ID"),
+    ("Network:", "NETWORK"),
+    ("Mesh:", "MESH_ID"),
+    ("Interception:", "INTERCEPTION_MODE"),
+)
+_CONFIG = (("istiod:", "discoveryAddress"), ("Admin Port:", "proxyAdminPort"), ("Worker Threads:", "concurrency"))
+
+
+def wide_bootstrap(sections: Sections) -> TextTable:
+    """The versions, and who the proxy says that it is: what istiod chooses its configuration by."""
+    node = read_part(sections, SECTION, _Section).bootstrap.node
+    metadata = node.metadata
+    labels, config = _mapping(metadata.get("LABELS")), _mapping(metadata.get("PROXY_CONFIG"))
+    locality = "/".join(filter(None, (_text(node.locality.get(key)) for key in ("region", "zone", "sub_zone"))))
+    facts = [
+        *_versions(node),
+        ("Node:", node.id),
+        *((name, _word(metadata.get(key))) for name, key in _FACTS),
+        ("Revision:", _word(labels.get("istio.io/rev"))),
+        ("Locality:", locality),
+        *((name, _word(config.get(key))) for name, key in _CONFIG),
+    ]
+    return TextTable((), [(name, value) for name, value in facts if value], padding=1)
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _word(value: object) -> str:
+    """A scalar of the metadata; istiod reads numbers and texts alike."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else ""
 
 
 def _envoy_version(build: _Build) -> str:

@@ -62,9 +62,14 @@ class _Assignment(msgspec.Struct, gc=False):
         return sum(state in ("UNKNOWN", "HEALTHY", "DEGRADED") for state in states), len(states)
 
 
+class _Type(msgspec.Struct, gc=False):
+    name: str = ""
+
+
 class _Cluster(msgspec.Struct, gc=False):
     name: str = ""
     type: str = "STATIC"
+    cluster_type: _Type | None = None
     metadata: Metadata | None = None
     transport_socket: TransportSocket | None = None
     transport_socket_matches: list[SocketMatch] = []
@@ -144,7 +149,8 @@ def _row(cluster: _Cluster, state: str, hosts: dict[str, tuple[int, int]] | None
     tls = cluster_tls(cluster.transport_socket, cluster.transport_socket_matches)
     counted = _host_cell(cluster, hosts)
     rule = managed_by(cluster.metadata) or "-"
-    return (*where, cluster.type, state, tls, counted, _limits(cluster), _outlier(cluster), rule)
+    kind = cluster.cluster_type.name if cluster.cluster_type else cluster.type
+    return (*where, kind, state, tls, counted, _limits(cluster), _outlier(cluster), rule)
 
 
 def _host_cell(cluster: _Cluster, hosts: dict[str, tuple[int, int]] | None) -> str:

@@ -92,9 +92,9 @@ def _rows(sections: Sections, prefix: str) -> list[EndpointRow]:
     found = read_part(sections, SECTION, _Endpoints)
     assignments = [entry.endpoint_config for entry in (*found.dynamic_endpoint_configs, *found.static_endpoint_configs)]
     blocks = [
-        (subset_key(assignment.cluster_name), _assignment_rows(assignment, prefix))
+        (subset_key(assignment.cluster_name), rows)
         for assignment in assignments
-        if assignment is not None
+        if assignment is not None and (rows := _assignment_rows(assignment, prefix))
     ]
     return [row for _, rows in sort_by(blocks, itemgetter(0)) for row in rows]
 

@@ -9,7 +9,8 @@ import msgspec
 from meshdoctor.mesh.proxy import eds
 from meshdoctor.mesh.proxy.endpoint import Address, ClusterHosts, EndpointFilter, place_of
 from meshdoctor.mesh.proxy.naming import subset_key
-from meshdoctor.mesh.proxy.part import decode_part, read_part
+from meshdoctor.mesh.proxy.part import decode_part
+from meshdoctor.mesh.proxy.transport import Assignment, Spoken, Transports, assignments, spoken
 from meshdoctor.mesh.texttable import Cells, TextTable
 from meshdoctor.model.envoy.sections import Sections
 from meshdoctor.model.names import SPECIAL_CLUSTERS
@@ -18,6 +19,7 @@ _COUNTS = ("cx_active", "cx_total", "cx_connect_fail", "rq_active", "rq_total", 
 HEADER = (
     "ENDPOINT",
     "HEALTH",
+    "TLS",
     "WEIGHT",
     "PRIO",
     "LOCALITY",
@@ -73,9 +75,12 @@ class _Clusters(msgspec.Struct, gc=False):
     cluster_statuses: list[_Cluster] = []
 
 
-def wide_endpoints(clusters: ClusterHosts, chosen: EndpointFilter) -> TextTable:
-    """A row per host and one per cluster without any; EDS's health and the flags that Envoy set itself."""
-    known = clusters.once(HEADER, lambda: _rows(clusters))
+def wide_endpoints(clusters: ClusterHosts, chosen: EndpointFilter, sections: Sections | None = None) -> TextTable:
+    """A row per host and one per cluster without any; EDS's health and the flags that Envoy set itself.
+
+    *sections* are those of the same proxy's config dump: they tell how a host is spoken to (`?` without them).
+    """
+    known = clusters.once((HEADER, sections is None), lambda: _rows(clusters, spoken(sections) if sections else None))
     everything = not any(chosen)
     return TextTable(HEADER, [row for place, row in known if everything or chosen.keeps(*place)], padding=2)
 
@@ -84,7 +89,7 @@ _Place = tuple[str, int, str, str]
 """Address, port, cluster and status."""
 
 
-def _rows(clusters: ClusterHosts) -> list[tuple[_Place, Cells]]:
+def _rows(clusters: ClusterHosts, how: Spoken | None) -> list[tuple[_Place, Cells]]:
     """Every host's place and row, in order."""
     rows: list[tuple[_Place, Cells]] = []
     found = decode_part(clusters.raw, "clusters", _Clusters, clusters.problems)
@@ -92,24 +97,30 @@ def _rows(clusters: ClusterHosts) -> list[tuple[_Place, Cells]]:
         for host in cluster.host_statuses:
             address, port = place_of(host.address)
             place = (address, port, cluster.name, host.health_status.eds_health_status)
-            rows.append((place, _row(host, address, port, cluster.name)))
-        if not cluster.host_statuses and _should_have_hosts(cluster.name):
+            rows.append((place, _row(host, address, port, cluster.name, how)))
+        if not cluster.host_statuses and _should_have_hosts(cluster.name, how):
             rows.append((("", 0, cluster.name, ""), (NO_HOSTS, *("-" for _ in HEADER[2:]), cluster.name)))
     rows.sort(key=lambda row: row[0][:3])
     return rows
 
 
-def _should_have_hosts(cluster: str) -> bool:
-    """Istio's own clusters (black hole, passthrough) have none by design."""
-    return cluster not in SPECIAL_CLUSTERS
+def _should_have_hosts(cluster: str, how: Spoken | None = None) -> bool:
+    """Istio's own clusters (black hole, passthrough) have none by design; one that dials what the caller dialled has
+    those that were called: inbound ones (ORIGINAL_DST) and, as the config dump tells, those of headless services.
+    """
+    if cluster in SPECIAL_CLUSTERS or cluster.startswith("inbound|"):
+        return False
+    return how is None or not how.transports.dials_original(cluster)
 
 
-def _row(host: _Host, address: str, port: int, cluster: str) -> Cells:
+def _row(host: _Host, address: str, port: int, cluster: str, how: Spoken | None) -> Cells:
     counts = {stat.name: stat.value for stat in host.stats}
     flags = [name.replace("_", " ") for name in _FLAGS if getattr(host.health_status, name)]
+    place = f"{address}:{port}" if port else address
     return (
-        f"{address}:{port}" if port else address,
+        place,
         ", ".join([host.health_status.eds_health_status, *flags]),
+        how.to(cluster, place) if how else "?",
         str(host.weight),
         str(host.priority),
         "/".join(filter(None, (host.locality.get(part) for part in ("region", "zone", "sub_zone")))) or "-",
@@ -119,91 +130,33 @@ def _row(host: _Host, address: str, port: int, cluster: str) -> Cells:
     )
 
 
-class _SocketMatch(msgspec.Struct, gc=False):
-    tls_mode: object = msgspec.field(name="tlsMode", default="")
-    tunnel: object = ""
-
-
-class _IstioEndpoint(msgspec.Struct, gc=False):
-    workload: object = ""
-
-
-class _FilterMetadata(msgspec.Struct, gc=False):
-    socket_match: _SocketMatch | None = msgspec.field(name="envoy.transport_socket_match", default=None)
-    istio: _IstioEndpoint | None = None
-
-
-class _Metadata(msgspec.Struct, gc=False):
-    filter_metadata: _FilterMetadata | None = None
-
-
-class _LbEndpoint(eds.LbEndpoint, gc=False):
-    metadata: _Metadata | None = None
-    load_balancing_weight: int = 1
-
-
-class _Group(eds.LocalityEndpoints, gc=False):
-    lb_endpoints: list[_LbEndpoint] = []  # type: ignore[assignment]
-    priority: int = 0
-
-
-class _Assignment(msgspec.Struct, gc=False):
-    cluster_name: str = ""
-    endpoints: list[_Group] = []
-
-
-class _Entry(msgspec.Struct, gc=False):
-    endpoint_config: _Assignment | None = None
-
-
-class _Endpoints(msgspec.Struct, gc=False):
-    dynamic_endpoint_configs: list[_Entry] = []
-    static_endpoint_configs: list[_Entry] = []
-
-
 def wide_eds(sections: Sections, chosen: EndpointFilter) -> TextTable:
-    """A row per endpoint that istiod sent and one per cluster without any; TLS as istiod marked the endpoint."""
+    """A row per endpoint that istiod sent and one per cluster without any; TLS as the cluster speaks to it."""
     found = sections.once(EDS_HEADER, lambda: _eds_rows(sections))
     everything = not any(chosen)
     return TextTable(EDS_HEADER, [row.cells for row in found if everything or row.is_kept(chosen)], padding=2)
 
 
 def _eds_rows(sections: Sections) -> list[eds.EndpointRow]:
-    found = read_part(sections, eds.SECTION, _Endpoints, keep=False)
-    blocks = []
-    for entry in (*found.dynamic_endpoint_configs, *found.static_endpoint_configs):
-        if entry.endpoint_config:
-            blocks.append((subset_key(entry.endpoint_config.cluster_name), _assignment_rows(entry.endpoint_config)))
+    found = assignments(sections)
+    transports = Transports(sections)
+    blocks = [(subset_key(entry.cluster_name), _assignment_rows(entry, transports)) for entry in found]
     blocks.sort(key=itemgetter(0))
     return [row for _, rows in blocks for row in rows]
 
 
-def _assignment_rows(assignment: _Assignment) -> list[eds.EndpointRow]:
+def _assignment_rows(assignment: Assignment, transports: Transports) -> list[eds.EndpointRow]:
     rows: list[eds.EndpointRow] = []
     name = assignment.cluster_name
     for group in assignment.endpoints:
         locality = eds.place_name(group.locality) if group.locality else ""
         for endpoint in group.lb_endpoints:
             addresses, port = eds.addresses_of(endpoint.endpoint)
-            tls, workload = _marks(endpoint.metadata)
+            tls = transports.towards(name, endpoint.marks)
             weight, priority = str(endpoint.load_balancing_weight), str(group.priority)
             text, place = ",".join(addresses), locality or "-"
-            cells = (text, endpoint.health_status, tls, weight, priority, place, workload, name)
+            cells = (text, endpoint.health_status, tls, weight, priority, place, endpoint.workload, name)
             rows.append(eds.EndpointRow(addresses, port, cells))
     if not rows and _should_have_hosts(name):
         rows.append(eds.EndpointRow([""], 0, (NO_HOSTS, "-", "-", "-", "-", "-", "-", name)))
     return rows
-
-
-def _marks(metadata: _Metadata | None) -> tuple[str, str]:
-    """What istiod wrote at the endpoint: whether it can do mTLS or HBONE, and `workload;namespace;...`."""
-    marks = metadata.filter_metadata if metadata else None
-    match = marks.socket_match if marks else None
-    tls = "plaintext"
-    if match and match.tunnel:
-        tls = f"tunnel {match.tunnel}"
-    elif match and match.tls_mode:
-        tls = "mTLS" if match.tls_mode == "istio" else str(match.tls_mode)
-    workload = str(marks.istio.workload) if marks and marks.istio else ""
-    parts = workload.split(";")
-    return tls, f"{parts[1]}/{parts[0]}" if len(parts) > 1 else workload or "-"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from meshdoctor.mesh.proxy.endpoint import Address, SocketAddress
 from meshdoctor.mesh.proxy.listener import (
     HTTP_FILTER,
     SECTION,
@@ -41,9 +42,24 @@ class _Chain(Chain, gc=False):
     transport_socket: TransportSocket | None = None
 
 
+class _Socket(SocketAddress, gc=False):
+    protocol: str = "TCP"
+
+
+class _Address(Address, gc=False):
+    socket_address: _Socket | None = None
+
+
 class _Listener(Listener, gc=False):
+    address: _Address | None = None
     filter_chains: list[_Chain] = []  # type: ignore[assignment]
     default_filter_chain: _Chain | None = None
+
+    @property
+    def shown_port(self) -> str:
+        """`443`, `443/UDP` (HTTP/3), `-` for a pipe or an internal listener."""
+        protocol = self.address.socket_address.protocol if self.address and self.address.socket_address else "TCP"
+        return f"{self.port or '-'}{'' if protocol == 'TCP' else f'/{protocol}'}"
 
 
 class _State(msgspec.Struct, gc=False):
@@ -102,7 +118,7 @@ def wide_listeners(sections: Sections, chosen: ListenerFilter) -> TextTable:
 
 def _rows(state: str, listener: _Listener) -> list[Cells]:
     addresses = ",".join((listener.main_address, *listener.more_addresses)) or "internal"
-    head = (listener.name or "-", state, addresses, str(listener.port or "-"))
+    head = (listener.name or "-", state, addresses, listener.shown_port)
     rows: list[Cells] = []
     for chain in (
         *listener.filter_chains,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import msgspec
@@ -46,6 +47,24 @@ class _Listeners(msgspec.Struct, gc=False):
 
 class _Routes(msgspec.Struct, gc=False):
     dynamic_route_configs: list[_Entry] = []
+
+
+_STATE = re.compile(rb'"error_?[sS]tate"')
+_SECTIONS = {"cluster": "ClustersConfigDump", "listener": "ListenersConfigDump", "route": "RoutesConfigDump"}
+
+
+def rejected_lines(sections: Sections, kind: str) -> list[tuple[str, str]]:
+    """The name of each refused *kind* (cluster, listener, route), and a line with the reason.
+
+    What was refused before is still in use: the row of the resource shows the older version.
+    """
+    if not any(_STATE.search(part) for part in sections.parts.get(_SECTIONS[kind], ())):
+        return []  # which is nearly always so, and a large section takes long to decode
+    found = [entry for entry in rejected_resources(sections) if entry.kind == kind]
+    return [
+        (entry.name, f"UPDATE REFUSED: {kind} {entry.name}{f' at {entry.when}' if entry.when else ''}: {entry.why}")
+        for entry in found
+    ]
 
 
 def rejected_resources(sections: Sections) -> list[RejectedResource]:

@@ -64,10 +64,16 @@ class _Secret(msgspec.Struct, gc=False):
     validation_context: _ValidationContext | None = None
 
 
+class _Error(msgspec.Struct, gc=False):
+    details: str = ""
+
+
 class _Entry(msgspec.Struct, gc=False):
     name: str = ""
     secret: _Secret | None = None
     client_status: str = ""
+    version_info: str = ""
+    error_state: _Error | None = None
 
 
 class _Secrets(msgspec.Struct, gc=False):
@@ -85,6 +91,9 @@ class SecretItem(NamedTuple):
     pem: bytes
     trust_domain: str = ""
     client_status: str = ""
+    is_initialized: bool = True
+    """Whether istiod or the agent ever sent it (istioctl 1.24 had a state for that, later ones lost it)."""
+    error: str = ""
 
     @property
     def certificate(self) -> Certificate | None:
@@ -114,7 +123,18 @@ def _items(entry: _Entry, state: str, problems: list[str]) -> list[SecretItem]:
     for domain, pem in bundles or [("", b"")]:
         chain = _chain(pem, entry.name, problems)
         uri = chain[0].spiffe_id if chain else ""
-        items.append(SecretItem(entry.name, state, chain, pem, domain or _trust_domain(uri), entry.client_status))
+        items.append(
+            SecretItem(
+                entry.name,
+                state,
+                chain,
+                pem,
+                trust_domain=domain or _trust_domain(uri),
+                client_status=entry.client_status,
+                is_initialized=entry.version_info != "uninitialized",
+                error=entry.error_state.details if entry.error_state else "",
+            )
+        )
     return items
 
 

@@ -15,18 +15,58 @@ HEADER = (
 )  # fmt: skip
 
 
+_MOST_ROOTS = 8
+"""So many roots of one bundle are shown one by one: an operating system's bundle has 150."""
+
+
 def wide_secrets(sections: Sections, now: float) -> TextTable:
-    """A row per certificate, and one for a secret that has none; *now* in Unix seconds."""
+    """A row per certificate, and one for a secret that has none; *now* in Unix seconds.
+
+    Of a large bundle of roots those that are not valid now are named, and the others are one row.
+    """
     return TextTable(HEADER, [row for item in secret_items(sections) for row in _rows(item, now)], padding=2)
 
 
 def _rows(item: SecretItem, now: float) -> list[Cells]:
-    state = item.state
-    if item.client_status not in ("", "ACKED"):
-        state += f", {item.client_status}"
+    state = _state(item)
     if not item.chain:
-        return [(item.name, state, "NO CERTIFICATE", "-", "-", "-", "-", "-", item.trust_domain or "-", "-")]
-    return [_row(item, state, index, certificate, now) for index, certificate in enumerate(item.chain)]
+        rest = ("-", "-", "-", "-", "-", item.trust_domain or "-", "-")
+        return [(item.name, state, "UNREADABLE" if item.pem else "NO CERTIFICATE", *rest)]
+    numbered = list(enumerate(item.chain))
+    if len(numbered) <= _MOST_ROOTS or not item.chain[0].is_ca:
+        return [_row(item, state, index, certificate, now) for index, certificate in numbered]
+    valid = [entry for _, entry in numbered if entry.not_before <= now < entry.not_after]
+    rows = [_row(item, state, index, entry, now) for index, entry in numbered if entry not in valid]
+    return [*rows, _bundle(item, state, valid, now)] if valid else rows
+
+
+def _state(item: SecretItem) -> str:
+    parts = [item.state]
+    if not item.is_initialized:
+        parts.append("NEVER RECEIVED")
+    if item.client_status not in ("", "ACKED"):
+        parts.append(item.client_status)
+    if item.error:
+        parts.append(f"UPDATE REFUSED: {item.error}")
+    return ", ".join(parts)
+
+
+def _bundle(item: SecretItem, state: str, valid: list[Certificate], now: float) -> Cells:
+    """One row for many roots: when the first of them expires."""
+    first = min(valid, key=lambda certificate: certificate.not_after)
+    name = f"first to expire: {first.subject or first.fingerprint}"
+    return (
+        item.name,
+        state,
+        f"{len(valid)} valid roots",
+        name,
+        "-",
+        "-",
+        rfc3339(first.not_after),
+        time_left(first, now),
+        item.trust_domain or "-",
+        "-",
+    )
 
 
 def _row(item: SecretItem, state: str, index: int, certificate: Certificate, now: float) -> Cells:

@@ -32,11 +32,15 @@ class SummaryFilter(NamedTuple):
 
 
 class Block(NamedTuple):
-    """One table with its banner's word; *table* is None without secrets, or with *why* when it cannot be read."""
+    """One table with its banner's word; *table* is None without secrets, or with *why* when it cannot be read.
+
+    *notes* are lines below it.
+    """
 
     banner: str
     table: TextTable | None
     why: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def summary(sections: Sections, chosen: SummaryFilter, now: float) -> Iterator[Block]:
@@ -55,6 +59,11 @@ def summary(sections: Sections, chosen: SummaryFilter, now: float) -> Iterator[B
             yield Block(banner, table())
         except UnreadableError as error:
             yield Block(banner, None, str(error))
+    tell_unknown(sections)
+
+
+def tell_unknown(sections: Sections) -> None:
+    """A line about the sections that no table shows: a newer Envoy's."""
     unknown = sections.parts.keys() - _KNOWN
     if unknown:
         sections.problems.append(f"not shown, as this program does not know them: {', '.join(sorted(unknown))}")

@@ -10,11 +10,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from meshdoctor.mesh.proxy.bootstrap import bootstrap_table
+from meshdoctor.mesh.proxy.bootstrap import bootstrap_table, wide_bootstrap
 from meshdoctor.mesh.proxy.ecds import ecds_table
+from meshdoctor.mesh.proxy.ecds_wide import wide_ecds
+from meshdoctor.mesh.proxy.rejected import rejected_lines
 from meshdoctor.mesh.proxy.secret import root_certificates, secret_table, share_a_root
 from meshdoctor.mesh.proxy.secret_wide import HEADER, wide_secrets
 from meshdoctor.mesh.proxy.summary import SummaryFilter, summary
+from meshdoctor.mesh.proxy.summary_wide import wide_summary
 from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.x509 import CertificateError
 from tests.mesh.proxy.dumps import read
@@ -137,6 +140,76 @@ def test_ecds_of_several_sections() -> None:
         return {"ecds_filters": [{"ecds_filter": {"name": n, "typed_config": {"@type": kind}}} for n in names]}
 
     assert list(ecds_table(read(EcdsConfigDump=filters("b", "a"))).rows) == [("a", "envoy.wasm"), ("b", "envoy.wasm")]
+
+
+def test_wide_ecds_says_what_is_awaited_and_what_was_refused() -> None:
+    kind = "type.googleapis.com/envoy.wasm"
+    section = {
+        "ecds_filters": [
+            {"ecds_filter": {"name": "b", "typed_config": {"@type": kind}}, "version_info": "7"},
+            {"ecds_filter": {"name": "a", "typed_config": {"@type": kind}}, "error_state": {"details": "no such VM"}},
+            {"ecds_filter": {"name": "late"}},
+        ]
+    }
+    assert list(wide_ecds(read(EcdsConfigDump=section)).rows) == [
+        ("late", "NO CONFIGURATION", "-", "-", "-"),
+        ("a", "active, UPDATE REFUSED: no such VM", "-", "-", "envoy.wasm"),
+        ("b", "active", "7", "-", "envoy.wasm"),
+    ]
+
+
+def test_wide_bootstrap_says_who_the_proxy_is() -> None:
+    metadata = {
+        "NAME": "web-1",
+        "NAMESPACE": "shop",
+        "NETWORK": "",
+        "LABELS": {"istio.io/rev": "canary"},
+        "PROXY_CONFIG": {"discoveryAddress": "istiod:15012", "concurrency": 2.0, "proxyAdminPort": 15100},
+    }
+    node = {"id": "sidecar~1", "metadata": metadata, "locality": {"region": "r", "zone": "z"}}
+    facts = dict(wide_bootstrap(read(BootstrapConfigDump={"bootstrap": {"node": node}})).rows)
+    assert facts["Revision:"] == "canary"
+    assert facts["Locality:"] == "r/z"
+    assert facts["istiod:"] == "istiod:15012"
+    assert (facts["Worker Threads:"], facts["Admin Port:"]) == ("2", "15100")
+    assert "Network:" not in facts
+
+
+def test_a_secret_that_never_came_and_one_whose_update_was_refused() -> None:
+    section = {
+        "dynamic_warming_secrets": [{"name": "late", "version_info": "uninitialized", "secret": {"name": "late"}}],
+        "dynamic_active_secrets": [{**chain("default", LEAF), "error_state": {"details": "key does not fit"}}],
+    }
+    rows = wide_secrets(read(SecretsConfigDump=section), NOW).rows
+    assert [row[1:3] for row in rows] == [
+        ("WARMING, NEVER RECEIVED", "NO CERTIFICATE"),
+        ("ACTIVE, UPDATE REFUSED: key does not fit", "1 leaf"),
+    ]
+
+
+def test_of_a_large_bundle_only_roots_that_are_not_valid_are_named() -> None:
+    section = {"dynamic_active_secrets": [trusted("file-root:system", ROOT * 9)]}
+    sections = read(SecretsConfigDump=section)
+    (row,) = wide_secrets(sections, NOW).rows
+    assert row[2:4] == ("9 valid roots", "first to expire: root")
+    assert row[7] == "23h"
+    expired = wide_secrets(sections, NOW + 86400).rows
+    assert [row[2] for row in expired] == [f"{number} root" for number in range(1, 10)]
+
+
+@pytest.mark.parametrize("kind", ["cluster", "listener", "route"])
+def test_why_an_update_was_refused_stands_below_the_table(kind: str) -> None:
+    error = {"details": "bad\n value", "last_update_attempt": "2026-01-01T00:00:00Z"}
+    sections = read(
+        ClustersConfigDump={"dynamic_active_clusters": [{"cluster": {"name": "a"}, "error_state": error}]},
+        ListenersConfigDump={"dynamic_listeners": [{"name": "a", "error_state": error}]},
+        RoutesConfigDump={"dynamic_route_configs": [{"route_config": {"name": "a"}, "error_state": error}]},
+    )
+    line = f"UPDATE REFUSED: {kind} a at 2026-01-01T00:00:00Z: bad\n value"
+    assert rejected_lines(sections, kind) == [("a", line)]
+    notes = [note for block in wide_summary(sections, SummaryFilter(), NOW) for note in block.notes]
+    assert len(notes) == 3
+    assert not any("\n" in note for note in notes)
 
 
 def test_a_summary_names_what_it_cannot_show() -> None:
