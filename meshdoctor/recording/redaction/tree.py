@@ -60,6 +60,7 @@ _INLINE = frozenset(("inlinestring", "inlinebytes", "inline"))
 _PUBLIC_INLINE = frozenset(("certificatechain", "trustedca", "textformatsource", "crl", "ocspstaple", "bodyformat"))
 _JWKS_PUBLIC = frozenset(("kty", "kid", "alg", "use", "n", "e", "crv", "x", "y", "key_ops"))
 _PAIRS = frozenset(("set", "add", "headers", "httpheaders", "env", "remove"))
+_TLS_SECRETS = frozenset(("tlscertificate", "validationcontext"))
 _FORMAT_ONLY = re.compile(r"(?:%[A-Z_]+(?:\([^)]*\))?(?::\d+)?%|[\s,;:/-])*")
 _SENSITIVE_KEY = re.compile(SENSITIVE, re.IGNORECASE)
 
@@ -138,9 +139,7 @@ def _clean_dict(value: dict[str, Any], redactor: Redactor, key: str) -> dict[str
 
 def _is_tls_secret(plain: str, entry: Any) -> bool:
     """`secret` of a SecretsConfigDump holds certificates, whose keys Envoy has redacted, and which are walked."""
-    return (
-        plain == "secret" and isinstance(entry, dict) and bool({"tls_certificate", "validation_context"} & set(entry))
-    )
+    return plain == "secret" and isinstance(entry, dict) and bool(_TLS_SECRETS & {_plain(name) for name in entry})
 
 
 def _hidden_by_name(value: dict[str, Any], key: str) -> frozenset[str]:
