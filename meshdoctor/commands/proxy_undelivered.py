@@ -9,7 +9,8 @@ from meshdoctor.commands.proxy_dump import SourceDump
 from meshdoctor.errors import SourceError
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.proxy.rejected import rejected_resources
-from meshdoctor.mesh.proxy.undelivered import endpoint_differences, missing_clusters, received, sent_differences
+from meshdoctor.mesh.proxy.slices import endpoint_differences
+from meshdoctor.mesh.proxy.undelivered import missing_clusters, received, sent_differences
 from meshdoctor.mesh.sync import CONNECTED, SYNCED, ZTUNNEL, ProxySync
 from meshdoctor.mesh.workloads import SIDECAR
 from meshdoctor.model import wants as ask

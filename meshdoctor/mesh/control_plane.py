@@ -8,11 +8,11 @@ from typing import NamedTuple
 from meshdoctor.mesh.finding import Evidence, Resource
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.pods import PROXY_CONTAINER, has_sidecar, is_ready
+from meshdoctor.mesh.proxy.slices import endpoint_differences
 from meshdoctor.mesh.quoting import listed, object_says
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.moment import unix
-from meshdoctor.model.names import parse_cluster_name
 from meshdoctor.model.snapshot import Missing, PodRef
 from meshdoctor.model.wants import SyncStatus
 
@@ -107,35 +107,17 @@ def _proxy_runs(pod: k8s.Pod) -> bool:
 
 
 def stale_endpoints(mesh: MeshIndex, pod: PodRef) -> list[Evidence]:
-    """Clusters of a proxy whose endpoints differ from the Service's EndpointSlices (both must have been read)."""
-    config = mesh.config(pod)
-    if config is None or not mesh.known("EndpointSlice"):
-        return []
-    found = []
-    for entry in config.clusters:
-        name = parse_cluster_name(entry.name)
-        service = mesh.service_by_host(name.host) if name.direction == "outbound" and not name.subset else None
-        if service is None or entry.body.type != "EDS":
-            continue
-        assigned = config.load_assignment(entry.body)
-        held = {one.endpoint.address.ip for one in assigned.all} if assigned else set()
-        wanted = {
-            address
-            for each in mesh.slices(service)
-            for endpoint in each.endpoints or ()
-            for address in endpoint.addresses
-        }
-        gone = {address for address in held - wanted if address}
-        if gone:
-            found.append(
-                Evidence(
-                    f"it still holds {listed(sorted(gone))} for {service.key}; the EndpointSlices have "
-                    f"{listed(sorted(wanted)) or 'none'}",
-                    f"envoy/{pod}/config_dump.json",
-                    entry.name,
-                )
-            )
-    return found
+    """Clusters of a proxy that still have addresses which the Service's EndpointSlices have not (both were read)."""
+    return [
+        Evidence(
+            f"it still holds {listed(found.old)} for {found.service}; the EndpointSlices have "
+            f"{listed(found.listed) or 'none'}",
+            f"envoy/{pod}/config_dump.json",
+            found.cluster,
+        )
+        for found in endpoint_differences(mesh, pod)
+        if found.old
+    ]
 
 
 def rejected(mesh: MeshIndex, pod: PodRef) -> list[Evidence]:

@@ -140,6 +140,7 @@ class ServiceSpec(Fields, frozen=True):
     external_name: str = ""
     publish_not_ready_addresses: bool = False
     external_traffic_policy: str = ""
+    internal_traffic_policy: str = ""
 
 
 class Service(Object, frozen=True):

@@ -10,7 +10,7 @@ from typing import Any
 from meshdoctor.mesh.proxy.difference import ResourceDifference
 from meshdoctor.mesh.proxy.fields import ABSENT
 from meshdoctor.mesh.proxy.rejected import RejectedResource
-from meshdoctor.mesh.proxy.undelivered import EndpointDifference
+from meshdoctor.mesh.proxy.slices import EndpointDifference
 
 _RESOURCES, _FIELDS, _WIDTH = 50, 12, 60
 _SINGULAR = {"Clusters": "cluster", "Listeners": "listener", "Routes": "route", "Endpoints": "endpoints of"}

@@ -2,30 +2,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
 import pytest
 
-from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.proxy.fields import ABSENT, field_differences
 from meshdoctor.mesh.proxy.undelivered import (
-    EndpointDifference,
-    endpoint_differences,
     missing_clusters,
     received,
     sent_differences,
 )
-from meshdoctor.model import istio
-from meshdoctor.model import kubernetes as k8s
-from meshdoctor.model import wants as ask
 from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.envoy.config_dump import decode_config_dump
 from meshdoctor.model.envoy.sections import find_sections
-from meshdoctor.model.istiod import SyncRecord
-from meshdoctor.model.meta import Meta
-from meshdoctor.model.snapshot import Fact, Origin, PodRef, Snapshot, SourceInfo
 from tests.mesh.proxy.dumps import clusters, dump, listeners, routes, socket
 
-WEB = PodRef("shop", "web")
 CART = "outbound|80||cart.shop.svc.cluster.local"
 
 
@@ -118,77 +107,14 @@ def test_a_section_of_another_shape_is_unreadable() -> None:
         sent_differences(broken, sound)
 
 
-def part(name: str, *addresses: str, ready: bool = True, port: str = "http") -> k8s.EndpointSlice:
-    entry = {
-        "metadata": {"name": name, "namespace": "shop", "labels": {"kubernetes.io/service-name": "cart"}},
-        "endpoints": [{"addresses": [address], "conditions": {"ready": ready}} for address in addresses],
-        "ports": [{"name": port, "port": 8080}],
-    }
-    return msgspec.convert(entry, k8s.EndpointSlice)
-
-
-def mesh(held: tuple[str, ...], *slices: k8s.EndpointSlice, ids: tuple[str, ...] = (), machine: str = "") -> MeshIndex:
+def test_routes_to_clusters_that_never_arrived() -> None:
+    actions = [{"cluster": CART}, {"weighted_clusters": {"clusters": [{"name": "outbound|80|v2|x"}]}}]
+    host = {"name": "v", "domains": ["*"], "routes": [{"route": action} for action in actions]}
     body = dump(
         ClustersConfigDump=clusters({"name": CART, "type": "EDS"}),
-        EndpointsConfigDump=eds(*held),
-        RoutesConfigDump=routes(
-            {
-                "name": "80",
-                "virtual_hosts": [
-                    {
-                        "name": "v",
-                        "domains": ["*"],
-                        "routes": [
-                            {"route": {"cluster": CART}},
-                            {"route": {"weighted_clusters": {"clusters": [{"name": "outbound|80|v2|x"}]}}},
-                        ],
-                    }
-                ],
-            }
-        ),
+        RoutesConfigDump=routes({"name": "80", "virtual_hosts": [host]}),
     )
-    service = k8s.Service(
-        metadata=Meta(name="cart", namespace="shop"),
-        spec=k8s.ServiceSpec(ports=[k8s.ServicePort(name="http", port=80)]),
-    )
-    machines = (istio.WorkloadEntry(spec=istio.WorkloadEntrySpec(address=machine)),) if machine else ()
-    records = tuple(SyncRecord(f"p{number}.shop", name, "sidecar") for number, name in enumerate(ids))
-    values: dict[Any, Any] = {
-        ask.Contents(): ask.Inventory(istiods=("i",)),
-        ask.Objects("Service"): (service,),
-        ask.Objects("EndpointSlice"): slices,
-        ask.Objects("WorkloadEntry"): machines,
-        ask.SyncStatus("i"): records,
-        ask.ProxyConfig(WEB): decode_config_dump(body),
-    }
-    facts = {want: Fact(value, Origin("x", None)) for want, value in values.items()}
-    return MeshIndex(Snapshot(SourceInfo("recording", "x"), facts))
-
-
-def test_endpoints_against_the_slices() -> None:
-    found = endpoint_differences(mesh(("10.0.0.1", "10.0.0.9"), part("a", "10.0.0.1", "10.0.0.2")), WEB)
-    assert found == [EndpointDifference(CART, "shop/cart", ("10.0.0.9",), ("10.0.0.2",))]
-    assert endpoint_differences(mesh(("10.0.0.1",), part("a", "10.0.0.1")), WEB) == []
-
-
-def test_an_address_that_is_not_ready_is_neither_old_nor_new() -> None:
-    stopping = part("b", "10.0.0.3", ready=False)
-    assert endpoint_differences(mesh(("10.0.0.1",), part("a", "10.0.0.1"), stopping), WEB) == []
-    assert endpoint_differences(mesh(("10.0.0.1", "10.0.0.3"), part("a", "10.0.0.1"), stopping), WEB) == []
-
-
-def test_other_ports_families_clusters_and_machines_prove_nothing() -> None:
-    right = part("a", "10.0.0.1")
-    assert endpoint_differences(mesh(("10.0.0.1",), right, part("b", "10.0.0.7", port="admin")), WEB) == []
-    assert endpoint_differences(mesh(("10.0.0.1",), right, part("b", "fd00::7")), WEB) == []
-    assert endpoint_differences(mesh(("10.0.0.1", "10.9.0.1"), right, ids=("east", "west")), WEB) == []
-    assert endpoint_differences(mesh(("10.0.0.1", "10.9.0.1"), right, machine="10.9.0.1"), WEB) == []
-
-
-def test_routes_to_clusters_that_never_arrived() -> None:
-    config = mesh(()).config(WEB)
-    assert config is not None
-    assert missing_clusters(config) == {"outbound|80|v2|x": ("80",)}
+    assert missing_clusters(decode_config_dump(body)) == {"outbound|80|v2|x": ("80",)}
     assert missing_clusters(decode_config_dump(dump(BootstrapConfigDump={}))) == {}
 
 
