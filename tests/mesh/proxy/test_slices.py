@@ -84,7 +84,7 @@ def test_endpoints_against_the_slices() -> None:
         EndpointDifference(CART, "shop/cart", ("10.0.0.9",), ("10.0.0.2",), ("10.0.0.1", "10.0.0.2"))
     ]
     [evidence] = stale_endpoints(found, WEB)
-    assert evidence.says == "it still holds 10.0.0.9 for shop/cart; the EndpointSlices have 10.0.0.1 and 10.0.0.2"
+    assert evidence.says == "it still holds 10.0.0.9 for shop/cart; the EndpointSlices have 10.0.0.1, 10.0.0.2"
     same = mesh(("10.0.0.1",), part("a", "10.0.0.1"))
     assert endpoint_differences(same, WEB) == []
     assert stale_endpoints(same, WEB) == []
