@@ -1,26 +1,55 @@
-"""TLS to a host outside the mesh that is missing or doubled: no handshake fails at the proxy, and yet nothing works.
+"""TLS that a DestinationRule makes callers' proxies originate, where it is wrong, missing or doubled.
 
-It has no probe of its own: `tls-handshake` asks it where no handshake failed.
+When it is missing or doubled no handshake fails at the proxy, and yet nothing works.
 """
 
 from __future__ import annotations
 
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
-from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit
+from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive
+from meshdoctor.mesh.handshake.failure import TLS_FIELD, FailedHandshake
 from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.quoting import lines_say, logged, remedy
 from meshdoctor.mesh.traffic import CLIENT, GATEWAY
 from meshdoctor.model import istio
 from meshdoctor.model.envoy.cluster import Cluster
 from meshdoctor.model.names import parse_cluster_name
 
-TLS_FIELD = "spec.trafficPolicy.tls"
 TLS_PORTS = (443, 8443)
 TLS_PROTOCOLS = ("HTTPS", "TLS")
 NOT_TLS = ("wrong_version_number", "wrong version number", "record layer", "not look like a tls handshake")
 """What TLS libraries say of a peer that does not answer in TLS."""
 ENOUGH = 3
+
+
+def wrong_origination(mesh: MeshIndex, failed: FailedHandshake) -> Finding:
+    """The rule that makes the client's proxy speak plain TLS, told by what the server is."""
+    owner, server = failed.rule(mesh), failed.server
+    if owner is None:
+        return inconclusive("the caller's cluster does TLS of its own, and no DestinationRule was found", failed.said)
+    shows = failed.cluster_says(
+        "the cluster's TLS context has no workload certificate: plain TLS, not Istio's mutual TLS"
+    )
+    if server is None and mesh.service_by_host(failed.cluster.name.rpartition("|")[2] if failed.cluster else ""):
+        return inconclusive("plain TLS towards a Service whose pod was not recorded fails", failed.said, shows)
+    if server is None:
+        cause, sure = "tls-origination-wrong", 0.85
+        summary = f"TLS origination of {owner} fails: {failed.reason}"
+        fix = remedy(f"Correct mode, sni and caCertificates in {owner} for what the outside server speaks.")
+    elif not has_sidecar(server):
+        cause, sure = "tls-origination-wrong", 0.85
+        summary = f"{owner} makes callers speak TLS to {server.key}, which has no sidecar: {failed.reason}"
+        fix = remedy(f"Set tls.mode DISABLE in {owner} for this host, or serve TLS there.")
+    else:
+        cause, sure = "double-tls", 0.96
+        summary = f"{owner} makes callers speak plain TLS to a sidecar that expects Istio's mutual TLS"
+        fix = remedy(
+            f"Set tls.mode ISTIO_MUTUAL in {owner}, or remove its tls block.",
+            "trafficPolicy:\n  tls:\n    mode: ISTIO_MUTUAL",
+        )
+    return culprit(Verdict(cause, sure, summary, (owner,), (failed.said, shows), fix, failed.lines))
 
 
 def plain_to_tls(case: Case, mesh: MeshIndex) -> Finding | None:

@@ -1,0 +1,43 @@
+"""A client that is made to speak mutual TLS to a server that answers in plain text."""
+
+from __future__ import annotations
+
+from meshdoctor.mesh import blame
+from meshdoctor.mesh.finding import Evidence, Finding, Verdict, culprit, inconclusive
+from meshdoctor.mesh.handshake.failure import FailedHandshake
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.mtls.peer_authentication import DISABLE
+from meshdoctor.mesh.peer_policy import decider, server_policy
+from meshdoctor.mesh.pods import has_sidecar
+from meshdoctor.mesh.quoting import remedy
+
+
+def plaintext_server(mesh: MeshIndex, failed: FailedHandshake) -> Finding:
+    """Who forces TLS on the client, and why the server speaks none: no sidecar, or a policy with mode DISABLE."""
+    owner, server, said = failed.rule(mesh), failed.server, failed.said
+    if server is None:
+        return inconclusive("the server answers in plain text, and it is no pod that was recorded", said)
+    ref = server.ref
+    if not has_sidecar(server):
+        shown = Evidence(f"{ref} has no sidecar", mesh.file("Pod"), str(ref))
+        resources = tuple(one for one in (owner, blame.of_workload(mesh.workload(ref))) if one)
+    else:
+        policy, port = server_policy(mesh, server), failed.port
+        if policy.for_port(port) != DISABLE:
+            return inconclusive(f"{ref} answers in plain text, though its policy is {policy.for_port(port)}", said)
+        peer = decider(policy, port)
+        shown = Evidence(policy.reason_for(port), mesh.file("PeerAuthentication"), str(peer or ""))
+        resources = tuple(one for one in (owner, peer) if one)
+    if not resources:
+        return inconclusive("the server answers in plain text, and no object forces TLS on the caller", said)
+    return culprit(
+        Verdict(
+            "mtls-to-plaintext-server",
+            0.96,
+            f"{resources[0]} forces mutual TLS towards {ref}, which only speaks plain text",
+            resources,
+            (said, shown),
+            remedy(f"Remove the tls block of {resources[0]} (auto mTLS then chooses), or make the server accept mTLS."),
+            failed.lines,
+        )
+    )
