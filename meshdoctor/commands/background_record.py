@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import CancelledError
 from pathlib import Path
 
-from meshdoctor.commands.record import record_moment
+from meshdoctor.commands.recorded_moment import record_moment
 from meshdoctor.errors import MeshDoctorError
 from meshdoctor.model.moment import rfc3339
 from meshdoctor.recording.bundle.writer import BundleWriter
@@ -69,7 +69,7 @@ class BackgroundRecording:
     def _moment(self, source: LiveSource, writer: BundleWriter) -> bool:
         snapshot = writer.snapshot(time.time())
         try:
-            record_moment(source, snapshot, self._read, ())
+            record_moment(source, snapshot, self._read, (), time.time())
         except CancelledError:
             return False  # the application ends; the moments before this one are whole
         snapshot.finish(time.time())

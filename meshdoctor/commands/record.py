@@ -5,15 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from meshdoctor.commands.cluster_flags import add_cluster_flags
 
 if TYPE_CHECKING:
-    from meshdoctor.model.snapshot import PodRef, Snapshot, Want
-    from meshdoctor.recording.bundle.writer import BundleWriter, SnapshotWriter
+    from meshdoctor.recording.bundle.writer import BundleWriter
     from meshdoctor.recording.raw import RawRecording
     from meshdoctor.sources.recording import RecordingSource
     from meshdoctor.sources.source import Source
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
 SUMMARY = "keep what the mesh looks like in one redacted file"
 ASKED = "--namespaces"
 """Why a list of objects is not of every namespace."""
-_BATCH = 32
-"""Proxies that are read before what they said is written: a fleet's dumps need not fit in memory."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -141,6 +138,7 @@ def _require(source: Source, named: tuple[str, ...]) -> None:
 
 def _live(arguments: argparse.Namespace, output: Path, every: float, since: float) -> BundleWriter | None:
     from meshdoctor.commands.cluster_flags import open_live_source
+    from meshdoctor.commands.recorded_moment import batches, record_moment
     from meshdoctor.recording.bundle.writer import BundleWriter
     from meshdoctor.sources.scope import named_namespaces
 
@@ -162,7 +160,7 @@ def _live(arguments: argparse.Namespace, output: Path, every: float, since: floa
             try:
                 for number in moments(every, arguments.count, time.monotonic, time.sleep):
                     snapshot = writer.snapshot(time.time())
-                    record_moment(source, snapshot, read, namespaces)
+                    record_moment(source, snapshot, read, namespaces, time.time())
                     snapshot.finish(time.time())
                     print(f"moment {number} recorded", file=sys.stderr)
                     if writer.full:
@@ -183,63 +181,3 @@ def moments(every: float, count: int, clock: Callable[[], float], sleep: Callabl
         if not every or number == count:
             return
         sleep(max(every - (clock() - begun), 0.0))
-
-
-def record_moment(
-    source: Source, snapshot: SnapshotWriter, read: list[tuple[str, bytes]], namespaces: tuple[str, ...]
-) -> None:
-    """Asks *source* for everything; what it puts into *read* (its capture) and what is missing goes to *snapshot*."""
-    from meshdoctor.model.snapshot import Missing
-
-    known = source.read([])
-    for batch in batches(source, known, namespaces):
-        found = source.read(batch)
-        for file, body in read:
-            snapshot.add(file, body)
-        read.clear()
-        for want in batch:
-            fact = found.get(want)
-            if isinstance(fact, Missing):
-                if fact.file:
-                    snapshot.missing(fact.file, str(fact))
-            elif fact.part:
-                snapshot.partial(fact.origin.file, fact.part.namespaces, fact.part.why)
-
-
-def batches(source: Source, known: Snapshot, namespaces: tuple[str, ...]) -> Iterator[list[Want[Any]]]:
-    """Everything that is recorded, in the order in which it is asked for."""
-    from meshdoctor.model import wants as ask
-    from meshdoctor.model.kinds import KINDS
-
-    yield [ask.Mesh(), *(ask.Objects(kind.name) for kind in KINDS)]
-    inventory = source.read([ask.Contents()], known).value(ask.Contents()) or ask.Inventory()
-    yield [want for istiod in inventory.istiods for want in (ask.SyncStatus(istiod), ask.Registry(istiod))]
-    yield from _in_batches([ask.ZtunnelConfig(pod) for pod in inventory.ztunnels if _in(pod.namespace, namespaces)])
-    for pods in _in_batches([pod for pod in inventory.proxies if _in(pod.namespace, namespaces)]):
-        yield [want for pod in pods for want in _of_proxy(pod)]
-    yield from _in_batches([ask.LogText(log) for log in inventory.logs if _in(log.pod.namespace, namespaces)])
-
-
-def _of_proxy(pod: PodRef) -> tuple[Want[Any], ...]:
-    from meshdoctor.model import wants as ask
-
-    return (
-        ask.ProxyServerInfo(pod),
-        ask.ProxyReady(pod),
-        ask.ProxyListeners(pod),
-        ask.ProxyCertificates(pod),
-        ask.ProxyInitDump(pod),
-        ask.ProxyClusters(pod),
-        ask.ProxyConfig(pod),
-        ask.ProxyMetrics(pod),
-    )
-
-
-def _in(namespace: str, namespaces: tuple[str, ...]) -> bool:
-    return not namespaces or namespace in namespaces
-
-
-def _in_batches(items: Iterable[Any]) -> Iterator[list[Any]]:
-    listed = list(items)
-    for begin in range(0, len(listed), _BATCH):
-        yield listed[begin : begin + _BATCH]

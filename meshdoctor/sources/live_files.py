@@ -54,6 +54,11 @@ def log_file(log: ask.LogRef) -> str:
     return f"logs/{log.pod.namespace}/{log.pod.name}/{log.container}.log{'.previous' if log.previous else ''}"
 
 
+def sent_file(istiod: str, pod: PodRef) -> str:
+    """The name of what an istiod would send to a proxy."""
+    return f"istiod/{istiod}/config_dump/{pod.namespace}/{pod.name}.json"
+
+
 def log_wants(log: ask.LogRef) -> tuple[ask.AccessLog, ask.ApplicationLog, ask.LogText, ask.ZtunnelAccessLog]:
     """Everything that one log answers."""
     return ask.AccessLog(log), ask.ApplicationLog(log), ask.LogText(log), ask.ZtunnelAccessLog(log)

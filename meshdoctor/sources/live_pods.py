@@ -58,6 +58,16 @@ def is_sidecar(pod: Pod) -> bool:
     return container is not None and "sidecar" in container.args
 
 
+def mistaken_for(proxy: str, others: Iterable[str]) -> str:
+    """Why istiod may answer for another of its proxies when it is asked about *proxy* (`NAME.NAMESPACE`), or "".
+
+    It takes the first connection whose id, which is PROXY-NUMBER, has the name in it (pilot/pkg/xds/debug.go,
+    getProxyConnection).
+    """
+    other = next((one for one in others if one != proxy and proxy in f"{one}-"), "")
+    return f"istiod finds a connection by a part of its name, and that of {other} has the same part" if other else ""
+
+
 def memory_limit(pod: Pod) -> int | None:
     """The proxy container's memory limit in bytes, None without one."""
     container = proxy_container(pod)

@@ -20,8 +20,9 @@ from meshdoctor.model.decode import UnreadableError, decode_json
 from meshdoctor.model.kubernetes import ConfigMap
 from meshdoctor.model.snapshot import Fact, Missing, PodRef, Want
 from meshdoctor.recording.importing.yaml_guard import load_documents
+from meshdoctor.sources.live_files import sent_file
 from meshdoctor.sources.live_lists import missing
-from meshdoctor.sources.live_pods import MeshPods, is_sidecar, memory_limit, monitoring_port
+from meshdoctor.sources.live_pods import MeshPods, is_sidecar, memory_limit, mistaken_for, monitoring_port
 
 Answers = dict[Want[Any], Fact[Any] | Missing]
 Decode = Callable[[Want[Any], str, bytes], Fact[Any] | Missing]
@@ -165,11 +166,15 @@ class PodVisits:
         query = ""
         if isinstance(want, ask.SentConfig):
             path = "debug/config_dump"
-            file = f"istiod/{visit.pod.name}/config_dump/{want.pod.namespace}/{want.pod.name}.json"
+            file = sent_file(visit.pod.name, want.pod)
             asked = pods.all.get(want.pod)
             if asked is None or not is_sidecar(asked):
                 # istiod 1.27.1 gave gateways redacted keys after it was asked about them (istio#57789).
                 answers[want] = Missing("not asked for", "istiod is asked this about sidecars only", file)
+                return
+            others = (f"{ref.name}.{ref.namespace}" for ref in pods.proxies)
+            if why := mistaken_for(f"{want.pod.name}.{want.pod.namespace}", others):
+                answers[want] = Missing("not asked for", why, file)
                 return
             query = f"?proxyID={want.pod.name}.{want.pod.namespace}&include_eds=true"
             deadline = _DUMP_DEADLINE

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 
 from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.moment import unix
-from meshdoctor.recording.bundle.format import SKIPPED, UNREADABLE
+from meshdoctor.recording.bundle.format import FAILED, SKIPPED, TRUNCATED, UNREADABLE
 from meshdoctor.recording.bundle.writer import BundleWriter, SnapshotWriter
 from meshdoctor.recording.raw import RawRecording
 from meshdoctor.recording.redaction.answers import kept
+
+_STATUSES = (UNREADABLE, FAILED, SKIPPED, TRUNCATED)
 
 
 def record_recording(
@@ -51,4 +53,7 @@ def add_errors(snapshot: SnapshotWriter, errors: Iterable[Mapping[str, object]])
     for error in errors:
         file = error.get("file")
         if isinstance(file, str) and file:
-            snapshot.missing(file, str(error.get("error", "")))
+            # A bundle's own status stands before its reason (`bundle.reader`).
+            status, colon, why = str(error.get("error", "")).partition(": ")
+            known = bool(colon) and status in _STATUSES
+            snapshot.missing(file, why if known else str(error.get("error", "")), status if known else FAILED)
