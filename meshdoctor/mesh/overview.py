@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from meshdoctor.mesh.index import MeshIndex
@@ -13,6 +13,7 @@ from meshdoctor.mesh.sync import (
     ERROR,
     NEVER_CONNECTED,
     SYNCED,
+    ZTUNNEL,
     IstiodFacts,
     ProxySync,
     sync_status,
@@ -39,6 +40,8 @@ class ProxyState(NamedTuple):
     """Whether its configuration can be looked at."""
 
 
+FEW = 60
+"""So many proxies are all asked for their version, also out of sight; of more it would be too much (120 KB each)."""
 OVERVIEW_OBJECTS: tuple[Want[Any], ...] = (
     ask.Contents(),
     *(ask.Objects(kind) for kind in ("Pod", "Namespace", "MutatingWebhookConfiguration")),
@@ -46,11 +49,23 @@ OVERVIEW_OBJECTS: tuple[Want[Any], ...] = (
 """What `overview` reads of the cluster's objects."""
 
 
-def overview_wants(inventory: ask.Inventory) -> tuple[Want[Any], ...]:
-    """What `overview` reads of the istiods and proxies in *inventory*, besides the cluster's objects."""
+def lacks_version(found: Sequence[ProxyState], in_sight: Iterable[PodRef]) -> bool:
+    """Whether Envoy's version is not known of a proxy that it is asked of: those *in_sight*, in a small mesh all."""
+    asked = None if len(found) <= FEW else set(in_sight)
+    return any(
+        not one.envoy_version and one.recorded and one.sync.kind != ZTUNNEL and (asked is None or one.pod in asked)
+        for one in found
+    )
+
+
+def overview_wants(inventory: ask.Inventory, versions: Iterable[PodRef] | None = None) -> tuple[Want[Any], ...]:
+    """What `overview` reads of the istiods and proxies in *inventory*, besides the cluster's objects.
+
+    *versions*: the proxies that are asked for Envoy's version, all when it is None; of the others it stays unknown.
+    """
     return (
         *(want for name in inventory.istiods for want in (ask.SyncStatus(name), ask.ControlPlaneVersion(name))),
-        *(ask.ProxyServerInfo(pod) for pod in inventory.proxies),
+        *(ask.ProxyServerInfo(pod) for pod in (inventory.proxies if versions is None else versions)),
     )
 
 

@@ -1,10 +1,11 @@
-"""Objects of one kind kept up to date by a watch: the whole list again after each change, and word when it is lost."""
+"""Objects of one kind kept up to date by a watch: the whole list again after changes, and word when it is lost."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
 
+import anyio
 import msgspec
 
 from meshdoctor.kube.client import KubeClient
@@ -15,6 +16,10 @@ from meshdoctor.model.decode import UnreadableError, decode_json
 from meshdoctor.model.kinds import Kind
 from meshdoctor.model.meta import Object
 from meshdoctor.sources.live_lists import decode_page
+
+GATHERED = 0.5
+"""Seconds for which changes are gathered and then told at once: a rollout of a large cluster brings hundreds a second,
+and each telling hands over the whole list."""
 
 
 class Watched(NamedTuple):
@@ -41,34 +46,49 @@ async def watch_kind(
     kind: Kind,
     tell: Callable[[Watched], None],
     now: Callable[[], float],
+    *,
+    gathered: float = GATHERED,
 ) -> None:
     """Call *tell* with every new state of *kind*, until cancelled; ends by itself when it is forbidden or not served.
 
-    The last objects are told again with `lost` when nothing is heard, so that they can stay on a screen with their age.
+    What changes within *gathered* seconds is one new state. The last objects are told again with `lost` when nothing is
+    heard, so that they can stay on a screen with their age.
     """
     known: dict[tuple[str, str], Object] = {}
     heard = now()
+    untold = False
 
-    def state(lost: str = "") -> Watched:
-        return Watched(kind.name, tuple(known.values()), heard, lost)
+    def say(lost: str = "") -> None:
+        nonlocal untold
+        untold = False
+        tell(Watched(kind.name, tuple(known.values()), heard, lost))
+
+    async def say_soon() -> None:
+        await anyio.sleep(gathered)
+        if untold:
+            say()
 
     try:
         path = await discovery.path(kind)
         if path is None:
-            tell(state())
+            say()
             return
-        async for event in follow(client, path, lambda body: decode_page(body, kind, [])):
-            if isinstance(event, Listed):
-                known = {(item.namespace, item.name): item for item in event.items}
-            elif isinstance(event, Changed):
-                _apply(known, kind, event)
-            else:
-                tell(state(str(event.error)))
-                continue
-            heard = now()
-            tell(state())
-    except ClusterError as error:
-        tell(state(str(error)))
+        async with anyio.create_task_group() as group:
+            async for event in follow(client, path, lambda body: decode_page(body, kind, [])):
+                if isinstance(event, Listed):
+                    known = {(item.namespace, item.name): item for item in event.items}
+                    heard = now()
+                    say()
+                elif isinstance(event, Changed):
+                    _apply(known, kind, event)
+                    heard = now()
+                    if not untold:
+                        untold = True
+                        group.start_soon(say_soon)
+                else:
+                    say(str(event.error))
+    except* ClusterError as errors:
+        say(str(errors.exceptions[0]))
 
 
 def _apply(known: dict[tuple[str, str], Object], kind: Kind, event: Changed) -> None:

@@ -279,8 +279,11 @@ class ExaminedSession:
                 return
             yield step
 
-    def overview(self, words: Words) -> tuple[ProxyState, ...]:
-        """Every proxy, problems first; the header's counts are theirs from then on."""
+    def overview(self, words: Words, in_sight: Sequence[PodRef] | None = None) -> tuple[ProxyState, ...]:
+        """Every proxy, problems first; the header's counts are theirs from then on.
+
+        *in_sight*: the proxies of which more is shown than istiod knows; for where asking all would be too much.
+        """
         from meshdoctor.mesh.overview import OVERVIEW_OBJECTS, overview, overview_wants
         from meshdoctor.present.mesh_rows import state_counts
 

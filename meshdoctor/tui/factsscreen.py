@@ -133,9 +133,9 @@ class FactsScreen(ShellScreen, Generic[T]):
         """Whether a thread gathers."""
         return self._look is not None and self._look.ended is None
 
-    def start(self, *, renew: bool = False) -> None:
-        """Gather (anew); *renew*: not from what is known but from the source."""
-        look = self._look = Look(self.session.clock(), renew=renew)
+    def start(self, *, renew: bool = False, by_itself: bool = False) -> None:
+        """Gather (anew); *renew*: not from what is known but from the source; *by_itself*: only what has grown old."""
+        look = self._look = Look(self.session.clock(), renew=renew, by_itself=by_itself)
         self._changes = self.session.changes
         if self._generation != self.session.generation:
             self._generation = self.session.generation
@@ -176,7 +176,7 @@ class FactsScreen(ShellScreen, Generic[T]):
         session = self.session
         if not self.is_reading and session.due(self.location, self._look, self._changes, empty=self.facts is None):
             if self.facts is None or session.refreshes(self.location):
-                self.start(renew=True)
+                self.start(renew=True, by_itself=True)
             elif not self._checking:
                 self._checking = True
                 self.run_worker(self._check, thread=True, group="check")

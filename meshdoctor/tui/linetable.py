@@ -127,6 +127,12 @@ class LineTable(ScrollView, can_focus=True):
         shown = self.rows.shown
         return shown[self._cursor] if self._cursor < len(shown) else None
 
+    @property
+    def in_sight(self) -> Sequence[Row]:
+        """The rows on the screen."""
+        top = self.scroll_offset.y
+        return self.rows.shown[top : top + self._page] if self.is_attached else ()
+
     def show(self, rows: Iterable[Row]) -> None:
         """Show these rows instead; the cursor stays on its key, at its place on the screen."""
         self._apply(self.rows.replace(rows))

@@ -1,9 +1,13 @@
-"""The facts of a cluster as they are renewed: what a look wants anew is read once, what cannot be read stays."""
+"""The facts of a cluster as they are renewed: what a look wants anew is read once, what cannot be read stays.
+
+Each fact is read again by itself after a time of its own: the refresh interval, or longer when reading it takes long.
+What a watch tells costs nothing and is taken at every look.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from meshdoctor.errors import SourceError
 from meshdoctor.kube.errors import ClusterError
@@ -16,6 +20,23 @@ from meshdoctor.tui.look import Look
 
 LASTING = (ask.ProxyServerInfo, ask.ControlPlaneVersion, ask.Mesh)
 """What hardly changes while a pod lives, and is not read again to refresh a view."""
+SHARE = 20
+"""A fact is read again after this many times as long as reading it took: at most a twentieth of the time is reading."""
+SHARE_FAILING = 3
+"""The same for one that could not be read: waiting for what does not answer is no burden to anybody, and a person
+waits for it to come back."""
+TOGETHER = 0.75
+"""What has reached this part of its time is read with what has reached all of it."""
+OBJECTS: tuple[Want[Any], ...] = (ask.Contents(), ask.Mesh(), *(ask.Objects(kind.name) for kind in KINDS))
+"""What most views need: which pods there are, and all objects."""
+
+
+class _Asked(NamedTuple):
+    """When a fact was read last (Unix seconds), how many seconds that took, and whether it could not be read."""
+
+    at: float
+    seconds: float = 0.0
+    failed: bool = False
 
 
 class LiveFacts:
@@ -25,7 +46,7 @@ class LiveFacts:
         self._link = link
         self._clock = clock
         self._mesh: MeshIndex | None = None
-        self._asked: dict[Want[Any], float] = {}
+        self._asked: dict[Want[Any], _Asked] = {}
 
     def forget(self) -> None:
         """Another cluster is looked at."""
@@ -35,20 +56,21 @@ class LiveFacts:
     def take(self, snapshot: Snapshot) -> MeshIndex:
         """Go on from what an examination has read."""
         self._mesh = MeshIndex(snapshot)
+        self._forget_gone()
         return self._mesh
 
-    def base(self, look: Look | None) -> MeshIndex:
-        """What every view needs: which pods there are, and all objects.
+    def base(self, look: Look | None, wants: Iterable[Want[Any]] = OBJECTS) -> MeshIndex:
+        """What a view needs to begin with; *wants* are or hold `Contents`.
 
         Raises:
             SourceError: they cannot be read; with the RBAC rule that is missing.
         """
-        if self._mesh is None:
+        lacking = self._mesh.snapshot.lacks(wants) if self._mesh else list(wants)
+        if self._mesh is None or lacking:
             self.trust(look)
-            wants = [ask.Contents(), ask.Mesh(), *(ask.Objects(kind.name) for kind in KINDS)]
-            snapshot = self.read(wants, self.nothing())
+            snapshot = self.read(lacking, self._mesh.snapshot if self._mesh else self.nothing())
             require_pods(snapshot)
-            self._mesh = MeshIndex(snapshot)
+            self._mesh = MeshIndex(snapshot)  # indexes over fewer kinds of objects would not be true any more
         return self._mesh
 
     def nothing(self) -> Snapshot:
@@ -62,27 +84,41 @@ class LiveFacts:
     def read(self, wants: Iterable[Want[Any]], known: Snapshot) -> Snapshot:
         """*known* with the answers to *wants* that it lacks, from the cluster."""
         wants = list(wants)
+        begun = self._clock()
         found = self._link.ask(lambda cluster: cluster.read(wants, known))
-        self._asked.update(dict.fromkeys(wants, self._clock()))
+        at = self._clock()
+        passing = {want: _is_passing(found.get(want)) for want in wants}
+        self._asked.update((want, _Asked(at, at - begun, failed)) for want, failed in passing.items())
         self._link.judge(fact for want in wants if isinstance(fact := found.get(want), Missing))
         return found
 
-    def mesh(self, wants: Iterable[Want[Any]], look: Look | None) -> MeshIndex:
-        """The index with *wants* as new as *look* wants them; what it used is noted in *look*.
+    def mesh(self, wants: Iterable[Want[Any]], look: Look | None, base: Iterable[Want[Any]] = OBJECTS) -> MeshIndex:
+        """The index with *wants* as new as *look* wants them, and with *base*; what it used is noted in *look*.
 
         Raises:
             SourceError: not even the pods are known.
         """
         wants = tuple(dict.fromkeys(wants))
-        mesh = self._with(self.base(look), wants, look)
+        mesh = self._with(self.base(look, base), wants, look)
         for want in wants if look else ():
             assert look is not None
             fact = mesh.snapshot.get(want)
             if isinstance(want, ask.Objects):
                 look.kinds.add(want.kind)
-            if isinstance(fact, Fact) and not isinstance(want, LASTING):
+            asked = self._asked.get(want)
+            if isinstance(want, LASTING) and not (asked and asked.failed):
+                continue
+            if isinstance(fact, Fact):
                 look.saw(fact.origin.read_at)
+            look.used(asked.at if asked else look.begun, self._period(want))
         return mesh
+
+    def _period(self, want: Want[Any]) -> float:
+        """Seconds after which *want* is read again by itself."""
+        asked = self._asked.get(want)
+        if asked is None:
+            return self._link.interval
+        return max(self._link.interval, (SHARE_FAILING if asked.failed else SHARE) * asked.seconds)
 
     def _with(self, mesh: MeshIndex, wants: Iterable[Want[Any]], look: Look | None) -> MeshIndex:
         old = mesh.snapshot
@@ -100,6 +136,7 @@ class LiveFacts:
             # Shown as unread now, and asked for again at the next look.
             unread = {want: Missing("failed", str(error)) for want in old.lacks(asked)}
             return MeshIndex(old.updated(unread).updated(heard)) if unread else mesh
+        self._asked.update((want, _Asked(fact.origin.read_at or 0.0)) for want, fact in heard.items())
         kept: dict[Want[Any], Fact[Any]] = {}
         for want in asked:
             before, now = old.get(want), new.get(want)
@@ -109,9 +146,9 @@ class LiveFacts:
                     look.kept = look.kept or str(now)
         snapshot = new.updated(kept).updated(heard)
         if any(old.has(want) for want in due):
-            if ask.Contents() in due:
-                snapshot = snapshot.without(_gone(snapshot))
             mesh = self._mesh = MeshIndex(snapshot)
+            if ask.Contents() in due:
+                mesh = self._forget_gone()
         else:
             mesh.extend(snapshot)
         return mesh
@@ -119,12 +156,20 @@ class LiveFacts:
     def _is_due(self, want: Want[Any], known: Snapshot, look: Look | None) -> bool:
         if not known.has(want):
             return True
-        if look is None or self._asked.get(want, float("-inf")) >= look.begun:
+        asked = self._asked.get(want, _Asked(float("-inf")))
+        if look is None or asked.at >= look.begun:
             return False
-        fact = known.get(want)
-        if isinstance(fact, Missing):
-            return look.renew or fact.reason in PASSING
-        return look.renew and not isinstance(want, LASTING)
+        missing = _is_passing(known.get(want))
+        if not look.renew:
+            return missing
+        if isinstance(want, LASTING) and isinstance(known.get(want), Fact):
+            return False
+        if not look.by_itself:
+            return True
+        # Which pods there are follows from the pods.
+        state = self._link.heard("Pod" if isinstance(want, ask.Contents) else getattr(want, "kind", ""))
+        news = state is not None and state.heard_at > asked.at
+        return news or look.begun - asked.at >= TOGETHER * self._period(want)
 
     def _heard(self, want: Want[Any], known: Snapshot) -> Fact[Any] | None:
         if not isinstance(want, ask.Objects):
@@ -132,7 +177,26 @@ class LiveFacts:
         state, before = self._link.heard(want.kind), known.get(want)
         if state is None or isinstance(before, Missing):
             return None
-        return Fact(state.objects, Origin(before.origin.file, self._clock()), before.problems)
+        return before._replace(value=state.objects, origin=Origin(before.origin.file, self._clock()))
+
+    def _forget_gone(self) -> MeshIndex:
+        """Without what was read of pods that exist no more: in a cluster that is looked at for days they add up."""
+        assert self._mesh is not None
+        snapshot = self._mesh.snapshot
+        inventory = snapshot.value(ask.Contents()) or ask.Inventory()
+        there = {None, *inventory.proxies, *inventory.ztunnels, *inventory.logs, *inventory.istiods}
+
+        def gone(wants: Iterable[Want[Any]]) -> list[Want[Any]]:
+            return [
+                want for want in wants if any(getattr(want, of, None) not in there for of in ("pod", "log", "istiod"))
+            ]
+
+        for want in gone(self._asked):
+            del self._asked[want]
+        dropped = gone(snapshot.wants())
+        if dropped:
+            self._mesh = MeshIndex(snapshot.without(dropped))
+        return self._mesh
 
 
 def require_pods(snapshot: Snapshot) -> None:
@@ -142,12 +206,6 @@ def require_pods(snapshot: Snapshot) -> None:
         raise SourceError(str(contents))
 
 
-def _gone(snapshot: Snapshot) -> list[Want[Any]]:
-    """What was read of pods that exist no more: in a cluster that is looked at for days they would add up."""
-    inventory = snapshot.value(ask.Contents()) or ask.Inventory()
-    there = {None, *inventory.proxies, *inventory.ztunnels, *inventory.logs, *inventory.istiods}
-    return [
-        want
-        for want in snapshot.wants()
-        if any(getattr(want, of, None) not in there for of in ("pod", "log", "istiod"))
-    ]
+def _is_passing(fact: Fact[Any] | Missing) -> bool:
+    """Whether another try may mend it."""
+    return isinstance(fact, Missing) and fact.reason in PASSING

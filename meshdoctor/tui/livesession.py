@@ -15,10 +15,12 @@ from meshdoctor.errors import SourceError, UsageError
 from meshdoctor.guide.examination import Examination
 from meshdoctor.kube.errors import ClusterError
 from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.overview import FEW, OVERVIEW_OBJECTS, ProxyState, overview, overview_wants
 from meshdoctor.mesh.question import parse_question
 from meshdoctor.model import wants as ask
-from meshdoctor.model.snapshot import Want
+from meshdoctor.model.snapshot import PodRef, Want
 from meshdoctor.present.freshness import Freshness, freshness_text
+from meshdoctor.present.mesh_rows import state_counts
 from meshdoctor.tui.clusterlink import ClusterLink, Connect
 from meshdoctor.tui.examined import ExaminedSession
 from meshdoctor.tui.livefacts import LiveFacts, require_pods
@@ -30,10 +32,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SHARE = 20
-"""A view is read again after this many times as long as reading it took: at most a twentieth of the time is reading."""
-SHARE_FAILING = 3
-"""The same for a view of which a part could not be read."""
+TOLD_SHARE = 4
+"""After news from a watch a view is gathered again once this many times as long as the last gathering took is over."""
+LEARN_AGAIN = 10.0
+"""Seconds after which the names that can be typed are those of newer pods."""
 REFRESHED = frozenset(("mesh", "proxy", "log"))
 """Views that are kept up to date; the others examine much at once, and do so when a person asks."""
 
@@ -91,7 +93,7 @@ class LiveSession(ExaminedSession):
         """What is being recorded now."""
         self._clock = clock
         self._facts = LiveFacts(self._link, clock)
-        self._examined_at = float("-inf")
+        self._examined_at = self._learned_at = float("-inf")
 
     @property
     def changes(self) -> int:  # type: ignore[override]
@@ -145,10 +147,7 @@ class LiveSession(ExaminedSession):
 
     def period(self, look: Look | None) -> float:
         """Seconds after which what *look* gathered is read again."""
-        if look is None:
-            return self._link.interval
-        # Waiting for what does not answer is no burden to anybody, and a person waits for it to come back.
-        return max(self._link.interval, (SHARE_FAILING if look.kept else SHARE) * look.seconds)
+        return max(self._link.interval, look.period if look else 0.0)
 
     def due(self, location: Location, look: Look | None, changes: int, *, empty: bool) -> bool:
         """Whether a view that *look* gathered, when the watches had told *changes*, is to be gathered again."""
@@ -157,9 +156,9 @@ class LiveSession(ExaminedSession):
             return False  # it is about to be
         if self._link.trouble is not None:
             return now >= self._link.trouble.again_at
-        told = changes != self.changes and now - look.ended >= max(1.0, look.seconds)
-        wanted = empty or self.refreshes(location)
-        return wanted and (told or now - look.begun >= self.period(look))
+        rested = now - look.ended >= max(1.0, TOLD_SHARE * look.seconds)
+        old = now >= (look.begun + self._link.interval if look.again_at is None else look.again_at)
+        return (empty or self.refreshes(location)) and rested and (old or changes != self.changes)
 
     def freshness(
         self,
@@ -188,9 +187,29 @@ class LiveSession(ExaminedSession):
         asked = tuple(wants)
         with self._lock:
             mesh = self._facts.mesh(asked, self.looking.current)
-            if not self._names or ask.Contents() in asked:
+            if not self._names or (ask.Contents() in asked and self._clock() - self._learned_at >= LEARN_AGAIN):
+                self._learned_at = self._clock()
                 self._learn_names(mesh, self._examination)
             yield mesh
+
+    def overview(self, words: Words, in_sight: Sequence[PodRef] | None = None) -> tuple[ProxyState, ...]:
+        """As every session; in a large mesh only proxies *in_sight* are asked for their version (None: no proxy)."""
+        with self._lock:
+            look = self.looking.current
+            mesh = self._facts.mesh(OVERVIEW_OBJECTS, look, OVERVIEW_OBJECTS)
+            proxies = mesh.inventory.proxies
+            if in_sight is None:
+                versions: Sequence[PodRef] = ()
+            else:
+                known = set(proxies)
+                versions = proxies if len(proxies) <= FEW else [pod for pod in in_sight if pod in known]
+            mesh = self._facts.mesh(overview_wants(mesh.inventory, versions), look, OVERVIEW_OBJECTS)
+            if not self._names or self._clock() - self._learned_at >= LEARN_AGAIN:
+                self._learned_at = self._clock()
+                self._learn_names(mesh, self._examination)
+            found = overview(mesh, self.now)
+        self._states = state_counts(found, words)
+        return found
 
     # The way to the cluster.
 
@@ -218,7 +237,7 @@ class LiveSession(ExaminedSession):
             self._forget()
             self._facts.forget()
             self._names = {}
-            self._examined_at = float("-inf")
+            self._examined_at = self._learned_at = float("-inf")
             self.title = self._link.name
 
     def follow(self, look: Look) -> None:

@@ -61,7 +61,7 @@ class TableRows:
             membership |= self.by_key.pop(key, None) is not None
         for row in rows:
             old = self.by_key.get(row.key)
-            if old == row:
+            if old is row or old == row:
                 continue
             membership |= old is None
             self.by_key[row.key] = row
