@@ -15,7 +15,8 @@ from meshdoctor.commands.mesh_source import fact
 from meshdoctor.errors import SourceError
 from meshdoctor.mesh.proxy.endpoint import ClusterHosts
 from meshdoctor.model.decode import UnreadableError
-from meshdoctor.model.envoy.sections import Body, Sections, find_sections
+from meshdoctor.model.envoy.body import Body
+from meshdoctor.model.envoy.sections import Sections, find_sections
 
 if TYPE_CHECKING:
     from meshdoctor.model.snapshot import PodRef

@@ -13,7 +13,7 @@ from meshdoctor.present.tabwriter import render
 
 if TYPE_CHECKING:
     from meshdoctor.commands.proxy_dump import ProxyDump
-    from meshdoctor.model.envoy.sections import Body
+    from meshdoctor.model.envoy.body import Body
 
 
 def write(table: TextTable) -> None:
@@ -173,6 +173,15 @@ def _eds(dump: ProxyDump, arguments: argparse.Namespace) -> None:
         _write_chosen(dump, arguments, lambda: wide_eds(dump.sections, chosen), whole=not any(chosen))
     else:
         _write_chosen(dump, arguments, lambda: eds.eds_table(dump.sections, chosen), whole=not any(chosen))
+    _tell_missing_endpoints(dump)
+
+
+def _tell_missing_endpoints(dump: ProxyDump) -> None:
+    from meshdoctor.mesh.proxy.eds import what_is_missing
+    from meshdoctor.model.text import visible_line
+
+    if missing := what_is_missing(dump.sections):
+        sys.stderr.write(f"meshdoctor: {visible_line(dump.name)}: {missing}\n")
 
 
 def _endpoint_filter(arguments: argparse.Namespace) -> EndpointFilter:
@@ -246,7 +255,9 @@ def _all(dump: ProxyDump, arguments: argparse.Namespace) -> None:
         from meshdoctor.mesh.proxy.part import is_sound, whole_dump
 
         if arguments.output == "json" and not sys.stdout.isatty() and is_sound(dump.sections):
-            _copy(dump.body("config_dump.json"))  # as istioctl does
+            from meshdoctor.model.envoy.body import utf8
+
+            _copy(utf8(dump.body("config_dump.json")))  # as istioctl does
         else:
             write_data(whole_dump(dump.sections), arguments.output)
         return
@@ -294,6 +305,7 @@ def _all(dump: ProxyDump, arguments: argparse.Namespace) -> None:
             raise UnreadableError(block.why)
         else:
             dump.sections.problems.append(block.why)
+    _tell_missing_endpoints(dump)
 
 
 PRINTERS: dict[str, Callable[[ProxyDump, argparse.Namespace], None]] = {

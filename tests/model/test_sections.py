@@ -70,6 +70,35 @@ def test_what_is_no_dump_is_refused(body: bytes) -> None:
         find_sections(body)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
+@pytest.mark.parametrize("body", [ENVOY, COMPACT])
+def test_what_a_shell_made_of_the_encoding_is_undone(body: bytes, encoding: str) -> None:
+    found = find_sections(body.decode().encode(encoding))
+    assert list(found.parts) == NAMES
+    assert found.problems == []
+    assert [entry.name for entry in decode_config_dump(body.decode().encode(encoding)).clusters] == ["a", "b"]
+
+
+def test_an_answer_that_is_no_dump_is_quoted() -> None:
+    with pytest.raises(UnreadableError, match="it begins with: Error from server"):
+        find_sections(b"\n\nError from server (NotFound): no pod\n")
+
+
+@pytest.mark.parametrize("indent", [1, None])
+def test_entries_without_their_section_are_put_into_one(indent: int | None) -> None:
+    kinds = {"ClustersConfigDump.DynamicCluster": "cluster", "ListenersConfigDump.StaticListener": "listener"}
+    entries = [{"@type": ADMIN + kind, field: {"name": name}} for kind, field in kinds.items() for name in ("a", "b")]
+    found = find_sections(json.dumps({"configs": entries}, indent=indent).encode())
+    assert set(found.parts) == {"ClustersConfigDump", "ListenersConfigDump"}
+    assert json.loads(bytes(found.parts["ClustersConfigDump"][0]))["dynamic_active_clusters"] == entries[:2]
+    assert json.loads(bytes(found.parts["ListenersConfigDump"][0]))["static_listeners"] == entries[2:]
+
+
+def test_a_section_alone_is_a_dump_of_one() -> None:
+    assert list(find_sections(json.dumps(CONFIGS[1]).encode()).parts) == ["ClustersConfigDump"]
+    assert find_sections(b'{"configs": null}').parts == {}
+
+
 def test_a_deep_document_is_refused() -> None:
     with pytest.raises(UnreadableError):
         find_sections(b'{"configs":' + b"[" * 100_000 + b"]" * 100_000 + b"}")

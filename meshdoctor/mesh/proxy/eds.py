@@ -75,6 +75,11 @@ def eds_table(sections: Sections, chosen: EndpointFilter, *, typed: bool = False
     return TextTable(HEADER, [row.cells for row in found if everything or row.is_kept(chosen)])
 
 
+def what_is_missing(sections: Sections) -> str:
+    """Why a dump has no endpoints, which istioctl leaves to be guessed; "" when it has."""
+    return "" if sections.last(SECTION) is not None else "the dump has no endpoints: save /config_dump?include_eds"
+
+
 class EndpointRow(NamedTuple):
     """A row whose second cell is the status and the last one the cluster, with what a filter looks at besides."""
 

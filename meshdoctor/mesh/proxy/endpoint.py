@@ -13,7 +13,8 @@ from meshdoctor.mesh.gosort import sort_by
 from meshdoctor.mesh.proxy.part import decode_part, readable
 from meshdoctor.mesh.texttable import Cells, TextTable
 from meshdoctor.model.decode import UnreadableError
-from meshdoctor.model.envoy.sections import Body, Decoded
+from meshdoctor.model.envoy.body import Body, beginning, utf8
+from meshdoctor.model.envoy.sections import Decoded, Part, snake
 
 _HEAD = 4096
 """Where `cluster_statuses`, the only field of the answer, must be; bytes from the start."""
@@ -89,7 +90,8 @@ class ClusterHosts(Decoded):
         super().__init__()
         self.problems: list[str] = []
         """What could not be used, one line each."""
-        self.raw = clusters_json(body, self.problems)
+        self.raw: Part = clusters_json(body, self.problems)
+        self.raw = snake(self.raw)
         if bytes(self.raw[:64]).count(b'"') and b'"cluster_statuses"' not in bytes(self.raw[:_HEAD]):
             self.problems.append("no cluster_statuses in it: save /clusters?format=json (`eds` reads a config dump)")
 
@@ -159,7 +161,8 @@ def endpoint_resources(clusters: ClusterHosts, chosen: EndpointFilter) -> list[m
 
 def clusters_json(body: Body, problems: list[str]) -> bytes | memoryview:
     """The JSON document in *body* without a status line before it or noise after it."""
-    head = bytes(body[:64]).removeprefix(b"\xef\xbb\xbf").lstrip()
+    body = utf8(body)
+    head = bytes(body[:64]).lstrip()
     if not head and not bytes(body[64:4096]).strip():
         raise UnreadableError("the body is empty")
     last = body.rfind(_LAYOUT)
@@ -169,9 +172,9 @@ def clusters_json(body: Body, problems: list[str]) -> bytes | memoryview:
     start = last if last >= 0 else text.find(b'{"cluster_statuses"')
     start = text.find(b"{") if start < 0 else start
     if start < 0:
-        form = (
-            "the text form of /clusters; save /clusters?format=json" if b"::default_priority::" in text else "not JSON"
-        )
+        form = f"not JSON, it begins with: {beginning(body)}"
+        if b"::default_priority::" in text:
+            form = "the text form of /clusters; save /clusters?format=json"
         raise UnreadableError(f"error unmarshalling config dump response from Envoy: {form}")
     if text.count(_LAYOUT, 0, start):
         problems.append(f"the file holds {text.count(_LAYOUT)} answers; the last one is shown")

@@ -132,6 +132,8 @@ def _row(host: _Host, address: str, port: int, cluster: str, how: Spoken | None)
 
 def wide_eds(sections: Sections, chosen: EndpointFilter) -> TextTable:
     """A row per endpoint that istiod sent and one per cluster without any; TLS as the cluster speaks to it."""
+    if sections.last(eds.SECTION) is None:
+        return TextTable(EDS_HEADER, [])
     found = sections.once(EDS_HEADER, lambda: _eds_rows(sections))
     everything = not any(chosen)
     return TextTable(EDS_HEADER, [row.cells for row in found if everything or row.is_kept(chosen)], padding=2)

@@ -72,12 +72,46 @@ def decode_part(raw: Part, name: str, kind: type[S], problems: list[str]) -> S:
         _note(problems, f"{name}: bytes that are no UTF-8 are shown as \ufffd")
         return decode_part(_utf8(raw), name, kind, problems)
     except (msgspec.DecodeError, RecursionError) as error:
+        mended = _mended(raw, error)
+        if mended is not None:
+            if not isinstance(error, msgspec.ValidationError):
+                _note(problems, f"{name}: halves of UTF-16 pairs are shown as \ufffd")
+            return decode_part(mended, name, kind, problems)
         lists = _lists(kind)
         if isinstance(error, msgspec.ValidationError) and not lists:
             raise UnreadableError(f"{name}: {_line(error)}") from None
         fields = _fields(raw, name, lists, problems)
     entries = {field: _entries(fields.get(field), entry, f"{name}.{field}", problems) for field, entry in lists.items()}
     return kind(**entries)
+
+
+def _mended(raw: Part, error: Exception) -> Part | None:
+    """*raw* without what is no fault of an entry: fields that are null are unset, as in protojson; text that is half
+    of a UTF-16 pair is shown as a replacement character. None when it has none of these.
+    """
+    if isinstance(error, msgspec.ValidationError):
+        if not _NULL.search(raw):
+            return None
+        try:
+            return msgspec.json.encode(_without_nulls(msgspec.json.decode(raw)))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+    return _HALF.sub(rb"\\ufffd", raw) if _HALF.search(raw) else None
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(entry) for key, entry in value.items() if entry is not None}
+    if isinstance(value, list):
+        return [_without_nulls(entry) for entry in value if entry is not None]
+    return value
+
+
+_NULL = re.compile(rb"[:,\[]\s*null\b")
+_HALF = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
 
 
 def _fields(raw: Part, name: str, lists: Iterable[str], problems: list[str]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import msgspec
 
 from meshdoctor.model.decode import UnreadableError, decode_raw, scrub
 from meshdoctor.model.envoy.any import EnvoyFact
+from meshdoctor.model.envoy.body import utf8
 from meshdoctor.model.envoy.cluster import Cluster
 from meshdoctor.model.envoy.endpoint import ClusterLoadAssignment
 from meshdoctor.model.envoy.listener import Listener
@@ -119,6 +120,7 @@ def decode_config_dump(body: bytes) -> ConfigDump:
 
     Text around the JSON, a cut end or a broken section are problems, and the rest is used.
     """
+    body = bytes(utf8(body))
     found = find_sections(scrub(body))
     if not found.parts and b'"configs"' not in body:
         raise UnreadableError("not a config dump: it has no configs")

@@ -7,7 +7,6 @@ layout is decoded as a whole; one that is no JSON (text around it, a broken sect
 
 from __future__ import annotations
 
-import mmap
 import re
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
@@ -15,10 +14,10 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from meshdoctor.model.decode import UnreadableError
+from meshdoctor.model.envoy.body import Body, beginning, utf8
 from meshdoctor.model.envoy.camel import to_snake
 
 T = TypeVar("T")
-Body = bytes | mmap.mmap
 Part = bytes | memoryview
 
 _FIRST_LINES = b'{\n   "@type": "type.googleapis.com/'
@@ -27,7 +26,9 @@ _INDENT = b"\n  "
 _HEAD = b'{\n "configs": ['
 _ANY_SECTION = re.compile(rb'\{\s*"@type"\s*:\s*"(?:[\w.]+/)?envoy\.admin\.v\w+\.(\w+)"')
 _TYPE = re.compile(rb'\s*\{\s*"@type"\s*:\s*"[^"]*?(\w+)"')
-_CAMEL_KEY = re.compile(rb'"(?:versionInfo|lastUpdated|ecdsFilters|userAgent[A-Z]\w*|(?:static|dynamic)[A-Z]\w*)"\s*:')
+_CAMEL_KEY = re.compile(
+    rb'"(?:versionInfo|lastUpdated|ecdsFilters|clusterStatuses|userAgent[A-Z]\w*|(?:static|dynamic)[A-Z]\w*)"\s*:'
+)
 _EDGE = 4096
 """How far from a section's ends its own keys are looked for, to tell camelCase; bytes."""
 
@@ -61,7 +62,7 @@ class Sections(Decoded):
 
 
 class _Dump(msgspec.Struct):
-    configs: list[msgspec.Raw] = []
+    configs: list[msgspec.Raw] | None = []
 
 
 class _Typed(msgspec.Struct):
@@ -70,7 +71,34 @@ class _Typed(msgspec.Struct):
 
 def find_sections(body: Body) -> Sections:
     """The sections of a dump's *body*; raises `UnreadableError` when it holds none and is no empty dump either."""
-    return _by_layout(body) or _by_decoding(bytes(body))
+    plain = utf8(body)
+    return _by_layout(plain) or _by_decoding(bytes(plain))
+
+
+_ENTRIES = {
+    "StaticCluster": ("ClustersConfigDump", "static_clusters"),
+    "DynamicCluster": ("ClustersConfigDump", "dynamic_active_clusters"),
+    "StaticListener": ("ListenersConfigDump", "static_listeners"),
+    "DynamicListener": ("ListenersConfigDump", "dynamic_listeners"),
+    "StaticRouteConfig": ("RoutesConfigDump", "static_route_configs"),
+    "DynamicRouteConfig": ("RoutesConfigDump", "dynamic_route_configs"),
+    "StaticSecret": ("SecretsConfigDump", "static_secrets"),
+    "DynamicSecret": ("SecretsConfigDump", "dynamic_active_secrets"),
+    "StaticEndpointConfig": ("EndpointsConfigDump", "static_endpoint_configs"),
+    "DynamicEndpointConfig": ("EndpointsConfigDump", "dynamic_endpoint_configs"),
+    "EcdsFilterConfig": ("EcdsConfigDump", "ecds_filters"),
+}
+"""What `/config_dump?resource=FIELD` gives in place of a section: its entries, each with a type of its own."""
+
+
+def _whole(parts: dict[str, list[Part]]) -> dict[str, tuple[Part, ...]]:
+    """The parts by section: entries that came without their section are put into one."""
+    for name in _ENTRIES.keys() & parts.keys():
+        section, field = _ENTRIES[name]
+        entries = b",".join(parts.pop(name))
+        whole = b'{"@type":"type.googleapis.com/envoy.admin.v3.%s","%s":[%s]}'
+        parts.setdefault(section, []).append(whole % (section.encode(), field.encode(), entries))
+    return {name: tuple(found) for name, found in parts.items()}
 
 
 def is_camel(part: Part) -> bool:
@@ -103,7 +131,7 @@ def _by_layout(body: Body) -> Sections | None:
     if not any(body[at : at + len(_ADMIN)] == _ADMIN for at in types):
         return None
     view = memoryview(body)
-    parts: dict[str, tuple[Part, ...]] = {}
+    parts: dict[str, list[Part]] = {}
     dumps = 1
     for start, after in zip(starts, [*starts[1:], len(body)], strict=True):
         if after < len(body) and body[after - 4 : after] == b",\n  ":
@@ -119,8 +147,8 @@ def _by_layout(body: Body) -> Sections | None:
             continue
         message = bytes(body[start + len(_FIRST_LINES) : start + len(_FIRST_LINES) + 160]).partition(b'"')[0]
         name = message.rpartition(b".")[2].decode(errors="replace")
-        parts[name] = (*parts.get(name, ()), view[start:end])
-    return Sections(parts, _around(body, starts[0], end, dumps))
+        parts.setdefault(name, []).append(view[start:end])
+    return Sections(_whole(parts), _around(body, starts[0], end, dumps))
 
 
 def _around(body: Body, first: int, end: int, dumps: int) -> tuple[str, ...]:
@@ -144,14 +172,13 @@ def _around(body: Body, first: int, end: int, dumps: int) -> tuple[str, ...]:
 
 
 def _by_decoding(body: bytes) -> Sections:
-    body = body.removeprefix(b"\xef\xbb\xbf")
     if not body.strip():
         raise UnreadableError("the body is empty")
     try:
-        configs = msgspec.json.decode(body, type=_Dump).configs
+        configs = msgspec.json.decode(body, type=_Dump).configs or _alone(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return _by_search(body, str(error).splitlines()[0])
-    parts: dict[str, tuple[Part, ...]] = {}
+    parts: dict[str, list[Part]] = {}
     problems = []
     for number, raw in enumerate(configs):
         match = _TYPE.match(raw)
@@ -160,18 +187,24 @@ def _by_decoding(body: bytes) -> Sections:
         except (msgspec.DecodeError, UnicodeDecodeError):
             name = ""
         if name:
-            parts[name] = (*parts.get(name, ()), memoryview(raw))
+            parts.setdefault(name, []).append(memoryview(raw))
         else:
             problems.append(f"section {number} has no type and was left out")
-    return Sections(parts, tuple(problems))
+    return Sections(_whole(parts), tuple(problems))
+
+
+def _alone(body: bytes) -> list[msgspec.Raw]:
+    """A section that was cut out of its dump."""
+    kind = msgspec.json.decode(body, type=_Typed).type
+    return [msgspec.Raw(body)] if kind.endswith("ConfigDump") else []
 
 
 def _by_search(body: bytes, why: str) -> Sections:
     """What can still be found in a body that is not one JSON document: each section from its type to the next one's."""
     found = list(_ANY_SECTION.finditer(body))
     if not found:
-        raise UnreadableError(f"not a config dump: {why}")
-    parts: dict[str, tuple[Part, ...]] = {}
+        raise UnreadableError(f"not a config dump ({why}); it begins with: {beginning(body)}")
+    parts: dict[str, list[Part]] = {}
     problems = [f"not one JSON document ({why}); what could be found in it is shown"]
     before = body[: found[0].start()]
     if before.count(b"{") and before[: before.find(b"{")].strip():
@@ -180,13 +213,13 @@ def _by_search(body: bytes, why: str) -> Sections:
     for match, after in zip(found, [*found[1:], None], strict=True):
         raw = body[match.start() : after.start() if after else len(body)]
         name, section = match[1].decode(), _object(raw)
-        parts[name] = (*parts.get(name, ()), section)
+        parts.setdefault(name, []).append(section)
         if after and b'"configs"' in raw[len(section) :]:
             dumps += 1
             parts.clear()
     if dumps > 1:
         problems.append(f"the file holds {dumps} dumps; the last one is shown")
-    return Sections(parts, tuple(problems))
+    return Sections(_whole(parts), tuple(problems))
 
 
 def _object(raw: bytes) -> bytes:

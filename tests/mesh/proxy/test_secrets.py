@@ -167,7 +167,8 @@ def test_wide_bootstrap_says_who_the_proxy_is() -> None:
         "PROXY_CONFIG": {"discoveryAddress": "istiod:15012", "concurrency": 2.0, "proxyAdminPort": 15100},
     }
     node = {"id": "sidecar~1", "metadata": metadata, "locality": {"region": "r", "zone": "z"}}
-    facts = dict(wide_bootstrap(read(BootstrapConfigDump={"bootstrap": {"node": node}})).rows)
+    table = wide_bootstrap(read(BootstrapConfigDump={"bootstrap": {"node": node}}))
+    facts = {row[0]: row[1] for row in table.rows}
     assert facts["Revision:"] == "canary"
     assert facts["Locality:"] == "r/z"
     assert facts["istiod:"] == "istiod:15012"
