@@ -45,7 +45,7 @@ class ErrorsScreen(ShellScreen):
         journal = self.session.journal
         if self._seen != journal.changes:
             self._seen = journal.changes
-            self.query_one(LineTable).show(journal_rows(journal.entries()))
+            self.query_one(LineTable).show(journal_rows(journal.entries(), self.words))
             self.refresh_crumbs()
 
     def _whole(self, row: Row | None) -> None:

@@ -14,6 +14,7 @@ from meshdoctor.present.explanation_text import wrap
 from meshdoctor.present.table import Cell
 from meshdoctor.present.words import Words
 from meshdoctor.tui.factsscreen import FactsScreen
+from meshdoctor.tui.journal import missing_rule
 from meshdoctor.tui.keys import bindings
 from meshdoctor.tui.textview import TextView
 
@@ -25,8 +26,7 @@ def reasons(missing: Iterable[Missing], words: Words) -> list[str]:
     """Each reason once, with the answers that it keeps back; what is forbidden first, by the rule that is missing."""
     files: dict[tuple[bool, str], list[str]] = {}
     for fact in missing:
-        # The rule stands at the end of what the API server and `kube.answers` say of a refused request.
-        rule = fact.detail.rpartition("): ")[2] if fact.reason == "forbidden" else ""
+        rule = missing_rule(fact)
         reason = f"{fact.reason}: {rule}" if rule else str(fact)
         files.setdefault((fact.reason != "forbidden", reason), []).append(fact.file)
     lines = []

@@ -100,7 +100,6 @@ def _show_cluster(arguments: argparse.Namespace, view: str) -> int:
     import msgspec
 
     from meshdoctor.commands.cluster_flags import cluster_flags, cluster_settings, cluster_target
-    from meshdoctor.kube.kubeconfig import kubeconfig_paths, load_kubeconfig
     from meshdoctor.kube.target import resolve_target
     from meshdoctor.model.moment import duration
 
@@ -114,7 +113,8 @@ def _show_cluster(arguments: argparse.Namespace, view: str) -> int:
     require_terminal(os.environ, terminal_here())
 
     from meshdoctor.sources.live import LiveSource
-    from meshdoctor.tui.livesession import Contexts, LiveSession
+    from meshdoctor.tui.kubeconfigwatch import Kubeconfig
+    from meshdoctor.tui.livesession import LiveSession
 
     flags = cluster_flags(arguments)
 
@@ -123,16 +123,13 @@ def _show_cluster(arguments: argparse.Namespace, view: str) -> int:
         namespaces = (arguments.namespace,) if arguments.namespace else ()
         return LiveSource(target, settings, namespaces=namespaces, allow_exec=arguments.allow_exec, **options)
 
-    def contexts() -> Contexts:
-        config = load_kubeconfig(kubeconfig_paths(flags.kubeconfig, os.environ))
-        return Contexts(sorted(config.contexts), config.current_context)
-
     def record(context: str) -> BackgroundRecording:
         from meshdoctor.commands.background_record import BackgroundRecording
 
         return BackgroundRecording(lambda capture: connect(context, capture=capture), Path.cwd())
 
-    session = LiveSession(connect, contexts, record, client=arguments.client, target=arguments.target)
+    kubeconfig = Kubeconfig(flags, os.environ)
+    session = LiveSession(connect, kubeconfig, record, client=arguments.client, target=arguments.target)
     try:
         session.prepare()
         return show(session, arguments, view)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from rich.text import Text
 
 from meshdoctor.present.explanation_text import wrap
+from meshdoctor.present.freshness import age
 from meshdoctor.present.table import Cell, Column, Row
 from meshdoctor.present.words import Words
 
@@ -25,7 +26,7 @@ def clock_time(seconds: float) -> str:
     return time.strftime("%H:%M:%S", time.gmtime(seconds))
 
 
-def journal_rows(entries: Iterable[tuple[str, str, float, float, int]]) -> tuple[Row, ...]:
+def journal_rows(entries: Iterable[tuple[str, str, float, float, int]], words: Words) -> tuple[Row, ...]:
     """A row for each (about, text, first, last, times); what went wrong in reading leads to all that is unread."""
     rows = []
     for about, text, _, last, times in entries:
@@ -33,17 +34,21 @@ def journal_rows(entries: Iterable[tuple[str, str, float, float, int]]) -> tuple
             clock_time(last),
             Text(about, _STYLES.get(about, "")),
             str(times) if times > 1 else "",
-            text,
+            _said(about, text, words),
         )
         target = "unread" if about in ("forbidden", "not read") else ""
         rows.append(Row(f"{about} {text}", cells, target, about not in ("answers", "message"), text))
     return tuple(rows)
 
 
+def _said(about: str, text: str, words: Words) -> str:
+    return words("errors.back", since=age(float(text), words)) if about == "answers" else text
+
+
 def journal_lines(entry: tuple[str, str, float, float, int], words: Words, width: int) -> Iterator[Cell]:
     """One of them whole."""
-    _, text, first, last, times = entry
+    about, text, first, last, times = entry
     if times > 1:
         told = words("errors.times", count=times, first=clock_time(first), last=clock_time(last))
         yield Text(f" {told}", "quiet")
-    yield from wrap(text, " ", " ", width=width)
+    yield from wrap(_said(about, text, words), " ", " ", width=width)

@@ -12,13 +12,14 @@ from concurrent.futures import CancelledError
 from typing import TypeVar
 
 from meshdoctor.errors import SourceError
-from meshdoctor.kube.errors import Busy, ClusterError, CredentialError, Unauthorized
+from meshdoctor.kube.errors import Busy, ClusterError, CredentialError, KubeconfigError, Unauthorized
 from meshdoctor.kube.retry import backoff
 from meshdoctor.kube.settings import Retry
 from meshdoctor.model.snapshot import Missing
 from meshdoctor.present.freshness import BUSY, LOGIN, LOST, Trouble
 from meshdoctor.sources.live import LiveSource
 from meshdoctor.sources.live_watch import Watched
+from meshdoctor.tui.journal import BACK, LINK, Journal, note_unread
 
 T = TypeVar("T")
 
@@ -36,8 +37,15 @@ Connect = Callable[[str], LiveSource]
 class ClusterLink:
     """One source at a time. Attributes may be read from any thread; `trust` and `read` by one thread at a time."""
 
-    def __init__(self, connect: Connect, clock: Callable[[], float], draw: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self,
+        connect: Connect,
+        clock: Callable[[], float],
+        draw: Callable[[], float] = random.random,
+        journal: Journal | None = None,
+    ) -> None:
         """Raises ClusterError when the kubeconfig names no cluster."""
+        self.journal = journal or Journal(clock)
         self.cluster = connect("")
         self.context = self.cluster.target.context
         self.trouble: Trouble | None = None
@@ -91,15 +99,27 @@ class ClusterLink:
             raise ClusterError(trouble.error)
         try:
             if trouble is not None and trouble.kind == LOGIN:
-                self._exchange(self._connect(self.context))  # the kubeconfig may hold a new credential by now
+                self._exchange(self._reconnected())  # the kubeconfig may hold a new credential by now
             self.ask(LiveSource.open)
         except ClusterError as error:
             self._note(error)
             raise
         self._well()
 
+    def _reconnected(self) -> LiveSource:
+        """The same cluster as the kubeconfig says now. Raises ClusterError: its context names another one by now."""
+        cluster = self._connect(self.context)
+        if cluster.target.server == self.cluster.target.server:
+            return cluster
+        cluster.close()
+        raise KubeconfigError(
+            f"context {self.context} now names another cluster ({cluster.target.server})", f":context {self.context}"
+        )
+
     def judge(self, missing: Iterable[Missing]) -> None:
         """After a read: is it the cluster that fails, or just what was asked for?"""
+        missing = tuple(missing)
+        note_unread(self.journal, missing)
         failed = [fact for fact in missing if fact.reason in PASSING]
         if not failed:
             self._heard_at = self._clock()
@@ -114,17 +134,20 @@ class ClusterLink:
                 self._note(CredentialError(refused.detail))
 
     def _well(self) -> None:
+        if self.trouble is not None:
+            self.journal.note(BACK, str(int(self._clock() - self.trouble.since)))
         self.trouble, self._tries, self._heard_at = None, 0, self._clock()
 
     def _note(self, error: ClusterError) -> None:
         kind = LOST
-        if isinstance(error, Unauthorized | CredentialError):
+        if isinstance(error, Unauthorized | CredentialError | KubeconfigError):
             kind = LOGIN
         elif isinstance(error, Busy):
             kind = BUSY
         now, before = self._clock(), self.trouble
         since = before.since if before and before.kind == kind else now
         # Half of the wait is sure and half is drawn, so that many who lost the same server do not return as one.
+        self.journal.note(LINK, str(error))
         wait = max(1.0, backoff(AGAIN, self._tries, lambda: 0.5 + self._draw() / 2))
         self._tries += 1
         self.trouble = Trouble(kind, since, str(error), now + wait)
@@ -148,7 +171,7 @@ class ClusterLink:
         Raises:
             ClusterError: it did not succeed; the old connection stays.
         """
-        cluster = self._connect(self.context)
+        cluster = self._reconnected()
         try:
             cluster.authenticate(terminal=terminal)
             cluster.open()

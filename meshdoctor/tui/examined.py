@@ -104,6 +104,11 @@ class ExaminedSession:
         elif whole:
             self._failing = None
 
+    @property
+    def elsewhere(self) -> str:
+        """Where kubectl looks by now, when that is not what is shown; else empty."""
+        return ""
+
     def freshness(
         self,
         words: Words,

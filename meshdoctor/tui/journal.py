@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
+
+from meshdoctor.model.snapshot import Missing
 
 KEPT = 200
 """Entries; the oldest make room."""
@@ -13,7 +15,7 @@ SAID, REFUSED, UNREAD, LINK, BACK, KUBECONFIG, MISTAKE = (
     "message", "forbidden", "not read", "cluster", "answers", "kubeconfig", "mistake",
 )  # fmt: skip
 """What an entry is about: a line that was shown, a right that is missing, an answer that did not come, the way to the
-cluster lost and found again, another kubeconfig, a mistake of this program."""
+cluster lost and found again (the seconds between the two), another kubeconfig, a mistake of this program."""
 
 
 class Entry(NamedTuple):
@@ -40,6 +42,8 @@ class Journal:
         """Keep *text*; the same again is counted and becomes the newest."""
         now = self._clock()
         with self._lock:
+            if kind == SAID and any(one.kind != SAID and one.text in text for one in self._entries.values()):
+                return  # it stands there already, with what it is about
             before = self._entries.pop((kind, text), None)
             first, times = (before.first, before.times) if before else (now, 0)
             self._entries[kind, text] = Entry(kind, text, first, now, times + 1)
@@ -51,3 +55,20 @@ class Journal:
         """The newest first."""
         with self._lock:
             return tuple(reversed(self._entries.values()))
+
+
+def missing_rule(fact: Missing) -> str:
+    """The RBAC rule that a refused answer lacks; "" where nobody knows it."""
+    # It stands at the end of what the API server and `kube.answers` say of a refused request.
+    return fact.detail.rpartition("): ")[2] if fact.reason == "forbidden" else ""
+
+
+def note_unread(journal: Journal, missing: Iterable[Missing]) -> None:
+    """Keep why something could not be read: each right once, and of each other reason the first answer."""
+    told: dict[tuple[str, str], Missing] = {}
+    for fact in missing:
+        rule = missing_rule(fact)
+        if fact.reason not in ("not recorded", "not asked for"):
+            told.setdefault((REFUSED, rule or str(fact)) if fact.reason == "forbidden" else (UNREAD, fact.reason), fact)
+    for (kind, text), fact in told.items():
+        journal.note(kind, text if kind == REFUSED else f"{fact.file}: {fact}")

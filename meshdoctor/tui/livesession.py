@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rich.text import Text
 
@@ -23,6 +23,8 @@ from meshdoctor.present.freshness import Freshness, freshness_text
 from meshdoctor.present.mesh_rows import state_counts
 from meshdoctor.tui.clusterlink import ClusterLink, Connect
 from meshdoctor.tui.examined import ExaminedSession
+from meshdoctor.tui.journal import Journal
+from meshdoctor.tui.kubeconfigwatch import Contexts, Kubeconfig, KubeconfigWatch, News
 from meshdoctor.tui.livefacts import LiveFacts, require_pods
 from meshdoctor.tui.look import Look
 
@@ -38,13 +40,6 @@ LEARN_AGAIN = 10.0
 """Seconds after which the names that can be typed are those of newer pods."""
 REFRESHED = frozenset(("mesh", "proxy", "log"))
 """Views that are kept up to date; the others examine much at once, and do so when a person asks."""
-
-
-class Contexts(NamedTuple):
-    """What the kubeconfig names now."""
-
-    names: Sequence[str]
-    current: str
 
 
 class Recording(Protocol):
@@ -74,7 +69,7 @@ class LiveSession(ExaminedSession):
     def __init__(
         self,
         connect: Connect,
-        contexts: Callable[[], Contexts] = lambda: Contexts((), ""),
+        kubeconfig: Kubeconfig | None = None,
         record: Record | None = None,
         *,
         client: str = "",
@@ -83,11 +78,14 @@ class LiveSession(ExaminedSession):
         clock: Callable[[], float] = time.time,
         draw: Callable[[], float] = random.random,
     ) -> None:
-        self._link = ClusterLink(connect, clock, draw)
+        journal = Journal(clock)
+        self._link = ClusterLink(connect, clock, draw, journal)
         super().__init__(
             self._link.name, lambda: self._link.cluster, client=client, target=target, kind="live", home=home
         )
-        self._contexts = contexts
+        self.journal = journal
+        self._kubeconfig = kubeconfig
+        self._kubeconfig_watch = KubeconfigWatch(kubeconfig, lambda: self._link.cluster.target) if kubeconfig else None
         self._record = record
         self.recording: Recording | None = None
         """What is being recorded now."""
@@ -135,7 +133,7 @@ class LiveSession(ExaminedSession):
         """As every session; the contexts are those of the kubeconfig now."""
         if route == "context":
             try:
-                return self._contexts().names
+                return self.contexts().names
             except ClusterError:
                 return ()
         return super().names(route)
@@ -225,6 +223,19 @@ class LiveSession(ExaminedSession):
     def authenticate(self, *, terminal: bool) -> None:
         """Log in anew; *terminal*: whether a login program may ask there. Raises ClusterError."""
         self._link.authenticate(terminal=terminal)
+
+    def contexts(self) -> Contexts:
+        """What the kubeconfig names now. Raises ClusterError."""
+        return self._kubeconfig.contexts() if self._kubeconfig else Contexts((), "")
+
+    def kubeconfig_news(self) -> Sequence[News]:
+        """What another shell did to the kubeconfig since this was asked last."""
+        return self._kubeconfig_watch.look() if self._kubeconfig_watch else ()
+
+    @property
+    def elsewhere(self) -> str:
+        """The context that kubectl uses since another shell chose it; "" when it is the one that is shown."""
+        return self._kubeconfig_watch.elsewhere if self._kubeconfig_watch else ""
 
     def switch(self, context: str) -> None:
         """Look at another context of the kubeconfig; nothing of the cluster before stays.

@@ -78,6 +78,7 @@ ROUTES: tuple[Route, ...] = (
     Route("login", action="log_in", aliases=("authenticate",)),
     Route("record", action="record"),
     Route("context", action="context", aliases=("ctx",), argument="NAME"),
+    Route("contexts", "meshdoctor.screens.contexts:ContextsScreen"),
     Route("moment", action="go_to_moment", aliases=("at",), argument="TIME", required=True),
     Route("help", "meshdoctor.screens.help:HelpScreen", aliases=("keys", "h")),
     Route("back", action="back"),

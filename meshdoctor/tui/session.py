@@ -26,6 +26,10 @@ class Session(Protocol):
     def source(self) -> str:
         """What kind of source it is, in a word or two: "recording", "live"."""
 
+    @property
+    def elsewhere(self) -> str:
+        """Where kubectl looks by now, when that is not what is shown; else empty."""
+
     def freshness(self, words: Words) -> str | Text:
         """How old the facts are, in a few words for the first header line."""
 

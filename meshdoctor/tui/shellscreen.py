@@ -162,7 +162,9 @@ class ShellScreen(Screen[None]):
         right = self.freshness()
         if width < LEAST[0] or height < LEAST[1]:
             right = words("shell.too_small", columns=LEAST[0], lines=LEAST[1], width=width, height=height)
-        left = f" {session.title}  {session.source}  {words('shell.read_only')}"
+        left = Text(f" {session.title}  {session.source}  {words('shell.read_only')}", no_wrap=True)
+        if session.elsewhere:
+            left.append(f"  kubectl: {session.elsewhere}", style="state.stale")
         self._context_line.write(left, Text.assemble(right, " "))
 
     def freshness(self) -> Cell:

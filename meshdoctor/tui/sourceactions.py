@@ -8,17 +8,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from rich.cells import cell_len
 from textual.app import SuspendNotSupported
 
 from meshdoctor.errors import MeshDoctorError
+from meshdoctor.present.table import ELISION
 from meshdoctor.tui.examined import ExaminedSession
+from meshdoctor.tui.journal import KUBECONFIG
 from meshdoctor.tui.shell import Shell
 
 if TYPE_CHECKING:
     from meshdoctor.tui.livesession import LiveSession
 
+SHORT = 26
+"""Cells of a context's name in a line: those of cloud providers are longer than a line, and differ at their end."""
 BEAT = 1.0
 """Seconds between two looks at the clock: ages in the header, and whether the view is to be read again."""
+
+
+def shortened(name: str) -> str:
+    """*name* in at most `SHORT` cells, its end kept."""
+    while cell_len(name) > SHORT:
+        name = ELISION + name.removeprefix(ELISION)[1:]
+    return name
 
 
 @contextmanager
@@ -35,9 +47,24 @@ class SourceActions(Shell):
     """Mixed into the application."""
 
     def start_beat(self) -> None:
-        """A live source grows old by itself."""
-        if self._live_session() is not None:
+        """A live source grows old by itself, and another shell may change the kubeconfig."""
+        session = self._live_session()
+        if session is not None:
             self.set_interval(BEAT, self.beat)
+            self.set_interval(2 * BEAT, lambda: self._look_at_kubeconfig(session))
+
+    def _look_at_kubeconfig(self, session: LiveSession) -> None:
+        if not any(worker.group == "kubeconfig" and worker.is_running for worker in self.workers):
+            self.run_worker(self._tell_kubeconfig(session), group="kubeconfig")
+
+    async def _tell_kubeconfig(self, session: LiveSession) -> None:
+        for news in await asyncio.to_thread(session.kubeconfig_news):
+            names = {"shown": shortened(session.title), "detail": shortened(news.detail)}
+            text = self.words(f"kubeconfig.{news.kind}", **names) if news.kind != "unreadable" else news.detail
+            session.journal.note(KUBECONFIG, text)
+            self.say(text, "warning")
+        if self.view:
+            self.view.refresh_context()
 
     def beat(self) -> None:
         """Once every `BEAT`."""
@@ -80,8 +107,9 @@ class SourceActions(Shell):
             self.say(self.words("live.not_live"))
             return
         if not name:
-            self.say(self.words("live.contexts", names=", ".join(session.names("context")), context=session.context))
+            await self.go("contexts")
             return
+        before = session.title
         try:
             await asyncio.to_thread(session.switch, name)
         except MeshDoctorError as error:
@@ -89,6 +117,8 @@ class SourceActions(Shell):
             return
         await self.close_views()
         self.gather_again()
+        if session.recording is not None:
+            self.say(self.words("live.still_recording", context=shortened(before)))
 
     async def action_record(self) -> None:
         """`R`, `:record`: keep what the cluster looks like in a file, until it is pressed again."""

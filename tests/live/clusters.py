@@ -18,7 +18,8 @@ from meshdoctor.kube.target import ClusterFlags, resolve_target
 from meshdoctor.present.words import Language, Words
 from meshdoctor.sources.live import LiveSource
 from meshdoctor.tui.app import MeshDoctorApp
-from meshdoctor.tui.livesession import Contexts, LiveSession
+from meshdoctor.tui.kubeconfigwatch import Kubeconfig
+from meshdoctor.tui.livesession import LiveSession
 from tests.live.apiserver import ApiServer
 from tests.live.recorded_cluster import serving_recording
 from tests.screens.shipped import screen_text
@@ -62,18 +63,14 @@ class Cluster:
         target = resolve_target(flags, {"HOME": str(self.home)})
         return LiveSource(target, QUICK, environment={"PATH": "/usr/bin:/bin"}, **options)
 
-    def contexts(self) -> Contexts:
-        """What the kubeconfig names."""
-        config = yaml.safe_load(self.path.read_text())
-        return Contexts([each["name"] for each in config["contexts"]], config["current-context"])
-
     def record(self, context: str) -> BackgroundRecording:
         """A recording in its folder, a moment after another."""
         return BackgroundRecording(lambda capture: self.connect(context, capture=capture), self.home, every=0.2)
 
     def session(self, **options: Any) -> LiveSession:
         """A session on it."""
-        return LiveSession(self.connect, self.contexts, self.record, **options)
+        kubeconfig = Kubeconfig(ClusterFlags(kubeconfig=str(self.path)), {"HOME": str(self.home)})
+        return LiveSession(self.connect, kubeconfig, self.record, **options)
 
 
 @contextlib.asynccontextmanager

@@ -54,6 +54,7 @@ class Recording:
 
     title = "prod-seoul"
     source = "recording"
+    elsewhere = ""
     counts: Sequence[Text] = (Text("NACK 1", "state.nack"), Text("STALE 1", "state.stale"))
     home = "pods"
     journal = Journal(time.time)
