@@ -11,11 +11,22 @@ from contextlib import contextmanager
 import httpx
 import msgspec
 
-from meshdoctor.kube.errors import ApiError, Busy, Expired, Forbidden, NotFound, Unauthorized, Unreachable
+from meshdoctor.kube.errors import (
+    ApiError,
+    Busy,
+    CredentialError,
+    Expired,
+    Forbidden,
+    NotFound,
+    Unauthorized,
+    Unreachable,
+)
 from meshdoctor.kube.rbac import rule_for
 from meshdoctor.model.text import visible_line
 
 RETRIED = frozenset((429, 500, 502, 503, 504))
+# OpenSSL's names of the alerts of RFC 8446 6.2 that a server sends about a client's certificate.
+_REFUSED_CERTIFICATE = re.compile(r"ALERT_(\w*CERTIFICATE\w*|UNKNOWN_CA)")
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -85,9 +96,10 @@ def _forbidden(told: Status, what: str, said: str, path: str, watch: bool) -> Fo
 
 @contextmanager
 def reachable(what: str) -> Iterator[None]:
-    """Raise httpx's transport errors as Unreachable, in words."""
+    """Raise httpx's transport errors as Unreachable, or CredentialError, in words."""
     try:
-        yield
+        with _certificate_accepted(what):
+            yield
     except httpx.ProxyError as error:
         raise Unreachable(f"{what}: the proxy failed ({_words(error)})", "check proxy-url or HTTPS_PROXY") from error
     except httpx.ConnectTimeout as error:
@@ -101,6 +113,19 @@ def reachable(what: str) -> Iterator[None]:
         raise Unreachable(f"{what}: no connection ({_words(error)})", next_step) from error
     except httpx.TransportError as error:
         raise Unreachable(f"{what}: the connection was cut ({_words(error)})", "try again") from error
+
+
+@contextmanager
+def _certificate_accepted(what: str) -> Iterator[None]:
+    """Raise CredentialError when the server ends the TLS handshake because of the client's certificate."""
+    try:
+        yield
+    except httpx.TransportError as error:
+        refused = _REFUSED_CERTIFICATE.search(str(error))
+        if refused is None:
+            raise
+        why = refused[1].lower().replace("_", " ")
+        raise CredentialError(f"{what}: the cluster refuses the client certificate ({why})", "log in again") from error
 
 
 def _words(error: BaseException) -> str:

@@ -63,6 +63,9 @@ class Connection:
 
     def _client(self, transport: httpx.AsyncBaseTransport) -> httpx.AsyncClient:
         timeouts = self.settings.timeouts
+        headers = {"User-Agent": f"meshdoctor/{__version__}", "Accept": "application/json"}
+        if self.target.cluster.disable_compression:
+            headers["Accept-Encoding"] = "identity"
         return httpx.AsyncClient(
             base_url=self.target.server,
             auth=self.credentials,
@@ -70,7 +73,7 @@ class Connection:
             trust_env=False,
             follow_redirects=False,
             timeout=httpx.Timeout(timeouts.read, connect=timeouts.connect, write=timeouts.write, pool=None),
-            headers={"User-Agent": f"meshdoctor/{__version__}", "Accept": "application/json"},
+            headers=headers,
         )
 
     def review_transport(self) -> httpx.AsyncBaseTransport:

@@ -1,25 +1,25 @@
 """Who the requests are from: client-go's order of credentials, as an httpx authentication flow.
 
-A token file wins over a token (and is read again each minute), both win over an exec plugin; a client certificate of
-the kubeconfig also keeps the plugin from running (`exec.Authenticator.UpdateTransportConfig`). Nothing is ever sent
-without the credential that the kubeconfig asks for.
+A token file wins over a token (and is read again each minute), both win over basic auth, and that over an OIDC id-token
+and an exec plugin; a client certificate of the kubeconfig also keeps the plugin from running
+(`exec.Authenticator.UpdateTransportConfig`), but is sent beside an id-token. Nothing is ever sent without the
+credential that the kubeconfig asks for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import re
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 
 import httpx
-import msgspec
 
 from meshdoctor.kube.errors import CredentialError
 from meshdoctor.kube.exec_plugin import ExecCredential, run_exec_plugin
 from meshdoctor.kube.kubeconfig import User
+from meshdoctor.kube.oidc import OidcTokens
 from meshdoctor.kube.target import Target
 
 _TOKEN_FILE_PERIOD = 60.0
@@ -56,6 +56,7 @@ class Credentials(httpx.Auth):
         self.terminal = terminal
         """Whether an exec plugin may ask the person at the terminal."""
         self._impersonation = impersonation_headers(self._user)
+        self._oidc = OidcTokens(self._user, environment, timeout) if self._user.auth_provider is not None else None
 
     async def authenticate(self, *, terminal: bool | None = None) -> None:
         """Get a fresh credential now (the key `A`); an exec plugin may ask when *terminal* is true."""
@@ -65,17 +66,15 @@ class Credentials(httpx.Auth):
 
     async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
         """httpx's hook around each request."""
-        if not self._target.secure:
-            yield request  # client-go sends no credential over plain HTTP
-            return
-        authorization = await self._authorization()
+        # client-go sends no credential over plain HTTP, but says as whom to act: `kubectl proxy` adds the credential.
+        authorization = await self._authorization() if self._target.secure else ""
         used = self._generation
         if authorization:
             request.headers["Authorization"] = authorization
         if self._impersonation:
             request.headers = httpx.Headers([*request.headers.raw, *self._impersonation])
         response = yield request
-        if response.status_code == 401 and self._renewable:
+        if response.status_code == 401 and self._target.secure and self._renewable:
             renewed = await self._authorization(renew=used)
             if renewed:
                 request.headers["Authorization"] = renewed
@@ -99,14 +98,14 @@ class Credentials(httpx.Auth):
         if user.token_file:
             return f"Bearer {self._token_from_file(forget=renew is not None)}"
         if user.token:
-            return f"Bearer {_header_safe(user.token, 'the token of the kubeconfig')}"
+            return f"Bearer {_header_safe(user.token, 'the token of the kubeconfig').rstrip(' ')}"
         if user.username:
             pair = f"{user.username}:{user.password}".encode()
             return f"Basic {base64.b64encode(pair).decode()}"
+        if self._oidc is not None:
+            return f"Bearer {_header_safe(await self._oidc.id_token(), 'the id-token')}"
         if user.client_certificate or user.client_certificate_data:
             return ""
-        if user.auth_provider is not None:
-            return f"Bearer {_oidc_token(user)}"
         if user.exec is not None:
             async with self._lock:  # fifty requests at once run the plugin once
                 refused = renew is not None and renew == self._generation
@@ -176,30 +175,3 @@ def _header_safe(value: str, where: str) -> str:
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
         raise CredentialError(f"{where} holds a control character", "correct it; it was not sent")
     return value
-
-
-class _Claims(msgspec.Struct, frozen=True):
-    exp: float = 0.0
-
-
-def _oidc_token(user: User) -> str:
-    """The id-token of the legacy `oidc` provider while it is valid.
-
-    It is not refreshed here: providers rotate the refresh token, and a rotated one that is not saved in the kubeconfig
-    would lock kubectl out.
-    """
-    provider = user.auth_provider
-    assert provider is not None
-    if provider.name != "oidc":
-        raise CredentialError(
-            f"auth-provider {provider.name!r} was removed from kubectl", "use the cloud's exec plugin in the kubeconfig"
-        )
-    token = provider.config.get("id-token", "")
-    parts = token.split(".")
-    try:
-        claims = msgspec.json.decode(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)), type=_Claims)
-    except (IndexError, binascii.Error, ValueError):
-        raise CredentialError("the kubeconfig's OIDC id-token is no JWT", "run `kubectl get ns` to renew it") from None
-    if claims.exp and time.time() >= claims.exp:
-        raise CredentialError("the kubeconfig's OIDC id-token has expired", "run `kubectl get ns` to renew it")
-    return token

@@ -93,17 +93,14 @@ async def run_exec_plugin(
     return _decode(config, command, output)
 
 
+def interactive_mode(config: ExecConfig) -> str:
+    """Never, IfAvailable or Always; "" when it is none of them. v1beta1 has a default (`SetDefaults_ExecConfig`)."""
+    mode = config.interactive_mode or ("" if config.api_version.endswith("/v1") else "IfAvailable")
+    return mode if mode in ("Never", "IfAvailable", "Always") else ""
+
+
 def _interactive(config: ExecConfig, terminal: bool) -> bool:
-    if config.api_version not in API_VERSIONS:
-        raise CredentialError(
-            f"exec plugin {config.command} uses {config.api_version}",
-            f"kubectl accepts {' and '.join(API_VERSIONS)} only",
-        )
-    mode = config.interactive_mode or ("IfAvailable" if config.api_version.endswith("v1beta1") else "")
-    if mode not in ("Never", "IfAvailable", "Always"):
-        raise CredentialError(
-            f"exec plugin {config.command} has no valid interactiveMode", "set it to Never, IfAvailable or Always"
-        )
+    mode = interactive_mode(config)
     if mode == "Always" and not terminal:
         raise CredentialError(
             f"exec plugin {config.command} has to ask you and there is no terminal",
@@ -141,6 +138,8 @@ def _exec_info(config: ExecConfig, cluster: Cluster, interactive: bool) -> dict[
             described["certificate-authority-data"] = base64.b64encode(authority).decode()
         if cluster.proxy_url:
             described["proxy-url"] = cluster.proxy_url
+        if cluster.disable_compression:
+            described["disable-compression"] = True
         described["config"] = next((e.extension for e in cluster.extensions if e.name == CLUSTER_EXTENSION), None)
         spec["cluster"] = described
     return {"kind": "ExecCredential", "apiVersion": config.api_version, "spec": spec}

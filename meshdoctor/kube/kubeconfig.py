@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import yaml
 
 from meshdoctor.kube.errors import KubeconfigError
-
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+from meshdoctor.kube.go_yaml import load_first_document
 
 _Entry = TypeVar("_Entry")
 
@@ -65,6 +64,10 @@ class User(msgspec.Struct, frozen=True, rename="kebab"):
     as_user_extra: dict[str, tuple[str, ...]] = {}
     auth_provider: AuthProvider | None = None
     exec: ExecConfig | None = None
+    name: str = ""
+    """Its name in the kubeconfig (not part of the user)."""
+    origin: str = ""
+    """The file that holds it, where a renewed token is written to; "" without one."""
 
     def __repr__(self) -> str:
         return "User(…)"  # never a token in a traceback or a log
@@ -86,6 +89,7 @@ class Cluster(msgspec.Struct, frozen=True, rename="kebab"):
     insecure_skip_tls_verify: bool = False
     tls_server_name: str = ""
     proxy_url: str = ""
+    disable_compression: bool = False
     extensions: tuple[Extension, ...] = ()
 
 
@@ -98,21 +102,23 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class _NamedCluster(msgspec.Struct, frozen=True):
-    name: Annotated[str, msgspec.Meta(min_length=1)]
+    name: str = ""
     cluster: Cluster = Cluster()
 
 
 class _NamedUser(msgspec.Struct, frozen=True):
-    name: Annotated[str, msgspec.Meta(min_length=1)]
+    name: str = ""
     user: User = User()
 
 
 class _NamedContext(msgspec.Struct, frozen=True):
-    name: Annotated[str, msgspec.Meta(min_length=1)]
+    name: str = ""
     context: Context = Context()
 
 
 class _File(msgspec.Struct, frozen=True, rename="kebab"):
+    kind: str = ""
+    api_version: str = msgspec.field(default="", name="apiVersion")
     clusters: tuple[_NamedCluster, ...] = ()
     users: tuple[_NamedUser, ...] = ()
     contexts: tuple[_NamedContext, ...] = ()
@@ -168,7 +174,8 @@ def load_kubeconfig(paths: Sequence[str], *, must_exist: bool = False) -> Kubeco
         base = os.path.dirname(os.path.abspath(path))
         files.append(path)
         _merge(clusters, {entry.name: _cluster_paths(entry.cluster, base) for entry in parsed.clusters})
-        _merge(users, {entry.name: _user_paths(entry.user, base) for entry in parsed.users})
+        for entry in parsed.users:
+            users.setdefault(entry.name, _user_of_file(entry, path, base))
         _merge(contexts, {entry.name: entry.context for entry in parsed.contexts})
         current = current or parsed.current_context
     return Kubeconfig(clusters, users, contexts, current, tuple(files))
@@ -181,7 +188,7 @@ def _merge(into: dict[str, _Entry], more: dict[str, _Entry]) -> None:
 
 def _parse(path: str, body: bytes) -> _File:
     try:
-        document = yaml.load(body, Loader=_Loader)
+        document = load_first_document(body)
     except (yaml.YAMLError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" line {mark.line + 1}" if mark is not None else ""
@@ -190,6 +197,10 @@ def _parse(path: str, body: bytes) -> _File:
         parsed = msgspec.convert({} if document is None else _without_nulls(document), _File)
     except msgspec.ValidationError as error:
         raise KubeconfigError(f"kubeconfig {path} is malformed: {error}", "correct the file") from None
+    if parsed.kind not in ("", "Config") or parsed.api_version not in ("", "v1"):
+        raise KubeconfigError(
+            f"{path} is a {parsed.api_version} {parsed.kind} and no kubeconfig", "name another file with --kubeconfig"
+        )
     for kind, names in (
         ("cluster", [entry.name for entry in parsed.clusters]),
         ("user", [entry.name for entry in parsed.users]),
@@ -217,7 +228,9 @@ def _cluster_paths(cluster: Cluster, base: str) -> Cluster:
     return msgspec.structs.replace(cluster, certificate_authority=_absolute(cluster.certificate_authority, base))
 
 
-def _user_paths(user: User, base: str) -> User:
+def _user_of_file(entry: _NamedUser, path: str, base: str) -> User:
+    """The user with absolute paths, and with where it is written."""
+    user = entry.user
     plugin = user.exec
     if plugin is not None and os.sep in plugin.command:
         # A bare name is looked up in PATH; anything with a slash is relative to the kubeconfig.
@@ -228,4 +241,6 @@ def _user_paths(user: User, base: str) -> User:
         client_key=_absolute(user.client_key, base),
         token_file=_absolute(user.token_file, base),
         exec=plugin,
+        name=entry.name,
+        origin=os.path.abspath(path),
     )

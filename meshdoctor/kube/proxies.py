@@ -11,21 +11,34 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from meshdoctor.kube.errors import KubeconfigError
+
 if TYPE_CHECKING:
     from meshdoctor.kube.target import Target
 
+# Names are always resolved by a SOCKS5 proxy, with Go's `socks5` as with `socks5h`.
+_SCHEMES = {"http": "http", "https": "https", "socks5": "socks5", "socks5h": "socks5"}
+
 
 def proxy_for(target: Target, environment: Mapping[str, str]) -> str:
-    """The proxy's URL (http, https or socks5), "" for a direct connection."""
-    if target.cluster.proxy_url:
-        return target.cluster.proxy_url
-    url = urlsplit(target.server)
+    """The proxy's URL (http, https or socks5), "" for a direct connection. Raises KubeconfigError."""
+    return target.cluster.proxy_url or proxy_of_environment(target.server, environment)
+
+
+def proxy_of_environment(server: str, environment: Mapping[str, str]) -> str:
+    """The environment's proxy for *server*, "" for a direct connection. Raises KubeconfigError for an unknown kind."""
+    url = urlsplit(server)
     name = "HTTPS_PROXY" if url.scheme == "https" else "HTTP_PROXY"
     proxy = environment.get(name) or environment.get(name.lower()) or ""
     port = url.port or (443 if url.scheme == "https" else 80)
     if not proxy or not _is_proxied(url.hostname or "", port, _no_proxy(environment)):
         return ""
-    return proxy if "://" in proxy else f"http://{proxy}"
+    scheme, separator, rest = proxy.partition("://")
+    if not separator:
+        return f"http://{proxy}"
+    if scheme.lower() not in _SCHEMES:
+        raise KubeconfigError(f"{name} has the unsupported scheme {scheme!r}", "use http, https or socks5")
+    return f"{_SCHEMES[scheme.lower()]}://{rest}"
 
 
 def _no_proxy(environment: Mapping[str, str]) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 import msgspec
 
 from meshdoctor.kube.errors import KubeconfigError
+from meshdoctor.kube.flags import ClusterFlags, flagged_cluster, flagged_user
 from meshdoctor.kube.kubeconfig import (
     SERVICE_ACCOUNT,
     Cluster,
@@ -18,27 +18,9 @@ from meshdoctor.kube.kubeconfig import (
     kubeconfig_paths,
     load_kubeconfig,
 )
+from meshdoctor.kube.validation import check_cluster, check_user, server_url
 
-
-class ClusterFlags(msgspec.Struct, frozen=True):
-    """kubectl's own flags; empty means "as the kubeconfig says"."""
-
-    kubeconfig: str = ""
-    context: str = ""
-    cluster: str = ""
-    user: str = ""
-    namespace: str = ""
-    server: str = ""
-    token: str = ""
-    impersonate: str = ""
-    as_groups: tuple[str, ...] = ()
-    as_uid: str = ""
-    as_user_extra: tuple[str, ...] = ()
-    certificate_authority: str = ""
-    client_certificate: str = ""
-    client_key: str = ""
-    tls_server_name: str = ""
-    insecure_skip_tls_verify: bool | None = None
+__all__ = ["ClusterFlags", "Target", "resolve_target"]
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -67,21 +49,24 @@ def resolve_target(
     """
     paths = kubeconfig_paths(flags.kubeconfig, environment)
     config = load_kubeconfig(paths, must_exist=bool(flags.kubeconfig))
-    if not config.clusters and not config.contexts and not flags.server:
+    name = flags.context or config.current_context
+    if not (name or flags.server or flags.cluster or flags.user):
         target = _in_cluster(flags, environment, service_account)
         if target is not None:
             return target
-        raise KubeconfigError(
-            f"no kubeconfig with a cluster in {os.pathsep.join(paths)}", "set KUBECONFIG or give --kubeconfig FILE"
-        )
-    name = flags.context or config.current_context
+        if not config.clusters and not config.contexts:
+            raise KubeconfigError(
+                f"no kubeconfig with a cluster in {os.pathsep.join(paths)}", "set KUBECONFIG or give --kubeconfig FILE"
+            )
     context = _context(config, name, flags)
-    cluster = _apply_cluster_flags(_named_cluster(config, flags.cluster or context.cluster, flags), flags)
-    user = _apply_user_flags(_named_user(config, flags.user or context.user), flags)
-    _check_cluster(cluster)
-    _check_user(user)
+    cluster = flagged_cluster(_named_cluster(config, flags.cluster or context.cluster, flags), flags)
+    server = server_url(cluster.server)
+    secure = server.startswith("https://")
+    user = flagged_user(_named_user(config, context.user, flags, secure), flags)
+    check_cluster(cluster)
+    check_user(user, secure=secure)
     return Target(
-        server=cluster.server.rstrip("/"),
+        server=server,
         cluster=cluster,
         user=user,
         namespace=flags.namespace or context.namespace or "default",
@@ -103,16 +88,19 @@ def _context(config: Kubeconfig, name: str, flags: ClusterFlags) -> Context:
 def _named_cluster(config: Kubeconfig, name: str, flags: ClusterFlags) -> Cluster:
     if name in config.clusters:
         return config.clusters[name]
-    if flags.server and not name:
+    if flags.server and not flags.cluster:
         return Cluster()
     raise KubeconfigError(f"cluster {name!r} does not exist in the kubeconfig", _choose(config.clusters, "--cluster"))
 
 
-def _named_user(config: Kubeconfig, name: str) -> User:
+def _named_user(config: Kubeconfig, context_user: str, flags: ClusterFlags, secure: bool) -> User:
+    name = flags.user or context_user
     if not name:
         return User()
     if name in config.users:
         return config.users[name]
+    if not flags.user and (not secure or flags.token or flags.username or flags.client_certificate):
+        return User()  # kubectl misses a context's user only when it needs a credential
     raise KubeconfigError(f"user {name!r} does not exist in the kubeconfig", _choose(config.users, "--user"))
 
 
@@ -123,99 +111,38 @@ def _choose(entries: Mapping[str, object], flag: str) -> str:
     return f"choose one with {flag}: {', '.join(shown)}{', …' if len(entries) > len(shown) else ''}"
 
 
-def _apply_cluster_flags(cluster: Cluster, flags: ClusterFlags) -> Cluster:
-    changes: dict[str, object] = {}
-    if flags.server:
-        changes["server"] = flags.server
-    if flags.tls_server_name:
-        changes["tls_server_name"] = flags.tls_server_name
-    if flags.insecure_skip_tls_verify is not None:
-        changes["insecure_skip_tls_verify"] = flags.insecure_skip_tls_verify
-    if flags.certificate_authority or flags.insecure_skip_tls_verify:
-        # client-go: one of the two replaces both settings of the file (ClientConfig.getCluster).
-        changes["insecure_skip_tls_verify"] = bool(flags.insecure_skip_tls_verify)
-        changes["certificate_authority"] = (
-            os.path.abspath(flags.certificate_authority) if flags.certificate_authority else ""
-        )
-        changes["certificate_authority_data"] = ""
-    return msgspec.structs.replace(cluster, **changes)
-
-
-def _apply_user_flags(user: User, flags: ClusterFlags) -> User:
-    changes: dict[str, object] = {}
-    if flags.token:
-        changes |= {"token": flags.token, "token_file": ""}
-    if flags.client_certificate:
-        changes |= {"client_certificate": os.path.abspath(flags.client_certificate), "client_certificate_data": ""}
-    if flags.client_key:
-        changes |= {"client_key": os.path.abspath(flags.client_key), "client_key_data": ""}
-    if flags.impersonate:
-        changes["impersonate"] = flags.impersonate
-    if flags.as_uid:
-        changes["as_uid"] = flags.as_uid
-    if flags.as_groups:
-        changes["as_groups"] = flags.as_groups
-    if flags.as_user_extra:
-        extra: dict[str, tuple[str, ...]] = {}
-        for pair in flags.as_user_extra:
-            key, equals, value = pair.partition("=")
-            if not equals:
-                raise KubeconfigError(f"--as-user-extra {pair!r} is not KEY=VALUE", "write it as kubectl does")
-            extra[key] = (*extra.get(key, ()), value)
-        changes["as_user_extra"] = extra
-    return msgspec.structs.replace(user, **changes)
-
-
-def _check_cluster(cluster: Cluster) -> None:
-    """client-go `validateClusterInfo` and `TLSConfigFor`."""
-    try:
-        url = urlsplit(cluster.server)
-        _ = url.port
-    except ValueError:
-        raise KubeconfigError(f"server {cluster.server!r} is not a URL", "correct it in the kubeconfig") from None
-    if not cluster.server:
-        raise KubeconfigError("the cluster has no server", "set clusters[].cluster.server in the kubeconfig")
-    if url.scheme not in ("http", "https") or not url.hostname:
-        raise KubeconfigError(f"server {cluster.server!r} is not an http(s) URL", "correct it in the kubeconfig")
-    if cluster.insecure_skip_tls_verify and (cluster.certificate_authority or cluster.certificate_authority_data):
-        raise KubeconfigError("insecure-skip-tls-verify is set beside a certificate authority", "remove one of the two")
-    if cluster.proxy_url and urlsplit(cluster.proxy_url).scheme not in ("http", "https", "socks5"):
-        raise KubeconfigError(
-            f"proxy-url has the unsupported scheme {urlsplit(cluster.proxy_url).scheme!r}", "use http, https or socks5"
-        )
-
-
-def _check_user(user: User) -> None:
-    """client-go `validateAuthInfo`."""
-    if user.token and (user.username or user.password):
-        raise KubeconfigError("the user has both a token and a user name", "keep one of the two")
-    certificate = user.client_certificate or user.client_certificate_data
-    if certificate and not (user.client_key or user.client_key_data):
-        raise KubeconfigError("the user has a client certificate without a key", "add client-key or client-key-data")
-    if user.exec is not None:
-        if user.auth_provider is not None:
-            raise KubeconfigError("the user has both exec and auth-provider", "keep one of the two")
-        if not user.exec.command or not user.exec.api_version:
-            raise KubeconfigError("the user's exec has no command or no apiVersion", "correct it in the kubeconfig")
-    if not user.impersonate and (user.as_uid or user.as_groups or user.as_user_extra):
-        raise KubeconfigError("a group, uid or extra is impersonated without a user", "add --as USER")
-
-
 def _in_cluster(flags: ClusterFlags, environment: Mapping[str, str], folder: str) -> Target | None:
-    """A pod's own service account (client-go `rest.InClusterConfig`), or None outside a pod."""
+    """A pod's own service account, or None outside a pod.
+
+    Of the flags kubectl heeds only `--token`, `--certificate-authority` and `-n` here (`inClusterClientConfig`); to act
+    as somebody else, it wants a kubeconfig, this program does not.
+    """
     host, port = environment.get("KUBERNETES_SERVICE_HOST", ""), environment.get("KUBERNETES_SERVICE_PORT", "")
     token = os.path.join(folder, "token")
     if not (host and port and os.path.isfile(token)):
         return None
+    own = os.path.join(folder, "ca.crt")
+    authority = flags.certificate_authority or (own if os.path.isfile(own) else "")
     cluster = Cluster(
         server=f"https://{f'[{host}]' if ':' in host else host}:{port}",
-        certificate_authority=os.path.join(folder, "ca.crt") if os.path.isfile(os.path.join(folder, "ca.crt")) else "",
+        certificate_authority=os.path.abspath(authority) if authority else "",
     )
-    namespace = "default"
-    try:
-        with open(os.path.join(folder, "namespace"), encoding="utf-8") as stream:
-            namespace = stream.read().strip() or namespace
-    except OSError:
-        namespace = "default"  # as client-go: a missing file means the default namespace
-    user = _apply_user_flags(User(token_file=token), flags)
-    return Target(cluster.server, cluster, user, flags.namespace or namespace, "", "in-cluster")
+    check_cluster(cluster)
+    namespace = environment.get("POD_NAMESPACE", "")
+    if not namespace:
+        try:
+            with open(os.path.join(folder, "namespace"), encoding="utf-8") as stream:
+                namespace = stream.read().strip()
+        except OSError:
+            namespace = ""  # as client-go: a missing file means the default namespace
+    user = flagged_user(
+        User(token=flags.token) if flags.token else User(token_file=token),
+        ClusterFlags(
+            impersonate=flags.impersonate,
+            as_groups=flags.as_groups,
+            as_uid=flags.as_uid,
+            as_user_extra=flags.as_user_extra,
+        ),
+    )
+    check_user(user, secure=True)
+    return Target(cluster.server, cluster, user, flags.namespace or namespace or "default", "", "in-cluster")

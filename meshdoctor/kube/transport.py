@@ -48,6 +48,9 @@ def httpx_errors() -> Iterator[None]:
             if isinstance(error, ours):
                 raise theirs(str(error)) from error
         raise
+    except ssl.SSLError as error:
+        # With TLS 1.3 a server refuses a client's certificate after the handshake, which httpcore does not expect.
+        raise httpx.ReadError(str(error)) from error
 
 
 class _Body(httpx.AsyncByteStream):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -17,6 +18,8 @@ from meshdoctor.kube.connection import Connection
 from meshdoctor.kube.target import ClusterFlags, resolve_target
 from tests.kube.auth_cases import MATRIX, Case, Scene
 from tests.kube.auth_cases_beyond import BEYOND
+from tests.kube.auth_cases_files import FILES
+from tests.kube.auth_cases_flags import FLAGS
 from tests.kube.wire import Wire, running_wire
 
 KUBECTL = Path(sys.executable).parent / "kubectl"
@@ -59,13 +62,15 @@ def with_kubectl(scene: Scene) -> Outcome:
 async def with_meshdoctor(scene: Scene) -> Outcome:
     """The same request by this program."""
     names = {"as": "impersonate", "as-group": "as_groups"}
+    typed: dict[str, Any] = {"true": True, "false": False}
     flags: dict[str, Any] = {
-        names.get(name, name.replace("-", "_")): tuple(value) if isinstance(value, list) else value
+        names.get(name, name.replace("-", "_")): tuple(value) if isinstance(value, list) else typed.get(value, value)
         for name, value in scene.flags.items()
     }
     failed = False
     try:
-        target = resolve_target(ClusterFlags(**flags), scene.environment)
+        with contextlib.chdir(scene.folder):
+            target = resolve_target(ClusterFlags(**flags), scene.environment)
         async with Connection(target, environment=scene.environment) as connection:
             failed = (await connection.reads.get("/version")).is_error
     except (MeshDoctorError, httpx.TransportError):
@@ -103,7 +108,7 @@ async def test_as_kubectl(case: Case, wire: Wire, tmp_path: Path) -> None:
     agreed.append(case.name)
 
 
-@pytest.mark.parametrize("case", BEYOND, ids=lambda case: case.name)
+@pytest.mark.parametrize("case", (*BEYOND, *FLAGS, *FILES), ids=lambda case: case.name)
 async def test_as_kubectl_beyond_the_matrix(case: Case, wire: Wire, tmp_path: Path) -> None:
     check(*await both(case, wire, tmp_path))
 

@@ -36,10 +36,12 @@ class Authority:
         """The CA's own certificate."""
         return self._certificate.public_bytes(serialization.Encoding.PEM)
 
-    def issue(self, name: str, *hosts: str) -> Pair:
-        """A certificate with *name* as its subject's common name and *hosts* (names, addresses) as SANs."""
+    def issue(self, name: str, *hosts: str, days: float = 1) -> Pair:
+        """A certificate with *name* as its subject's common name and *hosts* (names, addresses) as SANs; ends in
+        *days*.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
-        builder = _builder(name, self._name, key.public_key())
+        builder = _builder(name, self._name, key.public_key(), days)
         if hosts:
             builder = builder.add_extension(x509.SubjectAlternativeName([_san(host) for host in hosts]), critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
@@ -68,7 +70,9 @@ def _san(host: str) -> x509.GeneralName:
         return x509.DNSName(host)
 
 
-def _builder(common: str, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
+def _builder(
+    common: str, issuer: x509.Name, key: ec.EllipticCurvePublicKey, days: float = 1
+) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -77,5 +81,5 @@ def _builder(common: str, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> 
         .public_key(key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_after(now + timedelta(days=days))
     )
