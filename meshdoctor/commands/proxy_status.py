@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from meshdoctor.commands.mesh_source import (
     add_source_arguments,
     as_istioctl,
-    objects,
     open_source,
     tell_problems,
     uncollected,
@@ -19,9 +18,8 @@ from meshdoctor.commands.misplaced import refuse_recorded_file
 from meshdoctor.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
+    from meshdoctor.mesh.index import MeshIndex
     from meshdoctor.mesh.sync import IstiodFacts, ProxySync
-    from meshdoctor.model.kubernetes import Pod
-    from meshdoctor.model.snapshot import Snapshot, Want
     from meshdoctor.sources.source import Source
 
 _EPILOG = """\
@@ -63,11 +61,14 @@ def _show(arguments: argparse.Namespace) -> int:
     if arguments.file:
         refuse_recorded_file(arguments.file)
         return _from_file(arguments)
+    from meshdoctor.mesh.proxies import istiods as all_istiods
+    from meshdoctor.mesh.proxies import proxies as all_proxies
     from meshdoctor.mesh.sync import connected_proxies
 
     source = open_source(arguments)
     tell_problems(source)
-    istiods = [facts for facts in read_istiods(source) if arguments.revision in ("", facts.revision)]
+    mesh = read_mesh(source)
+    istiods = [facts for facts in all_istiods(mesh) if arguments.revision in ("", facts.revision)]
     now = arguments.now or source.info.finished_at or time.time()
     if arguments.output in ("json", "yaml"):
         from meshdoctor.mesh.discovery import discovery_response
@@ -79,7 +80,9 @@ def _show(arguments: argparse.Namespace) -> int:
         _check_istiods(istiods)
         _write(_of_namespace(connected_proxies(istiods, now), arguments.namespace), arguments)
         return 0
-    proxies = read_status(source, istiods, now)
+    if not mesh.known("Pod"):
+        sys.stderr.write("meshdoctor: the pods could not be read: a proxy that nothing else names is not shown\n")
+    proxies = all_proxies(mesh, now, istiods)
     if arguments.target:
         return _one(source, proxies, arguments)
     _write(_of_namespace(proxies, arguments.namespace), arguments)
@@ -141,65 +144,14 @@ def _from_file(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def read_istiods(source: Source) -> list[IstiodFacts]:
-    """Every istiod that the source has, with its answer or the reason why there is none."""
-    from meshdoctor.mesh.sync import IstiodFacts
-    from meshdoctor.model import wants as ask
-    from meshdoctor.model.kubernetes import Pod
-    from meshdoctor.model.snapshot import Missing
+def read_mesh(source: Source) -> MeshIndex:
+    """What the source knows of its istiods and proxies."""
+    from meshdoctor.mesh.index import MeshIndex
+    from meshdoctor.mesh.proxies import PROXY_OBJECTS, istiod_wants
 
-    snapshot = source.read([ask.Contents(), ask.Objects("Pod")])
-    names = (snapshot.value(ask.Contents()) or ask.Inventory()).istiods
-    wants: list[Want[Any]] = [ask.SyncStatus(name) for name in names]
-    wants += [ask.ControlPlaneVersion(name) for name in names]
-    snapshot = source.read(wants, snapshot)
-    pods = {pod.name: pod for pod in objects(snapshot, "Pod", Pod)}
-    found = []
-    for name in names:
-        records = snapshot.get(ask.SyncStatus(name))
-        version = snapshot.value(ask.ControlPlaneVersion(name)) or _image_version(pods.get(name))
-        revision = pods[name].metadata.labels.get("istio.io/rev", "") if name in pods else ""
-        if isinstance(records, Missing):
-            found.append(IstiodFacts(name, None, revision, version, str(records)))
-        else:
-            found.append(IstiodFacts(name, records.value, revision, version))
-    return found
-
-
-def _image_version(pod: Pod | None) -> str:
-    """The tag of istiod's image, where its own word is not known; "" for a digest."""
-    image = next((entry.image for entry in pod.spec.containers if entry.name == "discovery"), "") if pod else ""
-    return "" if "@" in image else image.rpartition("/")[2].partition(":")[2]
-
-
-def read_status(source: Source, istiods: list[IstiodFacts], now: float) -> tuple[ProxySync, ...]:
-    """The state of every proxy that the source knows of."""
-    from meshdoctor.mesh.revisions import revisions
-    from meshdoctor.mesh.sync import sync_status
-    from meshdoctor.model import wants as ask
-    from meshdoctor.model.kubernetes import Namespace, Pod, WebhookConfiguration
-    from meshdoctor.model.snapshot import Missing
-
-    snapshot = _cluster(source)
-    pods = objects(snapshot, "Pod", Pod)
-    known = not isinstance(snapshot.get(ask.Objects("Pod")), Missing)
-    if not known:
-        sys.stderr.write("meshdoctor: the pods could not be read: a proxy that nothing else names is not shown\n")
-    found = revisions(
-        objects(snapshot, "MutatingWebhookConfiguration", WebhookConfiguration),
-        objects(snapshot, "Namespace", Namespace),
-        pods_known=known,
-    )
-    inventory = snapshot.value(ask.Contents()) or ask.Inventory()
-    recorded = dict.fromkeys(inventory.proxies, "proxy") | dict.fromkeys(inventory.ztunnels, "ztunnel")
-    return sync_status(istiods, pods, found, now, recorded)
-
-
-def _cluster(source: Source) -> Snapshot:
-    from meshdoctor.model import wants as ask
-
-    kinds = ("Pod", "Namespace", "MutatingWebhookConfiguration")
-    return source.read([ask.Contents(), *(ask.Objects(kind) for kind in kinds)])
+    mesh = MeshIndex(source.read(PROXY_OBJECTS))
+    mesh.extend(source.read(istiod_wants(mesh.inventory), mesh.snapshot))
+    return mesh
 
 
 def _one(source: Source, proxies: tuple[ProxySync, ...], arguments: argparse.Namespace) -> int:

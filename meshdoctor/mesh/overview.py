@@ -6,22 +6,20 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.revisions import revisions
+from meshdoctor.mesh.proxies import PROXY_OBJECTS, istiod_wants, proxies
 from meshdoctor.mesh.sync import (
     CONNECTED,
     DISCONNECTED,
     ERROR,
     NEVER_CONNECTED,
+    NO_ISTIOD,
     SYNCED,
     ZTUNNEL,
-    IstiodFacts,
     ProxySync,
-    sync_status,
 )
 from meshdoctor.model import wants as ask
-from meshdoctor.model.kubernetes import Namespace, Pod, WebhookConfiguration
 from meshdoctor.model.moment import unix
-from meshdoctor.model.snapshot import Missing, PodRef, Want
+from meshdoctor.model.snapshot import PodRef, Want
 
 OK, STALE, NACK, LOST, ODD, UNKNOWN = "OK", "STALE", "NACK", "LOST", "ODD", "?"
 STATES = (NACK, LOST, STALE, ODD, UNKNOWN, OK)
@@ -42,10 +40,7 @@ class ProxyState(NamedTuple):
 
 FEW = 60
 """So many proxies are all asked for their version, also out of sight; of more it would be too much (120 KB each)."""
-OVERVIEW_OBJECTS: tuple[Want[Any], ...] = (
-    ask.Contents(),
-    *(ask.Objects(kind) for kind in ("Pod", "Namespace", "MutatingWebhookConfiguration")),
-)
+OVERVIEW_OBJECTS = PROXY_OBJECTS
 """What `overview` reads of the cluster's objects."""
 
 
@@ -64,35 +59,16 @@ def overview_wants(inventory: ask.Inventory, versions: Iterable[PodRef] | None =
     *versions*: the proxies that are asked for Envoy's version, all when it is None; of the others it stays unknown.
     """
     return (
-        *(want for name in inventory.istiods for want in (ask.SyncStatus(name), ask.ControlPlaneVersion(name))),
+        *istiod_wants(inventory),
         *(ask.ProxyServerInfo(pod) for pod in (inventory.proxies if versions is None else versions)),
     )
 
 
 def overview(mesh: MeshIndex, now: float) -> tuple[ProxyState, ...]:
     """Every proxy, those with a problem first, then by name; *now* in Unix seconds."""
-    pods = mesh.objects("Pod", Pod)
-    wanted = revisions(
-        mesh.objects("MutatingWebhookConfiguration", WebhookConfiguration),
-        mesh.objects("Namespace", Namespace),
-        pods_known=mesh.known("Pod"),
-    )
     known = {*mesh.inventory.proxies, *mesh.inventory.ztunnels}
-    found = [_state(mesh, sync, now, known) for sync in sync_status(_istiods(mesh), pods, wanted, now)]
+    found = [_state(mesh, sync, now, known) for sync in proxies(mesh, now)]
     return tuple(sorted(found, key=lambda one: (STATES.index(one.state), one.pod)))
-
-
-def _istiods(mesh: MeshIndex) -> list[IstiodFacts]:
-    revision = {pod.name: pod.metadata.labels.get("istio.io/rev", "") for pod in mesh.objects("Pod", Pod)}
-    found = []
-    for name in mesh.inventory.istiods:
-        records = mesh.snapshot.get(ask.SyncStatus(name))
-        version = mesh.snapshot.value(ask.ControlPlaneVersion(name)) or ""
-        if isinstance(records, Missing):
-            found.append(IstiodFacts(name, None, revision.get(name, ""), version, str(records)))
-        else:
-            found.append(IstiodFacts(name, records.value, revision.get(name, ""), version))
-    return found
 
 
 def _state(mesh: MeshIndex, sync: ProxySync, now: float, known: Iterable[PodRef]) -> ProxyState:
@@ -110,7 +86,7 @@ def _state(mesh: MeshIndex, sync: ProxySync, now: float, known: Iterable[PodRef]
 
 
 def _word(sync: ProxySync) -> str:
-    if sync.state in (NEVER_CONNECTED, DISCONNECTED):
+    if sync.state in (NEVER_CONNECTED, DISCONNECTED, NO_ISTIOD):
         return LOST
     if sync.state != CONNECTED:
         return UNKNOWN

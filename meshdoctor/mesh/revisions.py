@@ -20,6 +20,8 @@ class Revisions(NamedTuple):
     tags: Mapping[str, str] = {}
     namespaces: Mapping[str, Mapping[str, str]] = {}
     pods_known: bool = True
+    external: bool = False
+    """Whether an istiod outside the cluster injects: its webhook is called by URL, not by Service."""
 
     def resolve(self, name: str) -> str:
         """The revision that a tag stands for; a name that is no tag is a revision."""
@@ -38,11 +40,14 @@ def revisions(
 ) -> Revisions:
     """Tags are injection webhooks with the label `istio.io/tag` (operator/cmd, tag set)."""
     tags = {}
+    external = False
     for webhook in webhooks:
         labels = webhook.metadata.labels
+        by_url = any((entry.get("clientConfig") or {}).get("url") for entry in webhook.webhooks)
+        external = external or (by_url and REVISION in labels)
         if labels.get(TAG) and labels.get(REVISION):
             tags[labels[TAG]] = labels[REVISION]
-    return Revisions(tags, {entry.name: entry.metadata.labels for entry in namespaces}, pods_known)
+    return Revisions(tags, {entry.name: entry.metadata.labels for entry in namespaces}, pods_known, external)
 
 
 def injected_revision(pod: Pod) -> str:

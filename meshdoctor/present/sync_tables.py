@@ -92,9 +92,9 @@ def why(proxy: ProxySync) -> str:
 def reasons(proxy: ProxySync) -> list[str]:
     rejected = [f"{entry.name} rejected: {rejection(entry.error)}" for entry in proxy.types if entry.status == ERROR]
     late = [
-        f"{entry.name} sent {human_duration(entry.age)} ago and not acknowledged"
+        f"{entry.name} {'' if entry.age is None else f'sent {human_duration(entry.age)} ago and '}not acknowledged"
         for entry in proxy.types
-        if entry.late and entry.age is not None
+        if entry.late
     ]
     return [*rejected, *late, *proxy.notes]
 
