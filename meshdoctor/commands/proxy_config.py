@@ -160,7 +160,9 @@ def _check(arguments: argparse.Namespace) -> None:
     elif table == "log" and not arguments.targets and not arguments.file:
         raise UsageError("log requires pod name or --selector", "name a pod, or a --file with its answer to /logging")
     elif (len(arguments.targets) == 1) == bool(arguments.file):
-        raise UsageError(f"{table} requires pod name or --file parameter")
+        # istioctl says "endpoints" here, and the names of the other tables as they are.
+        name = "endpoints" if table == "endpoint" else table
+        raise UsageError(f"{name} requires pod name or --file parameter")
     if table == "log" and arguments.reset and arguments.level:
         raise UsageError("--level cannot be combined with --reset")
 

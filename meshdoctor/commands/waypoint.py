@@ -21,6 +21,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         sub = tables.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         sub.add_argument("-A", "--all-namespaces", action="store_true")
         sub.add_argument("-o", "--output", choices=("short", "istioctl"), default="short")
+        # istioctl has it for every waypoint command, and these two do not look at it.
+        sub.add_argument("--name", default="", help=argparse.SUPPRESS)
         add_source_arguments(sub)
         if name == "status":
             sub.add_argument(
@@ -58,5 +60,6 @@ def _show(arguments: argparse.Namespace) -> int:
             "failed to print waypoint status: timed out while retrieving status for waypoint\t"
             f"{unready.namespace}/{unready.name}{ending}"
         )
-    sys.stdout.write(render(status_table(found, all_namespaces=everywhere)))
+    exact = arguments.output == "istioctl"
+    sys.stdout.write(render(status_table(found, all_namespaces=everywhere, exact=exact)))
     return 0

@@ -49,8 +49,9 @@ def list_table(found: Sequence[GenericObject], *, all_namespaces: bool) -> TextT
     return TextTable(("NAMESPACE", *header) if all_namespaces else header, rows)
 
 
-def condition_of(gateway: GenericObject) -> WaypointCondition:
-    chosen = WaypointCondition()
+def condition_of(gateway: GenericObject, without: WaypointCondition | None = None) -> WaypointCondition:
+    """The condition that counts; *without* any, that one."""
+    chosen = without or WaypointCondition()
     for condition in _conditions(gateway):
         parts = (str(condition.get(field, "")) for field in WaypointCondition._fields)
         chosen = WaypointCondition(*parts)
@@ -59,10 +60,13 @@ def condition_of(gateway: GenericObject) -> WaypointCondition:
     return chosen
 
 
-def status_table(found: Sequence[GenericObject], *, all_namespaces: bool) -> TextTable:
+def status_table(found: Sequence[GenericObject], *, all_namespaces: bool, exact: bool = False) -> TextTable:
+    """A row per waypoint; *exact*: one without conditions repeats those of the one before it, as istioctl's does."""
     rows: list[Cells] = []
+    condition: WaypointCondition | None = None
     for gateway in found:
-        row = (gateway.name, *condition_of(gateway))
+        condition = condition_of(gateway, condition if exact else None)
+        row = (gateway.name, *condition)
         rows.append((gateway.namespace, *row) if all_namespaces else row)
     header: Cells = ("NAME", "STATUS", "TYPE", "REASON", "MESSAGE")
     return TextTable(("NAMESPACE", *header) if all_namespaces else header, rows)

@@ -60,3 +60,16 @@ def test_one_that_is_not_ready_is_an_error_unless_nobody_waits(capsys: Captured,
     assert "timed out while retrieving status for waypoint\tshop/a" in capsys.readouterr().err
     assert main(["waypoint", "status", "-n", "shop", "--wait=false", "--recording", source]) == 0
     assert "False" in capsys.readouterr().out
+
+
+def test_without_conditions_istioctls_form_repeats_those_of_the_waypoint_before(
+    capsys: Captured, tmp_path: Path
+) -> None:
+    silent = gateway("b", "shop", "True")
+    del silent["status"]["conditions"]
+    source = recording(tmp_path, gateway("a", "shop", "True"), silent)
+    asked = ["waypoint", "status", "-w=false", "--name", "a", "-n", "shop", "--recording", source]
+    assert main([*asked, "-o", "istioctl"]) == 0
+    assert capsys.readouterr().out.splitlines()[2] == "b        True       Programmed     R          M"
+    assert main(asked) == 0
+    assert capsys.readouterr().out.splitlines()[2].split() == ["b"]
