@@ -55,11 +55,11 @@ def _proof(mesh: MeshIndex, ref: PodRef, pod: k8s.Pod) -> tuple[Evidence, ...]:
         return (Evidence(f"the annotation {REDIRECTION}: enabled is missing{hbone}", mesh.file("Pod"), str(ref)),)
     for holder, dump in dumps(mesh):
         found = mesh.pods.get(holder)
-        if found and found.spec.node_name == pod.spec.node_name and dump.workload_state:
-            states = (one for one in dump.workload_state.values() if isinstance(one, dict))
-            if pod.name not in {(one.get("info") or {}).get("name") for one in states}:
-                file = f"ztunnel/{holder}/config_dump.json"
-                return (Evidence(f"ztunnel {holder} of its node does not hold the pod", file, "workloadState"),)
+        if found is None or found.spec.node_name != pod.spec.node_name or not dump.workload_state:
+            continue
+        if pod.name not in {one.info.name for one in dump.workload_state}:
+            file = f"ztunnel/{holder}/config_dump.json"
+            return (Evidence(f"ztunnel {holder} of its node does not hold the pod", file, "workloadState"),)
     return ()
 
 

@@ -12,8 +12,8 @@ from meshdoctor.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from meshdoctor.commands.proxy_dump import ProxyDump
-    from meshdoctor.mesh.ztunnel.config import ZtunnelDump
     from meshdoctor.model.snapshot import PodRef
+    from meshdoctor.model.ztunnel import ZtunnelDump
     from meshdoctor.sources.source import Source
 
 _TABLES = {
@@ -84,9 +84,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from meshdoctor.mesh.ztunnel.config import decode_ztunnel_dump
     from meshdoctor.model.decode import UnreadableError
     from meshdoctor.model.text import visible_line
+    from meshdoctor.model.ztunnel import decode_ztunnel_dump
 
     if arguments.output not in ("short", "wide", "json", "yaml", "istioctl"):
         raise UsageError(f'output format "{arguments.output}" not supported', "short, json, yaml or istioctl")
@@ -98,7 +98,7 @@ def _show(arguments: argparse.Namespace) -> int:
     try:
         found = decode_ztunnel_dump(bytes(dump.body("config_dump.json")))
     except UnreadableError as error:
-        raise SourceError(str(error)) from None
+        raise SourceError(f"error unmarshalling config dump response from ztunnel: {error}") from None
     if arguments.output in ("json", "yaml"):
         from meshdoctor.commands.proxy_tables import write_data
 
@@ -147,7 +147,8 @@ def _data(dump: ZtunnelDump, source: ProxyDump, workload: str, arguments: argpar
     if arguments.table == "service":
         return tables.services(dump, arguments.service_namespace)
     if arguments.table == "policy":
-        return tables.policies(dump, arguments.policy_namespace)
+        chosen = tables.policies(dump, arguments.policy_namespace)
+        return [msgspec.structs.replace(policy, dry_run=msgspec.UNSET) for policy in chosen]
     if arguments.table == "certificate":
         return dump.certificates
     return tables.workload_states(dump, _connection_filter(workload, arguments))

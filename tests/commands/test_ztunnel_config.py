@@ -66,6 +66,15 @@ def test_every_table_has_every_format(capsys: Captured, tmp_path: Path, table: s
         json.loads(printed)
 
 
+def test_policies_have_the_fields_that_istioctl_prints(capsys: Captured, tmp_path: Path) -> None:
+    policy = {"name": "trial", "namespace": "shop", "scope": "Namespace", "action": "Deny", "rules": [], "dryRun": True}
+    file = write(tmp_path, {"ztunnel/istio-system/zt-1/config_dump.json": {"policies": [policy]}})
+    dump = file / "ztunnel/istio-system/zt-1/config_dump.json"
+    assert main(["ztunnel-config", "policy", "-o", "json", "--file", str(dump)]) == 0
+    (printed,) = json.loads(capsys.readouterr().out)
+    assert set(printed) == {"name", "namespace", "scope", "action", "rules"}
+
+
 def test_headers_of_all(capsys: Captured, tmp_path: Path) -> None:
     assert main(["ztunnel-config", "all", "--with-headers", "--recording", recording(tmp_path)]) == 0
     assert "\n------ CONNECTIONS INFO ------\n\nWORKLOAD" in capsys.readouterr().out

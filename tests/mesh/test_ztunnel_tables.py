@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from meshdoctor.mesh.ztunnel.config import decode_ztunnel_dump
 from meshdoctor.mesh.ztunnel.tables import (
     ConnectionFilter,
     WorkloadFilter,
@@ -20,6 +19,7 @@ from meshdoctor.mesh.ztunnel.tables import (
 )
 from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.moment import unix
+from meshdoctor.model.ztunnel import decode_ztunnel_dump
 
 NOW = unix("2026-06-01T00:00:00Z") or 0.0
 WORKLOAD = {

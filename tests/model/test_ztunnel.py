@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from meshdoctor.model.decode import UnreadableError, decode_json
-from meshdoctor.model.ztunnel import ZtunnelDump
+from meshdoctor.model.decode import UnreadableError
+from meshdoctor.model.ztunnel import GatewayAddress, decode_whole_dump, decode_ztunnel_dump
 
 WORKLOAD = {
     "uid": "Kubernetes//Pod/depot/stock-1",
@@ -36,7 +36,7 @@ def test_lists_and_maps(maps: bool) -> None:
         return {"key": entry} if maps else [entry]
 
     body = json.dumps({"workloads": of(WORKLOAD), "services": of(SERVICE), "policies": of(POLICY), "certificates": []})
-    dump = decode_json(body.encode(), ZtunnelDump)
+    dump = decode_whole_dump(body.encode())
     found = dump.workload("depot", "stock-1")
     assert found is not None
     assert (found.protocol, found.authorization_policies, found.workload_ips) == (
@@ -44,19 +44,28 @@ def test_lists_and_maps(maps: bool) -> None:
         ["depot/callers"],
         ["10.8.0.6"],
     )
-    assert found.waypoint is not None
+    assert isinstance(found.waypoint, GatewayAddress)
     assert found.waypoint.destination == "depot/gate.depot.svc.cluster.local"
     service = dump.service("depot", "stock")
     assert service is not None
     assert service.ports == {"8000": 9000}
-    assert isinstance(service.endpoints, dict)
-    assert service.endpoints["Kubernetes//Pod/depot/stock-1"].status == "Healthy"
-    assert [one.action for one in dump.all_policies] == ["Allow"]
-    assert dump.all_certificates == ()
+    assert [one.workload_uid for one in service.all_endpoints] == ["Kubernetes//Pod/depot/stock-1"]
+    assert [one.action for one in dump.policies] == ["Allow"]
+    assert dump.certificates == ()
     assert dump.workload("depot", "stock-2") is None
 
 
-def test_an_empty_dump_and_another_body() -> None:
-    assert decode_json(b"{}", ZtunnelDump).all_workloads == ()
+def test_an_empty_dump() -> None:
+    assert decode_whole_dump(b"{}").workloads == ()
+
+
+@pytest.mark.parametrize("body", [b'{"workloads": "none"}', b'{"workloads": [7]}', b'read failed {"workloads": []}'])
+def test_a_dump_that_is_read_in_part_is_shown_but_is_no_fact(body: bytes) -> None:
+    assert len(decode_ztunnel_dump(body).problems) == 1
     with pytest.raises(UnreadableError):
-        decode_json(b'{"workloads": "none"}', ZtunnelDump)
+        decode_whole_dump(body)
+
+
+def test_control_characters_of_a_fact_are_visible() -> None:
+    body = json.dumps({"workloads": [{**WORKLOAD, "name": "stock\x1b[2J"}]}).encode()
+    assert decode_whole_dump(body).workloads[0].name == "stock\u241b[2J"

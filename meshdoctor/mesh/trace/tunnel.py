@@ -16,7 +16,7 @@ from meshdoctor.mesh.workloads import of_pod
 from meshdoctor.model import wants as ask
 from meshdoctor.model.kubernetes import Pod
 from meshdoctor.model.snapshot import PodRef
-from meshdoctor.model.ztunnel import Policy, ZtunnelDump
+from meshdoctor.model.ztunnel import GatewayAddress, Policy, ZtunnelDump
 
 STRICT = "istio_converted_static_strict"
 """The policy that istiod makes of a STRICT PeerAuthentication."""
@@ -87,7 +87,7 @@ def _policies(dump: ZtunnelDump, pod: Pod) -> list[Policy]:
     named = (own.authorization_policies if own is not None else None) or ()
     return [
         policy
-        for policy in dump.all_policies
+        for policy in dump.policies
         if not policy.dry_run
         and (
             policy.scope == "Global"
@@ -103,11 +103,10 @@ def _waypoint(dump: ZtunnelDump, pod: Pod) -> str:
     if own is None:
         return ""
     through = [own.waypoint]
-    for service in dump.all_services:
-        entries = service.endpoints.values() if isinstance(service.endpoints, dict) else service.endpoints
-        if any(entry.workload_uid == own.uid for entry in entries):
+    for service in dump.services:
+        if any(entry.workload_uid == own.uid for entry in service.all_endpoints):
             through.append(service.waypoint)
-    return next((gateway.destination for gateway in through if gateway is not None), "")
+    return next((gateway.destination for gateway in through if isinstance(gateway, GatewayAddress)), "")
 
 
 def _rejected(where: str, denied: str, caller: Tunnelled, others: list[tuple[str, str]]) -> Trace:

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from meshdoctor.mesh.gosort import sort_by
 from meshdoctor.mesh.texttable import Cells, TextTable
-from meshdoctor.mesh.ztunnel.config import (
+from meshdoctor.model.moment import unix
+from meshdoctor.model.ztunnel import (
     Certificate,
     CertificateState,
     GatewayAddress,
@@ -17,7 +18,6 @@ from meshdoctor.mesh.ztunnel.config import (
     WorkloadState,
     ZtunnelDump,
 )
-from meshdoctor.model.moment import unix
 
 
 class WorkloadFilter(NamedTuple):
@@ -76,16 +76,11 @@ def service_table(dump: ZtunnelDump, namespace: str) -> TextTable:
     rows = []
     for service in services(dump, namespace):
         vips = ",".join(vip.partition("/")[2] for vip in service.vips or ())
-        endpoints = _endpoints(service)
+        endpoints = service.all_endpoints
         alive = sum(endpoint.workload_uid in healthy for endpoint in endpoints)
         waypoint = _waypoint(service.waypoint, dump.services)
         rows.append((service.namespace, service.name, vips, waypoint, f"{alive}/{len(endpoints)}"))
     return TextTable(("NAMESPACE", "SERVICE NAME", "SERVICE VIP", "WAYPOINT", "ENDPOINTS"), rows, padding=1)
-
-
-def _endpoints(service: Service) -> list[Any]:
-    found = service.endpoints or []
-    return list(found.values()) if isinstance(found, dict) else found
 
 
 def _waypoint(waypoint: Any, known: Iterable[Service]) -> str:
