@@ -119,7 +119,7 @@ def _between_nobody(case: Case, mesh: MeshIndex) -> Finding | None:
     """
     lines = tuple(seen for seen in case.calls if seen.call and seen.call.status >= 500)
     service = mesh.services.get(case.destination.service) if case.destination.service else None
-    if not lines or service is None or not mesh.complete("Pod") or waypoint_of(mesh, service):
+    if not lines or service is None or not mesh.complete("Pod", *case.namespaces) or waypoint_of(mesh, service):
         return None
     servers = mesh.selected_pods(service)
     callers = [mesh.pods.get(seen.pod) for seen in lines]

@@ -57,7 +57,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
                 case.together(lines),
             )
         )
-    if not mesh.known("Service"):
+    if not mesh.known("Service", case.server_namespace):
         return inconclusive("an answer broke the protocol; which one the port declares could not be read", evidence)
     blamed = tuple(one for one in (owner, service) if one)
     if not blamed:

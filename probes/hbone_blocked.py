@@ -37,7 +37,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         return not_applicable("no connection to port 15008 was left without an answer")
     observed = (*lines, *through_gateway, *waiting)
     said = lines_say(observed, logged(observed[-1]))
-    if not mesh.complete("NetworkPolicy") or not mesh.complete("Pod"):
+    if not all(mesh.complete(kind, *case.namespaces) for kind in ("NetworkPolicy", "Pod")):
         return inconclusive("NetworkPolicies or pods could not be read", said)
     servers = _servers(case, mesh, observed)
     if not servers:

@@ -131,7 +131,7 @@ def _subset(mesh: MeshIndex, name: ClusterName, lines: tuple[Seen, ...], evidenc
         if subset.name == name.subset
     ]
     service = mesh.service_by_host(name.host or "")
-    if not rules or not service or not mesh.complete("Pod"):
+    if not rules or not service or not mesh.complete("Pod", service.namespace):
         return None
     pods = mesh.selected_pods(service)
     rule, subset = rules[0]
@@ -177,7 +177,7 @@ def _routes_to(lines: tuple[Seen, ...], mesh: MeshIndex) -> Iterable[Resource]:
 
 def _of_service(case: Case, mesh: MeshIndex, name: ClusterName, lines: tuple[Seen, ...], evidence: Evidence) -> Finding:
     service = mesh.service_by_host(name.host or "")
-    if service is None or not mesh.complete("Pod") or not mesh.known("EndpointSlice"):
+    if service is None or not _known(mesh, service.namespace):
         return _by_proxies(case, mesh, name, lines, evidence)
     labels = tuple(_subset_labels(mesh, name).items())
     behind = _behind(case, mesh, name, service, lines, evidence)
@@ -235,7 +235,8 @@ def _by_proxies(case: Case, mesh: MeshIndex, name: ClusterName, lines: tuple[See
     config = mesh.config(pod)
     cluster = config.cluster(name.name) if config else None
     named = delivered.services(cluster) if cluster else ()
-    unread = [f"{kind}s" for kind in ("Service", "Pod", "EndpointSlice") if not mesh.known(kind)]
+    in_it = [named[0].namespace] if named else []
+    unread = [f"{kind}s" for kind in ("Service", "Pod", "EndpointSlice") if not mesh.known(kind, *in_it)]
     without = f"without the {listed(unread)} nothing more can be said"
     if config is None or cluster is None or not named:
         return inconclusive(f"{name.host} has no healthy endpoint; {without}", evidence)
@@ -273,14 +274,20 @@ def _by_proxies(case: Case, mesh: MeshIndex, name: ClusterName, lines: tuple[See
     )
 
 
+def _known(mesh: MeshIndex, namespace: str) -> bool:
+    """Whether it is known which pods and endpoints there are in a namespace."""
+    return mesh.complete("Pod", namespace) and mesh.known("EndpointSlice", namespace)
+
+
 def needs(case: Case, mesh: MeshIndex) -> Iterable[Want[Any]]:
     lines = case.with_flag("UH")
     callers = dict.fromkeys(seen.pod for seen in lines)
     wanted: list[Want[Any]] = [want for pod in callers for want in (ProxyConfig(pod), ProxyClusters(pod))]
-    if not mesh.known("Service") or not mesh.complete("Pod") or not mesh.known("EndpointSlice"):
-        for host in dict.fromkeys(seen.cluster.host for seen in lines if seen.cluster):
-            service, _, rest = host.partition(".")
-            pods = delivered.candidates(mesh, delivered.ServiceName(rest.partition(".")[0], service))
+    for host in dict.fromkeys(seen.cluster.host for seen in lines if seen.cluster):
+        service, _, rest = host.partition(".")
+        namespace = rest.partition(".")[0]
+        if not mesh.known("Service", namespace) or not _known(mesh, namespace):
+            pods = delivered.candidates(mesh, delivered.ServiceName(namespace, service))
             wanted += [ProxyConfig(pod) for pod in pods]
     return wanted
 

@@ -55,7 +55,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     if not lines:
         return not_applicable("ztunnel rejected no connection by a policy")
     said = lines_say(lines, logged(lines[-1]))
-    if not mesh.complete("AuthorizationPolicy"):
+    if not mesh.complete("AuthorizationPolicy", case.server_namespace, mesh.mesh_config.root_namespace):
         return inconclusive("connections were rejected or lost, and the policies could not be read", said)
     if said_so:
         found = _named(mesh, lines) or _none_allowed(mesh, _attempted(mesh, lines))

@@ -42,7 +42,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     if not lines:
         found = _turned_away(case, mesh) or plain_to_tls(case, mesh) or tls_in_tls(case, mesh)
         return found or not_applicable("no TLS handshake failed")
-    if not mesh.known("Pod"):
+    if not mesh.known("Pod", *case.namespaces):
         return inconclusive("TLS handshakes fail; the pods could not be read", lines_say(lines, logged(lines[-1])))
     groups: dict[tuple[str, str], list[Seen]] = {}
     for seen in lines:

@@ -47,7 +47,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     if not lines:
         return not_applicable("no connection failed before the waypoint")
     said = lines_say(lines, logged(lines[-1]))
-    if not mesh.complete("Pod") or not mesh.complete("K8sGateway"):
+    if not all(mesh.complete(kind, waypoint.namespace) for kind in ("Pod", "K8sGateway")):
         return inconclusive(f"{service.key} asks for waypoint {waypoint}; Gateways or pods could not be read", said)
     if ended(case, lines):
         return inconclusive(f"waypoint {waypoint} did not answer for a while, and does now", said)

@@ -58,7 +58,8 @@ class Outage(NamedTuple):
 
 
 def examine(case: Case, mesh: MeshIndex) -> Finding:
-    if not mesh.complete("Pod") or not mesh.complete("DaemonSet"):
+    daemons = {found.namespace for found in ztunnel_daemon_sets(mesh)}
+    if not mesh.complete("DaemonSet", *daemons) or not mesh.complete("Pod", *daemons, *case.namespaces):
         return inconclusive("pods or DaemonSets could not be read")
     lines = silent(case)
     clients = _nodes(mesh, (seen.pod for seen in case.seen if seen.side == APPLICATION))

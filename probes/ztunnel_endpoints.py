@@ -22,7 +22,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     service = mesh.services.get(case.destination.service) if case.destination.service else None
     if service is None:
         return inconclusive(f"{case.destination} has no healthy endpoint, and it is no Service that was read", said)
-    if not mesh.complete("Pod") or not mesh.complete("EndpointSlice"):
+    if not all(mesh.complete(kind, service.namespace) for kind in ("Pod", "EndpointSlice")):
         return inconclusive(f"{service.key} has no healthy endpoint; pods or endpoints could not be read", said)
     if not logged_by_ztunnel and any(is_ready(pod) for pod in mesh.selected_pods(service)):
         return cleared(f"{service.key} has a Ready pod")

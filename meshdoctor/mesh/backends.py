@@ -56,7 +56,7 @@ def _nothing_selected(mesh: MeshIndex, service: k8s.Service) -> NoPods | str:
         for found in mesh.objects(kind, k8s.Workload)
         if found.namespace == service.namespace and selector.items() <= found.spec.template.metadata.labels.items()
     ]
-    if not owners and not mesh.known("Deployment"):
+    if not owners and not mesh.known("Deployment", service.namespace):
         # Its selector may be right, and a Deployment that was not read be scaled to 0.
         resource = Resource("Service", service.namespace, service.name)
         return NoPods(

@@ -33,6 +33,16 @@ class Case(msgspec.Struct, frozen=True, dict=True):
     """Whether a pod of either side belongs to the ambient mesh."""
 
     @cached_property
+    def namespaces(self) -> tuple[str, ...]:
+        """Those of both ends; "" stands for an end that is not known, or is no Service."""
+        return tuple(dict.fromkeys((self.client.namespace if self.client else "", self.server_namespace)))
+
+    @property
+    def server_namespace(self) -> str:
+        """Where the Service that is called is; "" when it is none that was read."""
+        return self.destination.service[0] if self.destination.service else ""
+
+    @cached_property
     def failures(self) -> tuple[Seen, ...]:
         return tuple(seen for seen in self.seen if seen.failed)
 

@@ -38,14 +38,14 @@ def istiod_pods(mesh: MeshIndex) -> tuple[k8s.Pod, ...]:
 
 def istiod_down(mesh: MeshIndex) -> Trouble | None:
     """That no istiod is ready; None when one is, or when the pods could not be read."""
-    if not mesh.complete("Pod") or any(is_ready(pod) for pod in istiod_pods(mesh)):
+    if any(is_ready(pod) for pod in istiod_pods(mesh)):
         return None
     deployments = [
         found
         for found in mesh.objects("Deployment", k8s.Workload)
         if ISTIOD_LABELS.items() <= found.spec.template.metadata.labels.items()
     ]
-    if not deployments:
+    if not deployments or not mesh.complete("Pod", *(one.namespace for one in deployments)):
         return None
     resources = tuple(Resource("Deployment", one.namespace, one.name, "spec.replicas") for one in deployments)
     replicas = deployments[0].spec.replicas

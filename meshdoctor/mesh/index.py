@@ -47,15 +47,20 @@ class MeshIndex:
         """All objects of a kind; empty when they could not be read (ask `known` whether that is so)."""
         return cast("tuple[O, ...]", self.snapshot.value(ask.Objects(kind)) or ())
 
-    def known(self, kind: str, namespace: str = "") -> bool:
-        """Whether the objects of a kind were read: those of *namespace*, or without one those of every namespace."""
+    def known(self, kind: str, *namespaces: str) -> bool:
+        """Whether the objects of a kind were read: those of *namespaces*, or without any those of every namespace."""
         found = self.snapshot.get(ask.Objects(kind))
-        return not isinstance(found, Missing) and found.covers(namespace)
+        return not isinstance(found, Missing) and found.covers(*namespaces)
 
-    def complete(self, kind: str, namespace: str = "") -> bool:
+    def complete(self, kind: str, *namespaces: str) -> bool:
         """As `known`, and all could be decoded: of an incomplete list, what is not in it proves nothing."""
         found = self.snapshot.get(ask.Objects(kind))
-        return not isinstance(found, Missing) and not found.problems and found.covers(namespace)
+        return not isinstance(found, Missing) and not found.problems and found.covers(*namespaces)
+
+    def in_part(self, kind: str) -> bool:
+        """Whether the objects of a kind were read, but of some namespaces only."""
+        found = self.snapshot.get(ask.Objects(kind))
+        return not isinstance(found, Missing) and not found.covers()
 
     def file(self, kind: str) -> str:
         """The file that the objects of a kind come from."""

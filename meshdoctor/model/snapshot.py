@@ -51,9 +51,9 @@ class Fact(NamedTuple, Generic[T]):
     part: Part | None = None
     """Of which namespaces a list of objects is; None: of all."""
 
-    def covers(self, namespace: str = "") -> bool:
-        """Whether the objects of *namespace*, or without one of every namespace, were read."""
-        return self.part is None or namespace in self.part.namespaces
+    def covers(self, *namespaces: str) -> bool:
+        """Whether the objects of all these, or without any of every namespace, were read; "" is no namespace's name."""
+        return self.part is None or (bool(namespaces) and set(namespaces) <= set(self.part.namespaces))
 
 
 class Missing(NamedTuple):

@@ -55,14 +55,17 @@ class _Scope(NamedTuple):
 def endpoint_differences(mesh: MeshIndex, pod: PodRef) -> list[EndpointDifference]:
     """The proxy's load assignments that are not what the EndpointSlices say; both must have been read whole."""
     config = mesh.config(pod)
-    if config is None or not config.has("EndpointsConfigDump") or not mesh.complete("EndpointSlice"):
+    if config is None or not config.has("EndpointsConfigDump"):
         return []
     scope = _scope(mesh, pod, config)
+    whole = not any(mesh.in_part(kind) for kind in ("ServiceEntry", "WorkloadEntry"))
     found = []
     for entry in config.clusters:
         name = parse_cluster_name(entry.name)
         service = mesh.service_by_host(name.host) if name.direction == "outbound" and not name.subset else None
         if service is None or entry.body.type != "EDS" or entry.state == "warming":
+            continue
+        if not mesh.complete("EndpointSlice", service.namespace):
             continue
         assigned = config.load_assignment(entry.body)
         if assigned is None or _has_waypoint(mesh, service):
@@ -72,7 +75,9 @@ def endpoint_differences(mesh: MeshIndex, pod: PodRef) -> list[EndpointDifferenc
             continue
         held = {address: endpoint for endpoint in assigned.all if (address := _ip(endpoint))}
         listed = {address for part in slices for one in part.endpoints or () for address in one.addresses}
-        old = set(_ours(held, scope)) - listed if name.host not in scope.entry_hosts else set()
+        # What a ServiceEntry of a namespace that was not read adds is in no slice either.
+        told = whole and name.host not in scope.entry_hosts
+        old = set(_ours(held, scope)) - listed if told else set()
         new = set() if service.spec.internal_traffic_policy == "Local" else _ready(slices, held) - held.keys()
         if old or new:
             parts = (tuple(sorted(addresses)) for addresses in (old, new, listed))

@@ -39,7 +39,10 @@ def through_ztunnel(facts: Facts, pod: Pod, caller: Tunnelled) -> Trace:
         for ref, each in facts.mesh.pods.items()
         if each.metadata.labels.get("app") == "ztunnel" and each.status.phase == "Running"
     ]
-    if facts.mesh.known("Pod") and not any(_same_node(facts, ref, pod) for ref in running):
+    # Of some namespaces only, those of ztunnel may be missing, unless some of its pods are there.
+    if facts.mesh.known("Pod", *(ref.namespace for ref in running)) and not any(
+        _same_node(facts, ref, pod) for ref in running
+    ):
         why = f"no ztunnel runs on node {pod.spec.node_name or '?'}, which must take the pod's connections"
         return _refused(where, "ztunnel", why, "see why the ztunnel DaemonSet has no pod there", ())
     known = set(facts.mesh.inventory.ztunnels)
