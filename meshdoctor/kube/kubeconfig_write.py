@@ -5,7 +5,6 @@ kubectl writes the whole file anew; here only the values change, so that comment
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import stat
@@ -47,7 +46,7 @@ def write_provider_config(path: str, user: str, changed: Mapping[str, str]) -> N
             with open(path, "rb") as stream:
                 body = stream.read()
             _replace(os.path.realpath(path), _edited(body, user, changed))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, yaml.YAMLError, RecursionError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is no YAML any more"
         raise CredentialError(
             f"the OIDC tokens were renewed and could not be written to {path} ({why})", "log in again"
@@ -84,7 +83,7 @@ def _wait_for_lock(path: str) -> None:
 def _edited(body: bytes, user: str, changed: Mapping[str, str]) -> bytes:
     """*body* with the values; as kubectl writes it, without comments, where they cannot be put in their place."""
     document = load_first_document(body)
-    wanted = copy.deepcopy(document)
+    wanted = _unshared(document)
     config = _provider_config(wanted, user)
     if config is None:
         return body  # the user has gone: kubectl writes nothing either (`persister.Persist`)
@@ -94,6 +93,13 @@ def _edited(body: bytes, user: str, changed: Mapping[str, str]) -> bytes:
         if load_first_document(edited) == wanted:
             return edited
     return yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True).encode()
+
+
+def _unshared(value: Any) -> Any:
+    """A copy in which what an alias shared stands twice."""
+    if isinstance(value, dict):
+        return {key: _unshared(item) for key, item in value.items()}
+    return [_unshared(item) for item in value] if isinstance(value, list) else value
 
 
 def _provider_config(document: Any, user: str) -> dict[str, Any] | None:
