@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+import msgspec
+
 from meshdoctor.kube.podhttp import PORTS
 from meshdoctor.kube.quantity import quantity
 from meshdoctor.model.kubernetes import Container, Pod
@@ -14,6 +16,7 @@ from meshdoctor.model.wants import Inventory, LogRef
 PROXY = "istio-proxy"
 _ISTIOD = "istiod"
 _MONITORING = "prometheus.io/port"
+_PROXY_CONFIG = "PROXY_CONFIG"
 
 
 class MeshPods(NamedTuple):
@@ -79,6 +82,21 @@ def monitoring_port(istiod: Pod) -> int:
     """istiod's HTTP port for `/debug`, as istioctl finds it (`FindIstiodMonitoringPort`)."""
     told = istiod.metadata.annotations.get(_MONITORING, "")
     return int(told) if told.isdigit() and 0 < int(told) < 65536 else PORTS["istiod"]
+
+
+def admin_port(proxy: Pod) -> int:
+    """Envoy's admin port, which a mesh or a pod can move: the injector writes its ProxyConfig into the environment."""
+    container = proxy_container(proxy)
+    values = (variable.value for variable in (container.env if container else ()) if variable.name == _PROXY_CONFIG)
+    try:
+        told = msgspec.json.decode(next(values, "{}"), type=_ProxyConfig, strict=False).proxy_admin_port
+    except msgspec.DecodeError:
+        told = 0
+    return told if 0 < told < 65536 else PORTS["envoy"]
+
+
+class _ProxyConfig(msgspec.Struct):
+    proxy_admin_port: int = msgspec.field(name="proxyAdminPort", default=0)
 
 
 def inventory(pods: MeshPods, kinds: tuple[str, ...]) -> Inventory:

@@ -22,7 +22,7 @@ from meshdoctor.model.snapshot import Fact, Missing, PodRef, Want
 from meshdoctor.recording.importing.yaml_guard import load_documents
 from meshdoctor.sources.live_files import sent_file
 from meshdoctor.sources.live_lists import missing
-from meshdoctor.sources.live_pods import MeshPods, is_sidecar, memory_limit, mistaken_for, monitoring_port
+from meshdoctor.sources.live_pods import MeshPods, admin_port, is_sidecar, memory_limit, mistaken_for, monitoring_port
 
 Answers = dict[Want[Any], Fact[Any] | Missing]
 Decode = Callable[[Want[Any], str, bytes], Fact[Any] | Missing]
@@ -134,9 +134,11 @@ class PodVisits:
         file = f"{'ztunnel' if read.role == 'ztunnel' else 'envoy'}/{pod.namespace}/{pod.name}/{read.file}"
         deadline = self._connection.settings.fan_out.deadline if read.small else _DUMP_DEADLINE
 
+        port = admin_port(pods.all[pod]) if read.role == "envoy" else None
+
         async def get(target: str) -> bytes:
             try:
-                return await visit.get(read.role, target, deadline=deadline, statuses=read.statuses)
+                return await visit.get(read.role, target, deadline=deadline, port=port, statuses=read.statuses)
             except Forbidden:
                 if not self._allow_exec or read.role != "envoy":
                     raise
