@@ -13,9 +13,12 @@ MOST_TRAFFIC = 8
 MOST_AFFECTED = 4
 
 
-def cause_title(cause: str, language: Language) -> str:
-    """What a cause means in a few Korean words; "" in English, where the verdict's own summary says it."""
-    return korean_causes()[cause]["title"] if language == "ko" else ""
+def _in_words(sentence: str, general: str, verdict: Judgement, words: Words) -> Iterator[str]:
+    """The verdict's *sentence*; before one that has no Korean, what its cause says of it in general."""
+    said = words.said(sentence)
+    if words.language == "ko" and said == sentence:
+        yield korean_causes()[verdict.cause][general]
+    yield said
 
 
 def diagnosis_lines(diagnosis: Diagnosis, width: int = WIDTH, language: Language = "en") -> Iterator[str]:
@@ -37,9 +40,8 @@ def _verdict(number: int, verdict: Judgement, words: Words, width: int) -> Itera
     state = f" ({words('diagnosis.over')})" if verdict.state == OVER else ""
     sure = words("diagnosis.sure", confidence=f"{verdict.confidence:.0%}")
     yield from wrap(f"{verdict.cause}{state}, {sure}", "   ", f"{number}. ", width)
-    if title := cause_title(verdict.cause, words.language):
-        yield from wrap(title, "   ", "   ", width)
-    yield from wrap(verdict.summary, "   ", "   ", width)
+    for text in _in_words(verdict.summary, "title", verdict, words):
+        yield from wrap(text, "   ", "   ", width)
     if verdict.first and verdict.last:
         text = words("diagnosis.failures", count=verdict.failures, first=verdict.first, last=verdict.last)
         yield from wrap(text, "   ", "   ", width)
@@ -50,7 +52,7 @@ def _verdict(number: int, verdict: Judgement, words: Words, width: int) -> Itera
     if verdict.evidence:
         yield f"   {words('diagnosis.why')}"
         for shown in verdict.evidence:
-            yield from wrap(shown.says, "     ", "   - ", width)
+            yield from wrap(words.said(shown.says), "     ", "   - ", width)
             place = " ".join(part for part in (shown.file, shown.at) if part)
             if place:
                 yield from wrap(f"[{place}]", "     ", "     ", width)
@@ -63,13 +65,12 @@ def _verdict(number: int, verdict: Judgement, words: Words, width: int) -> Itera
 
 def _remedy(verdict: Judgement, words: Words, width: int) -> Iterator[str]:
     yield f"   {words('diagnosis.change')}"
-    if words.language == "ko":
-        yield from wrap(korean_causes()[verdict.cause]["fix"], "     ", "     ", width)
-    yield from wrap(verdict.remedy.text, "     ", "     ", width)
+    for text in _in_words(verdict.remedy.text, "fix", verdict, words):
+        yield from wrap(text, "     ", "     ", width)
     for line in verdict.remedy.yaml.splitlines():
         yield f"       {line}"
     if verdict.remedy.verify and verdict.resources:
-        yield from wrap(words("diagnosis.then", verify=verdict.remedy.verify), "     ", "     ", width)
+        yield from wrap(words("diagnosis.then", verify=words.said(verdict.remedy.verify)), "     ", "     ", width)
 
 
 def _traffic(diagnosis: Diagnosis, words: Words, width: int) -> Iterator[str]:
@@ -93,7 +94,7 @@ def _not_checked(diagnosis: Diagnosis, words: Words, width: int) -> Iterator[str
     yield words("diagnosis.not_checked")
     for entry in diagnosis.not_checked:
         if entry.why != NO_PROBE:
-            yield from wrap(f"{entry.probe}: {entry.why}", "    ", "  ", width)
+            yield from wrap(f"{entry.probe}: {words.said(entry.why)}", "    ", "  ", width)
     absent = [entry.probe for entry in diagnosis.not_checked if entry.why == NO_PROBE]
     if absent:
         yield from wrap(words("diagnosis.no_probe", causes=", ".join(absent)), "    ", "  ", width)

@@ -102,7 +102,7 @@ def _verdict(writer: _Writer, number: int, verdict: Judgement) -> None:
         (verdict.cause, "title"), f"  {words('guide.sure', percent=round(verdict.confidence * 100))}  {state}"
     )
     writer.add(key, _verdict_word(verdict), head, writer.report, verdict.cause, True)
-    writer.line(f"{key}.summary", "", verdict.summary, target=writer.report, problem=True)
+    writer.line(f"{key}.summary", "", writer.words.said(verdict.summary), target=writer.report, problem=True)
     if verdict.first and verdict.last:
         times = words("guide.failures", count=verdict.failures, first=_time(verdict.first), last=_time(verdict.last))
         writer.line(f"{key}.times", "", times, style="quiet", target="traffic")
@@ -137,7 +137,7 @@ def _evidence(writer: _Writer, key: str, evidence: Iterable[Shown]) -> None:
 
 def _piece(writer: _Writer, key: str, word: Cell, says: str, file: str, at: str) -> None:
     """What was seen and where; the place stands behind it if there is room, else below."""
-    place = place_text(file, at)
+    says, place = writer.words.said(says), place_text(file, at)
     target, copies = place_command(file, at), f"{says} [{place}]" if place else says
     lines = list(wrap(f"- {says}", "  ", "", width=writer.width))
     for number, part in enumerate(lines):
@@ -152,7 +152,9 @@ def _piece(writer: _Writer, key: str, word: Cell, says: str, file: str, at: str)
 
 def _remedy(writer: _Writer, key: str, verdict: Judgement) -> None:
     remedy = verdict.remedy
-    writer.line(f"{key}.change", writer.label("change"), remedy.text, style="title", target=writer.report)
+    writer.line(
+        f"{key}.change", writer.label("change"), writer.words.said(remedy.text), style="title", target=writer.report
+    )
     lines = remedy.yaml.rstrip().splitlines()
     kept = lines if len(lines) <= SHOWN_YAML else lines[: SHOWN_YAML - 1]
     for number, line in enumerate(kept):
@@ -162,7 +164,7 @@ def _remedy(writer: _Writer, key: str, verdict: Judgement) -> None:
         more = writer.words("guide.more_yaml", count=len(lines) - len(kept))
         writer.line(f"{key}.yaml_more", "", more, style="quiet", target=writer.report, copies=remedy.yaml)
     if remedy.verify:
-        writer.line(f"{key}.verify", writer.label("verify"), remedy.verify, target=writer.report)
+        writer.line(f"{key}.verify", writer.label("verify"), writer.words.said(remedy.verify), target=writer.report)
 
 
 def _steps(writer: _Writer, progress: Progress) -> None:
@@ -189,7 +191,7 @@ def _steps(writer: _Writer, progress: Progress) -> None:
 def _step(writer: _Writer, key: str, step: Step) -> None:
     word, style = _OUTCOMES[step.finding.outcome]
     named = ", ".join(verdict.cause for verdict in step.finding.verdicts)
-    says = f"-> {named}" if named else step.finding.says
+    says = f"-> {named}" if named else writer.words.said(step.finding.says)
     writer.line(key, Text(word, style), f"{step.probe}: {says}", problem=step.finding.outcome == INCONCLUSIVE)
     for number, entry in enumerate(step.finding.evidence[:SHOWN_EVIDENCE]):
         _piece(writer, f"{key}.e{number}", "", entry.says, entry.file, entry.at)

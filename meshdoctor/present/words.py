@@ -59,5 +59,13 @@ class Words:
         text = self._texts[key]
         return text.format(**fields) if fields else text
 
+    def said(self, sentence: str) -> str:
+        """A sentence of a finding in this language."""
+        if self.language == "en":
+            return sentence
+        from meshdoctor.present.sentences import in_korean  # hundreds of sentences, for one language
+
+        return in_korean(sentence)
+
     def __contains__(self, key: str) -> bool:
         return key in self._texts
