@@ -9,7 +9,7 @@ import msgspec
 from meshdoctor.mesh.gosort import sort_slice
 from meshdoctor.mesh.proxy.naming import Metadata, integer, managed_by
 from meshdoctor.mesh.proxy.part import read_part
-from meshdoctor.mesh.proxy.route import SECTION, RouteMatch, describe_domains, describe_match
+from meshdoctor.mesh.proxy.route import SECTION, RouteMatch, describe_match
 from meshdoctor.mesh.texttable import Cells, TextTable
 from meshdoctor.model.envoy.sections import Sections
 
@@ -110,7 +110,7 @@ def _before(a: str, b: str) -> bool:
 def _rows(state: str, config: _Config) -> list[Cells]:
     rows: list[Cells] = []
     for host in config.virtual_hosts:
-        head = (config.name or "-", state, host.name, describe_domains(host.domains))
+        head = (config.name or "-", state, host.name, wide_domains(host.domains))
         if host.require_tls != "NONE":
             rows.append((*head, "http", "redirect to https", "-", "-", "-"))
         for route in host.routes:
@@ -130,6 +130,28 @@ def _rows(state: str, config: _Config) -> list[Cells]:
         if not host.routes:
             rows.append((*head, "/*", "404: no route", "-", "-", "-"))
     return rows
+
+
+_MOST_DOMAINS = 4
+
+
+def wide_domains(domains: list[str]) -> str:
+    """A virtual host's names, each service once: `cart.shop` stands for its longer forms, whatever the cluster's
+    domain is (istioctl knows only cluster.local), for `cart`, and for the same with a port or a dot at the end.
+    """
+    plain = list(dict.fromkeys(domain.removesuffix(".") or domain for domain in domains if not _has_port(domain)))
+    known = set(plain)
+    longer = {domain for domain in plain if domain.partition(".svc")[0] in known - {domain} and ".svc" in domain}
+    left = [domain for domain in plain if domain not in longer]
+    bare = {domain.partition(".")[0] for domain in left if "." in domain} - {"*"}
+    left = [domain for domain in left if domain not in bare] or list(domains)
+    text = ", ".join(left[:_MOST_DOMAINS])
+    return f"{text} + {len(left) - _MOST_DOMAINS} more" if len(left) > _MOST_DOMAINS else text
+
+
+def _has_port(domain: str) -> bool:
+    """Whether it ends in a port; an IPv6 address has colons of its own."""
+    return ":" in domain.rpartition("]")[2]
 
 
 def _match(match: _Match | None) -> str:

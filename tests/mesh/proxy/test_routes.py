@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from meshdoctor.mesh.proxy.route import describe_domains, route_resources, route_table
-from meshdoctor.mesh.proxy.route_wide import HEADER, wide_routes
+from meshdoctor.mesh.proxy.route_wide import HEADER, wide_domains, wide_routes
 from tests.mesh.proxy.dumps import read, routes
 
 
@@ -14,6 +14,22 @@ def config(name: str, *entries: dict[str, Any]) -> dict[str, Any]:
 
 
 ROUTE = {"match": {"prefix": "/"}, "route": {"cluster": "c"}}
+
+
+@pytest.mark.parametrize(
+    ("domains", "shown"),
+    [
+        ([], ""),
+        (["*"], "*"),
+        (["*", "*.example.com"], "*, *.example.com"),
+        (["a.s.svc.acme.corp", "a.s.svc.acme.corp.", "a", "a.s.svc", "a.s", "10.0.0.1"], "a.s, 10.0.0.1"),
+        (["a.s.svc.cluster.local:80", "a.s.svc.cluster.local", "[fd00::1]", "[fd00::1]:80"], ""),
+        (["only:80"], "only:80"),
+        (["a.io", "b.io", "c.io", "d.io", "e.io", "f.io"], "a.io, b.io, c.io, d.io + 2 more"),
+    ],
+)
+def test_wide_names_a_service_once_in_any_cluster_domain(domains: list[str], shown: str) -> None:
+    assert wide_domains(domains) == (shown or ", ".join(d for d in domains if ":80" not in d))
 
 
 @pytest.mark.parametrize(
