@@ -44,6 +44,14 @@ class Objects(Want[tuple[Object, ...]], frozen=True, tag=True):
     kind: str
 
 
+class ObjectBody(Want[bytes], frozen=True, tag=True):
+    """One object (*kind* is a name of `kinds.KINDS`) as the API server gives it, in JSON; *namespace* may be ""."""
+
+    kind: str
+    namespace: str
+    name: str
+
+
 class ProxyConfig(Want[ConfigDump], frozen=True, tag=True):
     pod: PodRef
 

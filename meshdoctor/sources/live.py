@@ -187,7 +187,7 @@ class LiveSource:
         by_pod: dict[PodRef, list[Want[Any]]] = {}
         by_log: dict[ask.LogRef, list[Want[Any]]] = {}
         pods: MeshPods | Missing | None = None
-        if any(not isinstance(want, ask.Objects) for want in lacking):
+        if any(not isinstance(want, ask.Objects | ask.ObjectBody) for want in lacking):
             if _PODS in lacking:
                 await self._objects(_PODS, answers)  # first and once: everything else needs the pods as well
             pods = await self._mesh_pods()
@@ -197,6 +197,8 @@ class LiveSource:
                     continue
                 if isinstance(want, ask.Objects):
                     group.start_soon(self._objects, want, answers)
+                elif isinstance(want, ask.ObjectBody):
+                    group.start_soon(self._object_body, want, answers)
                 elif isinstance(pods, Missing):
                     answers[want] = pods
                 elif isinstance(want, ask.Contents):
@@ -221,6 +223,9 @@ class LiveSource:
         answers[want] = await self._lists.objects(BY_NAME[want.kind])
         if want.kind == "Pod":
             self._remember(answers[want])
+
+    async def _object_body(self, want: ask.ObjectBody, answers: Answers) -> None:
+        answers[want] = await self._lists.one(BY_NAME[want.kind], want.namespace, want.name)
 
     async def _mesh_pods(self) -> MeshPods | Missing:
         known = self._known_pods

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, cast
+from urllib.parse import quote
 
 import msgspec
 
@@ -106,6 +107,22 @@ class LiveLists:
             return missing(error, file)
         except UnreadableError as error:
             return Missing("unreadable", str(error), file)
+
+    async def one(self, kind: Kind, namespace: str, name: str) -> Fact[bytes] | Missing:
+        """One object as the cluster gives it, by one GET; `not recorded` when the cluster has none of this name."""
+        file = f"kube/{kind.group or 'core'}/{kind.version}/{kind.resource}.json"
+        try:
+            served = await self.discovery.serving(kind)
+            if served is None:
+                return Missing("not recorded", f"the cluster serves no {kind.name}", file)
+            file = f"kube/{kind.group or 'core'}/{served.version}/{kind.resource}.json"
+            # A name that a person typed must not become a query or another path: what is quoted is refused.
+            path = f"{list_path(served, quote(namespace, safe=''))}/{quote(name, safe='')}"
+            return Fact(await self._client.get(path), Origin(file, self._now()))
+        except NotFound as error:
+            return Missing("not recorded", str(error), file)
+        except ClusterError as error:
+            return missing(error, file)
 
     async def body(self, kind: Kind) -> bytes | Missing:
         """The objects of *kind* as the cluster lists them, for a person to read."""

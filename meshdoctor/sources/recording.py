@@ -89,6 +89,8 @@ class RecordingSource:
                 return Fact(self._inventory, Origin("manifest.json", self.info.finished_at))
             case ask.Objects(kind=kind):
                 return self._objects(BY_NAME[kind])
+            case ask.ObjectBody(kind=kind, namespace=namespace, name=name):
+                return self._object_body(BY_NAME[kind], namespace, name)
             case ask.ProxyConfig(pod=pod):
                 return self._config_dump(pod)
             case ask.ProxyBody(pod=pod, file=file):
@@ -184,6 +186,21 @@ class RecordingSource:
         if isinstance(fact, Missing) or partial is None:
             return fact
         return fact._replace(part=Part(tuple(map(visible_line, partial.namespaces)), visible_line(partial.why)))
+
+    def _object_body(self, kind: Kind, namespace: str, name: str) -> Fact[bytes] | Missing:
+        file = next(iter(self._kind_files(kind)), f"kube/{kind.group or 'core'}/{kind.version}/{kind.resource}.json")
+
+        def found(body: bytes) -> bytes:
+            for raw in decode_json(body, _ObjectList).items or ():
+                metadata = decode_raw(raw, Object).metadata
+                if (metadata.namespace, metadata.name) == (namespace, name):
+                    return bytes(raw)
+            return b""
+
+        fact = self._decode(file, found)
+        if isinstance(fact, Fact) and not fact.value:
+            return Missing("not recorded", f"no {kind.name} {name} is in it", file)
+        return fact
 
     def _config_dump(self, pod: PodRef) -> Fact[Any] | Missing:
         return self._decode(_ENVOY.format(pod, "config_dump.json"), decode_config_dump)

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from meshdoctor.guide.diagnosis import Diagnosis
     from meshdoctor.guide.examination import Examination
     from meshdoctor.guide.walk import Step
-    from meshdoctor.mesh.question import Question
     from meshdoctor.mesh.index import MeshIndex
     from meshdoctor.mesh.overview import ProxyState
-    from meshdoctor.model.snapshot import PodRef, Want
+    from meshdoctor.mesh.question import Question
+    from meshdoctor.model.snapshot import Fact, Missing, PodRef, Want
     from meshdoctor.present.words import Words
     from meshdoctor.sources.source import Source
     from meshdoctor.tui.router import Location
@@ -243,6 +243,11 @@ class ExaminedSession:
             if lacking and self._source:
                 mesh.extend(self._source.read(lacking, mesh.snapshot))
             yield mesh
+
+    def answer(self, want: Want[T]) -> Fact[T] | Missing:
+        """The source's answer to *want* alone, without what a view of the mesh needs besides."""
+        with self.mesh([want]) as mesh:
+            return mesh.snapshot.get(want)
 
     def once(self, key: object, make: Callable[[], T]) -> T:
         """What *make* makes of the source (the rows of a large table, say), made for the first view that asks."""

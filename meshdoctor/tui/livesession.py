@@ -18,7 +18,7 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.overview import FEW, OVERVIEW_OBJECTS, ProxyState, overview, overview_wants
 from meshdoctor.mesh.question import parse_question
 from meshdoctor.model import wants as ask
-from meshdoctor.model.snapshot import PodRef, Want
+from meshdoctor.model.snapshot import Fact, Missing, PodRef, Want
 from meshdoctor.present.freshness import Freshness, freshness_text
 from meshdoctor.present.mesh_rows import state_counts
 from meshdoctor.tui.clusterlink import ClusterLink, Connect
@@ -189,6 +189,16 @@ class LiveSession(ExaminedSession):
                 self._learned_at = self._clock()
                 self._learn_names(mesh, self._examination)
             yield mesh
+
+    def answer(self, want: Want[T]) -> Fact[T] | Missing:
+        """As the cluster answers now; nothing else is asked."""
+        with self._lock:
+            look = self.looking.current
+            self._facts.trust(look)
+            found = self._facts.read([want], self._facts.nothing()).get(want)
+        if look and isinstance(found, Fact):
+            look.saw(found.origin.read_at)
+        return found
 
     def overview(self, words: Words, in_sight: Sequence[PodRef] | None = None) -> tuple[ProxyState, ...]:
         """As every session; in a large mesh only proxies *in_sight* are asked for their version (None: no proxy)."""

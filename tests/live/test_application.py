@@ -343,6 +343,36 @@ async def test_evidence_of_a_cluster_opens_as_it_was_read(cluster: Cluster) -> N
         await shows(pilot, "kube/core/v1/pods.json", "items:")
 
 
+async def test_an_object_is_one_get_of_it(cluster: Cluster) -> None:
+    session = cluster.session()
+    async with running(session, start="guide") as pilot:
+        await shows(pilot, "CULPRIT", "s ago")
+        await until(pilot, lambda text: "the next step" not in text and "reading" not in text)
+        service = next(name for name in session.names("object") if name.startswith("Service shop/"))
+        name = service.rpartition("/")[2]
+        before = len(paths(cluster.api))
+        assert isinstance(pilot.app, MeshDoctorApp)
+        await pilot.app.go(f"object {service}")
+        await shows(pilot, "kind: Service", f"name: {name}", "s ago")
+        asked = paths(cluster.api)[before:]
+        assert f"/api/v1/namespaces/shop/services/{name}" in asked
+        assert not [path for path in asked if path.endswith("/services")]
+        await pilot.press("q")
+        await pilot.app.go(f"object Service shop/{name[:-1]}")
+        await shows(pilot, f"no Service shop/{name[:-1]}: did you mean shop/")
+        await pilot.press("q")
+        await pilot.app.go(f"object Service shop/{name}?watch=true")
+        await shows(pilot, "is not plain")
+        await pilot.press("q")
+        await pilot.app.go("object Secret shop/cart")
+        await shows(pilot, "no kind Secret is read")
+        await pilot.press("q")
+        cluster.api.denied = {("get", "services")}
+        await pilot.app.go(f"object {service}")
+        await shows(pilot, "spec:", f"name: {name}")  # of the list, which is still allowed
+        assert [path for path in paths(cluster.api)[before:] if path.endswith("/services")]
+
+
 async def test_what_is_recorded_opens_with_its_moments(cluster: Cluster) -> None:
     async with running(cluster.session()) as pilot:
         await shows(pilot, "CLERX", "s ago")
