@@ -21,6 +21,7 @@ _UNCHANGING = ("resourceVersion", "managedFields", "generation", "uid")
 _SHOWN_FIELDS = 6
 # Events come and go by themselves, and slices are told as endpoints.
 _NOT_COMPARED = ("Event", "EndpointSlice")
+_ONCE = (UNKNOWN, "configuration", "read at one of the two moments only")
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -42,18 +43,47 @@ def wanted(mesh: MeshIndex) -> list[Want[Any]]:
 
 def compare(before: MeshIndex, after: MeshIndex) -> tuple[Change, ...]:
     """Every difference; what could not be read at one of the two moments is `unknown`, never removed."""
-    return (*_objects(before, after), *_endpoints(before, after), *_proxies(before, after), *_syncs(before, after))
+    return (
+        *_left_out(before, after),
+        *_objects(before, after),
+        *_endpoints(before, after),
+        *_proxies(before, after),
+        *_syncs(before, after),
+    )
+
+
+def _was_read(mesh: MeshIndex, kind: str) -> bool:
+    return mesh.known(kind) or mesh.in_part(kind)
+
+
+def _covers(mesh: MeshIndex, kind: str, namespace: str) -> bool:
+    """Whether the objects of a namespace would have been among those that were read."""
+    return not mesh.in_part(kind) or mesh.known(kind, namespace)
+
+
+def _left_out(before: MeshIndex, after: MeshIndex) -> Iterator[Change]:
+    """The namespaces that were read at one of the two moments only, in one line."""
+    found = (mesh.snapshot.get(ask.Objects("Pod")) for mesh in (before, after))
+    parts = [None if isinstance(fact, Missing) else fact.part for fact in found]
+    told = [", ".join(part.namespaces) if part else "every namespace" for part in parts]
+    if told[0] != told[1]:
+        yield Change(OBJECT, UNKNOWN, "objects of other namespaces", "", (f"read were {told[0]}, then {told[1]}",))
 
 
 def _objects(before: MeshIndex, after: MeshIndex) -> Iterator[Change]:
     for kind in KINDS:
         if kind.name in _NOT_COMPARED:
             continue
-        if before.known(kind.name) != after.known(kind.name):
+        if _was_read(before, kind.name) != _was_read(after, kind.name):
             yield Change(OBJECT, UNKNOWN, kind.name, "", ("read at one of the two moments only",))
             continue
-        old = {found.key: found for found in before.objects(kind.name, kind.struct)}
-        new = {found.key: found for found in after.objects(kind.name, kind.struct)}
+        # Of a namespace that was left out at one of the moments, nothing was added or removed.
+        old = {
+            one.key: one for one in before.objects(kind.name, kind.struct) if _covers(after, kind.name, one.namespace)
+        }
+        new = {
+            one.key: one for one in after.objects(kind.name, kind.struct) if _covers(before, kind.name, one.namespace)
+        }
         yield from (Change(OBJECT, REMOVED, kind.name, key) for key in sorted(old.keys() - new.keys()))
         yield from (Change(OBJECT, ADDED, kind.name, key) for key in sorted(new.keys() - old.keys()))
         for key in sorted(old.keys() & new.keys()):
@@ -94,9 +124,9 @@ def _short(value: Any) -> str:
 
 
 def _endpoints(before: MeshIndex, after: MeshIndex) -> Iterator[Change]:
-    if not (before.known("EndpointSlice") and after.known("EndpointSlice")):
+    if not (_was_read(before, "EndpointSlice") and _was_read(after, "EndpointSlice")):
         return
-    old, new = _by_service(before), _by_service(after)
+    old, new = _by_service(before, after), _by_service(after, before)
     for service in sorted(old.keys() | new.keys()):
         one, other = old.get(service, {}), new.get(service, {})
         told = [f"{address} is gone" for address in sorted(one.keys() - other.keys())]
@@ -110,9 +140,12 @@ def _endpoints(before: MeshIndex, after: MeshIndex) -> Iterator[Change]:
             yield Change(ENDPOINT, CHANGED, "Service", service, tuple(told))
 
 
-def _by_service(mesh: MeshIndex) -> dict[str, dict[str, str]]:
+def _by_service(mesh: MeshIndex, other: MeshIndex) -> dict[str, dict[str, str]]:
+    """The endpoints of each Service that the *other* moment would have, too."""
     found: dict[str, dict[str, str]] = {}
     for entry in mesh.objects("EndpointSlice", EndpointSlice):
+        if not _covers(other, "EndpointSlice", entry.namespace):
+            continue
         service = f"{entry.namespace}/{entry.metadata.labels.get('kubernetes.io/service-name', entry.name)}"
         for endpoint in entry.endpoints or ():
             # An absent condition counts as ready (discovery.k8s.io/v1, EndpointConditions).
@@ -125,15 +158,20 @@ def _by_service(mesh: MeshIndex) -> dict[str, dict[str, str]]:
 
 def _proxies(before: MeshIndex, after: MeshIndex) -> Iterator[Change]:
     """Resources of the proxies; the same change in several of them is told once."""
-    old, new = set(before.inventory.proxies), set(after.inventory.proxies)
-    yield from (Change(PROXY, REMOVED, "proxy", str(pod)) for pod in sorted(old - new))
-    yield from (Change(PROXY, ADDED, "proxy", str(pod)) for pod in sorted(new - old))
+    old = {pod for pod in before.inventory.proxies if _covers(after, "Pod", pod.namespace)}
+    new = {pod for pod in after.inventory.proxies if _covers(before, "Pod", pod.namespace)}
     told: dict[tuple[str, str, str], list[str]] = {}
+    for change, mine, theirs, there in ((REMOVED, old, new, after), (ADDED, new, old, before)):
+        for pod in sorted(mine - theirs):
+            if pod in there.pods:  # it existed, and did not answer
+                told.setdefault(_ONCE, []).append(str(pod))
+            else:
+                yield Change(PROXY, change, "proxy", str(pod))
     for pod in sorted(old & new):
         one, other = before.config(pod), after.config(pod)
         if one is None or other is None:
             if (one is None) != (other is None):
-                told.setdefault((UNKNOWN, "configuration", "read at one of the two moments only"), []).append(str(pod))
+                told.setdefault(_ONCE, []).append(str(pod))
             continue
         for key in _differences(one, other):
             told.setdefault(key, []).append(str(pod))

@@ -18,7 +18,7 @@ from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.mesh.traffic_policy import sets_tls
 from meshdoctor.mesh.workloads import AMBIENT, NONE, SIDECAR, Peer
 from meshdoctor.model import wants as ask
-from meshdoctor.model.snapshot import Missing, PodRef, Want
+from meshdoctor.model.snapshot import Missing, Part, PodRef, Want
 from meshdoctor.model.ztunnellog import ZtunnelLine
 
 
@@ -211,7 +211,14 @@ class MtlsView:
         """What could not be read, one line each: an answer that hangs on it is no more than a guess."""
         asked = {"mesh config": ask.Mesh(), **{kind: ask.Objects(kind) for kind in KINDS}}
         facts = {name: self.index.snapshot.get(want) for name, want in asked.items()}
-        return tuple(f"{name}: {fact}" for name, fact in facts.items() if isinstance(fact, Missing))
+        parts: dict[Part, list[str]] = {}
+        for name, fact in facts.items():
+            if not isinstance(fact, Missing) and fact.part:
+                parts.setdefault(fact.part, []).append(name)
+        return (
+            *(f"{name}: {fact}" for name, fact in facts.items() if isinstance(fact, Missing)),
+            *(f"{', '.join(names)}: {part}" for part, names in parts.items()),
+        )
 
 
 def _ref(key: str) -> PodRef:
