@@ -84,7 +84,7 @@ def _show(arguments: argparse.Namespace) -> int:
         sys.stderr.write("meshdoctor: the pods could not be read: a proxy that nothing else names is not shown\n")
     proxies = all_proxies(mesh, now, istiods)
     if arguments.target:
-        return _one(source, proxies, arguments)
+        return _one(source, mesh, proxies, arguments)
     _write(_of_namespace(proxies, arguments.namespace), arguments)
     return 0
 
@@ -154,7 +154,7 @@ def read_mesh(source: Source) -> MeshIndex:
     return mesh
 
 
-def _one(source: Source, proxies: tuple[ProxySync, ...], arguments: argparse.Namespace) -> int:
+def _one(source: Source, mesh: MeshIndex, proxies: tuple[ProxySync, ...], arguments: argparse.Namespace) -> int:
     """One proxy in full, with what it does not run of what it should."""
     from meshdoctor.commands.mesh_source import pod
     from meshdoctor.commands.proxy_undelivered import lines
@@ -166,7 +166,7 @@ def _one(source: Source, proxies: tuple[ProxySync, ...], arguments: argparse.Nam
     chosen = next((proxy for proxy in proxies if proxy.pod == ref), None)
     if chosen is None:
         raise NothingMatches(f"{ref.name}.{ref.namespace} has no proxy", ())
-    for line in lines(source, chosen):
+    for line in lines(source, mesh, chosen):
         sys.stdout.write(f"{visible_line(line)}\n")
     return 0
 

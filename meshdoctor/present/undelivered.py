@@ -9,11 +9,40 @@ from typing import Any
 
 from meshdoctor.mesh.proxy.difference import ResourceDifference
 from meshdoctor.mesh.proxy.fields import ABSENT
+from meshdoctor.mesh.proxy.inspection import Inspection
 from meshdoctor.mesh.proxy.rejected import RejectedResource
 from meshdoctor.mesh.proxy.slices import EndpointDifference
+from meshdoctor.present.sync_tables import detail_lines
+from meshdoctor.present.words import Words
 
 _RESOURCES, _FIELDS, _WIDTH = 50, 12, 60
-_SINGULAR = {"Clusters": "cluster", "Listeners": "listener", "Routes": "route", "Endpoints": "endpoints of"}
+_SINGULAR = {
+    "Clusters": "cluster",
+    "Listeners": "listener",
+    "Routes": "route",
+    "Endpoints": "endpoints of",
+    "Extensions": "extension",
+    "Secrets": "secret",
+}
+WHAT = {"only istiod": "not in Envoy", "only Envoy": "not of istiod any more", "warming": "in Envoy, but still warming"}
+"""What a difference is, in the words of the command."""
+
+
+def inspection_lines(found: Inspection) -> Iterator[str]:
+    """One proxy in full: what istiod says of it, what Envoy refused, what differs, and what is not known."""
+    yield from detail_lines(found.sync)
+    yield from rejected_lines(found.rejected)
+    if found.sent is not None:
+        yield from sent_lines(found.sent)
+    yield from received_lines(found.received)
+    yield from missing_lines(found.missing)
+    yield from endpoint_lines(found.endpoints)
+    yield from (f"  {line}" for line in unknown_lines(found, Words("en")))
+
+
+def unknown_lines(found: Inspection, words: Words) -> Iterator[str]:
+    """What cannot be told, and why."""
+    return (words(f"inspection.{one.what}", why=one.why) for one in found.unknown)
 
 
 def sent_lines(differences: Sequence[ResourceDifference]) -> Iterator[str]:
@@ -22,23 +51,19 @@ def sent_lines(differences: Sequence[ResourceDifference]) -> Iterator[str]:
         yield "  Envoy runs what istiod would send now: clusters, listeners, routes and endpoints are the same"
         return
     counts = Counter((entry.kind, entry.what) for entry in differences)
-    total = ", ".join(f"{count} {kind.lower()} {_what(what)}" for (kind, what), count in counts.items())
+    total = ", ".join(f"{count} {kind.lower()} {WHAT.get(what, what)}" for (kind, what), count in counts.items())
     yield f"  Envoy does not run what istiod would send now: {total}"
     for entry in differences[:_RESOURCES]:
-        yield f"    {_SINGULAR[entry.kind]} {entry.name}: {_what(entry.what)}"
+        yield f"    {_SINGULAR[entry.kind]} {entry.name}: {WHAT.get(entry.what, entry.what)}"
         for field in entry.fields[:_FIELDS]:
-            yield f"      {field.path}: istiod {_value(field.sent)}, Envoy {_value(field.runs)}"
+            yield f"      {field.path}: istiod {value_text(field.sent)}, Envoy {value_text(field.runs)}"
         if len(entry.fields) > _FIELDS:
             yield f"      and {len(entry.fields) - _FIELDS} more fields"
     if len(differences) > _RESOURCES:
         yield f"    and {len(differences) - _RESOURCES} more"
 
 
-def _what(what: str) -> str:
-    return {"only istiod": "not in Envoy", "only Envoy": "not of istiod any more"}.get(what, what)
-
-
-def _value(value: Any) -> str:
+def value_text(value: Any) -> str:
     if value is ABSENT:
         return "has none"
     text = json.dumps(value, ensure_ascii=False)

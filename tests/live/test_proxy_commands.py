@@ -87,7 +87,8 @@ def test_istiod_is_asked_what_it_would_send_a_sidecar_and_never_a_gateway(
     assert 'connect_timeout: istiod "11s", Envoy "10s"' in told
     assert f"endpoints of {assignment['cluster_name']}: differs" in told
     told = printed(capsys, "proxy-status", gateway, "--kubeconfig", kubeconfig)
-    assert "istiod would send" not in told
+    assert "istiod would send now" not in told
+    assert "what istiod would send is not known: istiod is asked this about sidecars only" in told
     target = resolve_target(ClusterFlags(kubeconfig=kubeconfig), {"HOME": str(folder)})
     with LiveSource(target, environment={}) as source:
         ref = PodRef(gateway.partition(".")[2], gateway.partition(".")[0])
