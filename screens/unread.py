@@ -52,7 +52,7 @@ class UnreadScreen(FactsScreen[tuple[str, ...]]):
         with self.session.mesh() as mesh:
             # A recording is not expected to hold every file; a cluster is expected to answer.
             missing = [fact for fact in mesh.snapshot.missing().values() if fact.reason != "not recorded"]
-            return (*reasons(missing, self.words), *mesh.snapshot.problems())
+            return (*reasons(missing, self.words), *mesh.snapshot.parts(), *mesh.snapshot.problems())
 
     def show_facts(self, facts: tuple[str, ...]) -> None:
         """The lines, folded."""

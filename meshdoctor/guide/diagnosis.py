@@ -259,6 +259,7 @@ def _not_checked(snapshot: Snapshot, steps: Sequence[Step]) -> tuple[NotChecked,
                 *(NotChecked(cause, NO_PROBE) for cause in absent),
                 *(NotChecked("source", problem) for problem in snapshot.info.problems),
                 *_unread(snapshot),
+                *(NotChecked("namespaces", part) for part in snapshot.parts()),
                 *(NotChecked("decoding", problem) for problem in snapshot.problems()),
                 *(NotChecked(step.probe, step.finding.says) for step in steps if step.finding.outcome == INCONCLUSIVE),
             )

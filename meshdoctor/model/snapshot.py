@@ -117,15 +117,18 @@ class Snapshot:
         return {want: fact for want, fact in self._facts.items() if isinstance(fact, Missing)}
 
     def problems(self) -> list[str]:
-        """What of the facts that were read could not be decoded, with its file; which were read in part, and why."""
-        facts = [fact for fact in self._facts.values() if not isinstance(fact, Missing)]
-        parts: dict[Part, list[str]] = {}
-        for fact in facts:
-            if fact.part:
-                parts.setdefault(fact.part, []).append(fact.origin.file)
-        more = {part: f" and {len(files) - 1} more" if files[1:] else "" for part, files in parts.items()}
-        return [f"{fact.origin.file}: {problem}" for fact in facts for problem in fact.problems] + [
-            f"{files[0]}{more[part]}: {part}" for part, files in parts.items()
+        """What of the facts that were read could not be decoded, with its file."""
+        facts = (fact for fact in self._facts.values() if not isinstance(fact, Missing))
+        return [f"{fact.origin.file}: {problem}" for fact in facts for problem in fact.problems]
+
+    def parts(self) -> list[str]:
+        """Which lists of objects are of some namespaces only, a line for each reason."""
+        found: dict[Part, list[str]] = {}
+        for fact in self._facts.values():
+            if not isinstance(fact, Missing) and fact.part:
+                found.setdefault(fact.part, []).append(fact.origin.file)
+        return [
+            f"{files[0]}{f' and {len(files) - 1} more' if files[1:] else ''}: {part}" for part, files in found.items()
         ]
 
     def updated(self, facts: Mapping[Want[Any], Fact[Any] | Missing]) -> Snapshot:
