@@ -55,7 +55,7 @@ exit status: 0 nothing is wrong now
 def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
     """The parser; only the *chosen* sub-command's module is imported to add its arguments."""
     parser = argparse.ArgumentParser(
-        prog="meshdoctor",
+        prog=_program(sys.argv[0]),
         description="Why does this Istio mesh fail requests? Names the culprit, with evidence and what to change.\n"
         "Without a command, the cluster of the kubeconfig (or a RECORDING) is opened in the terminal.",
         epilog=EXIT_STATUSES,
@@ -76,11 +76,23 @@ def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
     return parser
 
 
+def _program(path: str) -> str:
+    """How this was called: as kubectl's plugin, or by its own name."""
+    return "kubectl meshdoctor" if os.path.basename(path).startswith(("kubectl-", "kubectl_")) else "meshdoctor"
+
+
 def _with_command(arguments: list[str]) -> list[str]:
     """*arguments* with a command's whole name for its alias, and `open` before them where none is named."""
     if not arguments:
         return ["open"]
     first = arguments[0]
+    if first.startswith("-"):
+        from meshdoctor.commands.cluster_flags import first_word
+
+        place = first_word(arguments)  # kubectl's flags may stand before the command
+        if place and arguments[place] in (*COMMANDS, *ALIASES):
+            arguments = [arguments[place], *arguments[:place], *arguments[place + 1 :]]
+            first = arguments[0]
     if first in ALIASES:
         return [ALIASES[first], *arguments[1:]]
     own = {"-h", "--help", "--version"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,36 +13,64 @@ if TYPE_CHECKING:
     from meshdoctor.sources.live import LiveSource
 
 
+# Of kubectl's global flags: what says which cluster to reach, how, and as whom. Left out is what is about kubectl
+# itself (-v, --vmodule, --log-flush-frequency, --profile, --kuberc, --match-server-version, --warnings-as-errors).
+_TEXTS: tuple[tuple[str, str, str], ...] = (
+    ("--kubeconfig", "FILE", "the kubeconfig file to use"),
+    ("--context", "NAME", "the kubeconfig context to use"),
+    ("--cluster", "NAME", "the kubeconfig cluster to use"),
+    ("--user", "NAME", "the kubeconfig user to use"),
+    ("--as-uid", "UID", "act with this uid"),
+    ("--token", "TOKEN", "bearer token"),
+    ("--username", "NAME", "user name for basic authentication"),
+    ("--password", "WORD", "password for basic authentication"),
+    ("--certificate-authority", "FILE", "the CA of the API server"),
+    ("--client-certificate", "FILE", "client certificate"),
+    ("--client-key", "FILE", "key of the client certificate"),
+    ("--tls-server-name", "NAME", "the name to verify instead of the host"),
+    ("--proxy-url", "URL", "the proxy to the API server (http, https or socks5)"),
+    ("--cache-dir", "DIR", "taken for kubectl's sake; nothing is cached on disk"),
+)
+_SWITCHES: tuple[tuple[str, str], ...] = (
+    ("--insecure-skip-tls-verify", "do not verify the API server's certificate"),
+    ("--disable-compression", "do not ask the API server to compress its answers"),
+)
+_OTHERS = ("-n", "--namespace", "-s", "--server", "--request-timeout", "--as", "--as-group", "--as-user-extra")
+VALUED = frozenset((*_OTHERS, *(name for name, *_ in _TEXTS)))
+"""The flags whose value may be the next word."""
+_TRUE, _FALSE = ("1", "t", "T", "true", "TRUE", "True"), ("0", "f", "F", "false", "FALSE", "False")
+
+
 def add_cluster_flags(parser: argparse.ArgumentParser, *, namespace: bool = True, exec_flag: bool = True) -> None:
     """kubectl's connection flags; *namespace* is false where the command has `-n` already."""
     group = parser.add_argument_group("cluster (as kubectl)")
-    group.add_argument("--kubeconfig", default="", metavar="FILE", help="the kubeconfig file to use")
-    group.add_argument("--context", default="", metavar="NAME", help="the kubeconfig context to use")
-    group.add_argument("--cluster", default="", metavar="NAME", help="the kubeconfig cluster to use")
-    group.add_argument("--user", default="", metavar="NAME", help="the kubeconfig user to use")
     if namespace:
         group.add_argument("-n", "--namespace", default="", metavar="NS", help="the namespace to look at first")
+    group.add_argument("-s", "--server", default="", metavar="URL", help="the API server's address")
     group.add_argument("--as", dest="impersonate", default="", metavar="USER", help="act as this user")
     group.add_argument(
         "--as-group", action="append", default=[], metavar="GROUP", help="act in this group (repeatable)"
     )
-    group.add_argument("--as-uid", default="", metavar="UID", help="act with this uid")
     group.add_argument(
         "--as-user-extra", action="append", default=[], metavar="KEY=VALUE", help="act with this extra (repeatable)"
     )
-    group.add_argument("-s", "--server", default="", metavar="URL", help="the API server's address")
-    group.add_argument("--token", default="", metavar="TOKEN", help="bearer token")
-    group.add_argument("--certificate-authority", default="", metavar="FILE", help="the CA of the API server")
-    group.add_argument("--client-certificate", default="", metavar="FILE", help="client certificate")
-    group.add_argument("--client-key", default="", metavar="FILE", help="key of the client certificate")
-    group.add_argument("--tls-server-name", default="", metavar="NAME", help="the name to verify instead of the host")
-    group.add_argument(
-        "--insecure-skip-tls-verify",
-        action="store_const",
-        const=True,
-        default=None,
-        help="do not verify the API server's certificate",
-    )
+    for name, metavar, words in _TEXTS:
+        group.add_argument(name, default="", metavar=metavar, help=words)
+    for name, words in _SWITCHES:
+        group.add_argument(name, action="store_true", help=words)
+        # A switch of Go's takes a value after "=" and never the next word.
+        group.add_argument(
+            *(f"{name}={word}" for word in _TRUE),
+            dest=name.removeprefix("--").replace("-", "_"),
+            action="store_true",
+            help=argparse.SUPPRESS,
+        )
+        group.add_argument(
+            *(f"{name}={word}" for word in _FALSE),
+            dest=name.removeprefix("--").replace("-", "_"),
+            action="store_false",
+            help=argparse.SUPPRESS,
+        )
     group.add_argument(
         "--request-timeout", default="0", metavar="TIME", help="give up an answer after 30s, 2m, …; 0: the default"
     )
@@ -51,6 +80,24 @@ def add_cluster_flags(parser: argparse.ArgumentParser, *, namespace: bool = True
             action="store_true",
             help="where port-forward is forbidden, run `pilot-agent request GET …` in the proxy's container",
         )
+
+
+def first_word(arguments: Sequence[str]) -> int | None:
+    """Where the first word that is neither one of kubectl's flags nor its value stands; None without one.
+
+    kubectl takes its flags before a command as well as behind it.
+    """
+    switches = {f"{name}{value}" for name, _ in _SWITCHES for value in ("", *(f"={word}" for word in _TRUE + _FALSE))}
+    place = 0
+    while place < len(arguments):
+        flag, equals, _ = arguments[place].partition("=")
+        if flag in VALUED:
+            place += 1 if equals else 2
+        elif arguments[place] in switches:
+            place += 1
+        else:
+            return place
+    return None
 
 
 def cluster_flags(arguments: argparse.Namespace) -> ClusterFlags:
@@ -90,13 +137,13 @@ def cluster_settings(arguments: argparse.Namespace) -> Settings:
 
     text = arguments.request_timeout
     settings = Settings()
-    if text in ("", "0", "0s"):
-        return settings
     from meshdoctor.model.moment import duration
 
-    seconds = float(text) if text.isdigit() else duration(text)
-    if not seconds or seconds <= 0:
+    seconds = float(text or "0") if text.isdecimal() or not text else duration(text)
+    if seconds is None:
         raise UsageError(f"--request-timeout {text!r} is no time", "write it as 30s or 2m")
+    if not seconds:
+        return settings
     timeouts = msgspec.structs.replace(settings.timeouts, read=seconds, connect=min(seconds, settings.timeouts.connect))
     return msgspec.structs.replace(settings, timeouts=timeouts)
 

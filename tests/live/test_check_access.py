@@ -1,12 +1,8 @@
-"""`meshdoctor check-access` against the test API server, and as a kubectl plugin run by the real kubectl."""
+"""`meshdoctor check-access` against the test API server."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -15,7 +11,6 @@ import yaml
 from meshdoctor.cli import main
 from meshdoctor.kube.rights import role_yaml, used_rights
 from tests.live.apiserver import ApiServer
-from tests.live.conftest import KUBECTL
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -77,22 +72,3 @@ def test_an_unreachable_cluster_is_one_line(
     captured = capsys.readouterr()
     assert "no connection" in captured.out + captured.err
     assert "Traceback" not in captured.err
-
-
-def test_as_a_kubectl_plugin(api: ApiServer, kubeconfig: Path, tmp_path: Path) -> None:
-    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-    assert scripts["kubectl-meshdoctor"] == scripts["meshdoctor"] == "meshdoctor.cli:main"
-    plugin = tmp_path / "bin" / "kubectl-meshdoctor"
-    plugin.parent.mkdir()
-    plugin.write_text(f"#!{sys.executable}\nimport sys\nfrom meshdoctor.cli import main\nsys.exit(main())\n")
-    plugin.chmod(0o755)
-    done = subprocess.run(
-        [str(KUBECTL), "meshdoctor", "check-access", "--context", "test", "--kubeconfig", str(kubeconfig)],
-        env={"PATH": f"{plugin.parent}{os.pathsep}/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "as tester" in done.stdout
