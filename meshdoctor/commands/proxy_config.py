@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from meshdoctor.commands.mesh_source import (
     add_source_arguments,
     as_istioctl,
+    fact,
     open_source,
     pod,
     tell_problems,
@@ -170,6 +171,7 @@ def _check(arguments: argparse.Namespace) -> None:
 def _show(arguments: argparse.Namespace) -> int:
     from meshdoctor.commands.kept_dumps import KEPT, identity_of
     from meshdoctor.commands.proxy_dump import FileDump, SourceDump
+    from meshdoctor.model import wants as ask
 
     if arguments.table == "rootca-compare":
         return _compare_roots(arguments)
@@ -182,8 +184,23 @@ def _show(arguments: argparse.Namespace) -> int:
     tell_problems(source)
     ref = pod(source, arguments.targets[0], arguments.namespace, exact=arguments.output == "istioctl")
     with KEPT.dump((*identity, ref) if identity else None, lambda: SourceDump(source, ref)) as dump:
-        _print(dump, arguments)
+        if arguments.table != "log" and ref in fact(source, ask.Contents()).ztunnels:
+            _print_ztunnel(dump, arguments)
+        else:
+            _print(dump, arguments)
     return 0
+
+
+def _print_ztunnel(dump: ProxyDump, arguments: argparse.Namespace) -> None:
+    """What these tables are of a ztunnel, as istioctl has it: its own summary, and its certificates."""
+    from meshdoctor.commands import ztunnel_config
+
+    table = {"all": "all", "secret": "certificate"}.get(arguments.table)
+    if table is None:
+        raise SourceError(
+            f"{dump.name} is a ztunnel: it has no table {arguments.table}", "use meshdoctor ztunnel-config"
+        )
+    ztunnel_config.print_table(dump, "", argparse.Namespace(**{**vars(arguments), "table": table}))
 
 
 def _print(dump: ProxyDump, arguments: argparse.Namespace) -> None:
@@ -216,8 +233,17 @@ def _complain(dump: ProxyDump) -> None:
     problems = dump.problems
     for problem in problems[:_SHOWN_PROBLEMS]:
         sys.stderr.write(f"meshdoctor: {visible_line(dump.name)}: {visible_line(problem)}\n")
+    if _is_of_ztunnel(dump):
+        sys.stderr.write(f"meshdoctor: {visible_line(dump.name)}: a ztunnel's dump; use meshdoctor ztunnel-config\n")
     if len(problems) > _SHOWN_PROBLEMS:
         sys.stderr.write(f"meshdoctor: {len(problems) - _SHOWN_PROBLEMS} more entries could not be read\n")
+
+
+def _is_of_ztunnel(dump: ProxyDump) -> bool:
+    """Whether there are none of Envoy's sections, because ztunnel answered."""
+    if "sections" not in dump.answers or dump.sections.parts:
+        return False
+    return b'"workloads"' in bytes(dump.body("config_dump.json"))
 
 
 def _compare_roots(arguments: argparse.Namespace) -> int:
@@ -252,7 +278,8 @@ class _NoCommonRoot(MeshDoctorError):
 def go_integer(text: str) -> int:
     """A flag's number as Go reads it (decimal, 0x, 0o, 0b)."""
     try:
-        return int(text, 0) if not text.isdigit() else int(text)
+        octal = text.isdigit() and text.startswith("0")
+        return int(text, 8 if octal else 0)
     except ValueError:
         raise argparse.ArgumentTypeError(
             f'invalid argument "{text}" for "--port" flag: strconv.ParseInt: parsing "{text}": invalid syntax'

@@ -84,10 +84,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _show(arguments: argparse.Namespace) -> int:
-    from meshdoctor.model.decode import UnreadableError
-    from meshdoctor.model.text import visible_line
-    from meshdoctor.model.ztunnel import decode_ztunnel_dump
-
     if arguments.output not in ("short", "wide", "json", "yaml", "istioctl"):
         raise UsageError(f'output format "{arguments.output}" not supported', "short, json, yaml or istioctl")
     if len(arguments.targets) > 1:
@@ -95,6 +91,16 @@ def _show(arguments: argparse.Namespace) -> int:
     dump, workload = _dump(arguments)
     if arguments.table == "log":
         return _log(dump, arguments)
+    print_table(dump, workload, arguments)
+    return 0
+
+
+def print_table(dump: ProxyDump, workload: str, arguments: argparse.Namespace) -> None:
+    """The table that the arguments name; raises `SourceError`."""
+    from meshdoctor.model.decode import UnreadableError
+    from meshdoctor.model.text import visible_line
+    from meshdoctor.model.ztunnel import decode_ztunnel_dump
+
     try:
         found = decode_ztunnel_dump(bytes(dump.body("config_dump.json")))
     except UnreadableError as error:
@@ -107,7 +113,6 @@ def _show(arguments: argparse.Namespace) -> int:
         _write(found, dump.now if arguments.now is None else arguments.now, workload, arguments)
     for problem in found.problems:
         sys.stderr.write(f"meshdoctor: {visible_line(dump.name)}: {visible_line(problem)}\n")
-    return 0
 
 
 def _write(dump: ZtunnelDump, now: float, workload: str, arguments: argparse.Namespace) -> None:

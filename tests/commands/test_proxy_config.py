@@ -57,6 +57,7 @@ def test_go_flags(capsys: Captured, web: str) -> None:
     assert lines(capsys, "listener", "-f", web, "--verbose=false")[0] == "ADDRESSES PORT TYPE"
     assert lines(capsys, "route", "-f", web, "--verbose")[0].startswith("NAME     VHOST NAME")
     assert lines(capsys, "cluster", "-f", web, "--port", "0x50")[1].startswith("cart")
+    assert lines(capsys, "cluster", "-f", web, "--port", "0120")[1].startswith("cart")  # octal, as in Go
 
 
 def test_standard_input(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,3 +108,18 @@ def test_log_changes_nothing(capsys: Captured, tmp_path: Path) -> None:
 def test_the_group_alone_prints_its_help(capsys: Captured) -> None:
     assert main(["ztunnel-config"]) == 0
     assert "A group of commands used to update or retrieve Ztunnel" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("table", "first"), [("all", ""), ("secret", "CERTIFICATE NAME     TYPE")])
+def test_proxy_config_shows_a_ztunnels_own_tables(capsys: Captured, tmp_path: Path, table: str, first: str) -> None:
+    source = recording(tmp_path)
+    assert main(["proxy-config", table, "zt-1.istio-system", "--recording", source]) == 0
+    assert capsys.readouterr().out.splitlines()[0].startswith(first)
+
+
+def test_what_a_ztunnel_does_not_have_is_said(capsys: Captured, tmp_path: Path) -> None:
+    source = recording(tmp_path)
+    assert main(["proxy-config", "cluster", "zt-1.istio-system", "--recording", source]) == 2
+    assert "is a ztunnel" in capsys.readouterr().err
+    assert main(["proxy-config", "cluster", "-f", f"{source}/ztunnel/istio-system/zt-1/config_dump.json"]) == 2
+    assert "a ztunnel's dump; use meshdoctor ztunnel-config" in capsys.readouterr().err
