@@ -1,4 +1,8 @@
-"""What istiod or another pod of the workload has differently: `difference NS/POD [istiod|NS/OTHER]`; `D`: the next."""
+"""Why a proxy does not run what it should: `difference NS/POD [istiod|NS/OTHER]`; `D`: against the next.
+
+Against istiod it shows what the command `proxy-status POD` does: what Envoy refused, what differs from what istiod
+would send, old endpoints, and what cannot be told. Against another pod of the workload: what the two hold differently.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +12,17 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 
 from meshdoctor.errors import NothingMatches, SourceError
-from meshdoctor.mesh.proxy.difference import (
-    ResourceDifference,
-    differences_of_pods,
-    resource_differences,
-    sections_of,
-)
+from meshdoctor.mesh.connections import UNKNOWN
+from meshdoctor.mesh.proxies import PROXY_OBJECTS, istiod_wants, proxies
+from meshdoctor.mesh.proxy.difference import differences_of_pods
+from meshdoctor.mesh.proxy.inspection import Inspection, inspect, inspection_wants
+from meshdoctor.mesh.sync import ProxySync
 from meshdoctor.model import wants as ask
 from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.envoy.config_dump import ConfigDump
-from meshdoctor.model.envoy.sections import find_sections
 from meshdoctor.model.snapshot import Missing, PodRef
-from meshdoctor.present.difference_rows import COLUMNS, difference_lines, difference_rows
+from meshdoctor.present.document_lines import folded
+from meshdoctor.present.inspection_rows import COLUMNS, Shown, difference_rows, inspection_rows
 from meshdoctor.present.table import Row
 from meshdoctor.tui.factsscreen import FactsScreen
 from meshdoctor.tui.keys import bindings
@@ -36,11 +39,13 @@ class Compared(NamedTuple):
     pod: str
     other: str
     others: tuple[str, ...]
-    found: tuple[ResourceDifference, ...]
+    found: tuple[Shown, ...]
+    word: str = ""
+    """The proxy's state, when it is compared with istiod."""
 
 
 class DifferenceScreen(FactsScreen[Compared]):
-    """A row for each resource that is not the same, and the lines that differ."""
+    """A row for each thing that is not the same, and the whole of it in lines."""
 
     SCOPES = ("table", "difference", "views")
     BINDINGS: ClassVar[list[BindingType]] = bindings("difference", "views")
@@ -53,36 +58,46 @@ class DifferenceScreen(FactsScreen[Compared]):
         yield TextView()
 
     def gather(self) -> Compared:
-        """The differences of the two dumps."""
+        """The proxy under inspection, or the differences of two pods' dumps."""
         first, _, second = self.location.argument.partition(" ")
-        pod = self.session.pod(first)
-        mine = self._config(pod)
+        sync = self._sync(first)
+        pod = sync.pod
         with self.session.mesh() as mesh:
             siblings = mesh.workloads.get(mesh.workload(pod), ())
             others = [str(each) for each in siblings if each != pod and each in mesh.inventory.proxies]
-        sent = self._sent(pod) if second in ("", ISTIOD) or not others else None
-        if sent is not None:
-            others.insert(0, ISTIOD)
-        if not others:
-            raise NothingMatches(f"what istiod would send {pod}, or another pod of its workload, was not read", ())
+        if second in ("", ISTIOD):
+            inspected = self._inspected(sync)
+            # A proxy in sync of which no more is known is best compared with one that should hold the same.
+            if second or not others or inspected.finds or inspected.sent is not None:
+                found = inspection_rows(inspected, self.words)
+                return Compared(str(pod), ISTIOD, (ISTIOD, *others), found, sync.word)
         other = second or others[0]
         try:
-            if other == ISTIOD:
-                if sent is None:
-                    raise SourceError(f"what istiod would send {pod} was not read")
-                found = tuple(resource_differences(find_sections(sent), sections_of(mine)))
-            else:
-                found = tuple(differences_of_pods(mine, self._config(self.session.pod(other))))
+            differences = list(differences_of_pods(self._config(pod), self._config(self.session.pod(other))))
         except UnreadableError as error:
             raise SourceError(str(error)) from None
-        return Compared(str(pod), other, tuple(others), found)
+        return Compared(
+            str(pod), other, (ISTIOD, *others), tuple(difference_rows(str(pod), other, differences, self.words))
+        )
 
-    def _sent(self, pod: PodRef) -> bytes | None:
-        """What an istiod would send the pod now; None when none was, or can be, asked."""
-        with self.session.mesh() as mesh:
-            wants = [ask.SentConfig(istiod, pod) for istiod in mesh.inventory.istiods]
+    def _sync(self, name: str) -> ProxySync:
+        """The proxy that *name* means, also one that only istiod or the cluster knows."""
+        with self.session.mesh(PROXY_OBJECTS) as mesh:
+            wants = istiod_wants(mesh.inventory)
         with self.session.mesh(wants) as mesh:
-            return next((sent for want in wants if (sent := mesh.snapshot.value(want)) is not None), None)
+            known = {str(sync.pod): sync for sync in proxies(mesh, self.session.now)}
+        try:
+            pod = self.session.pod(name)
+        except NothingMatches:
+            if name in known:
+                return known[name]
+            raise
+        return known.get(str(pod)) or ProxySync(pod, "proxy", UNKNOWN)
+
+    def _inspected(self, sync: ProxySync) -> Inspection:
+        recorded = not self.session.live
+        with self.session.mesh(inspection_wants(sync, recorded=recorded)) as mesh:
+            return inspect(mesh, sync, recorded=recorded)
 
     def _config(self, pod: PodRef) -> ConfigDump:
         with self.session.mesh((ask.ProxyConfig(pod),)) as mesh:
@@ -94,17 +109,20 @@ class DifferenceScreen(FactsScreen[Compared]):
     def show_facts(self, facts: Compared) -> None:
         """A row each."""
         table = self.query_one(LineTable)
-        table.say_when_empty(self.words("difference.none", pod=facts.pod, other=facts.other))
-        table.show(difference_rows(facts.pod, facts.other, facts.found))
+        if facts.other == ISTIOD:
+            table.say_when_empty(self.words("inspection.none", pod=facts.pod, word=facts.word))
+        else:
+            table.say_when_empty(self.words("difference.none", pod=facts.pod, other=facts.other))
+        table.show([each.row for each in facts.found])
         self._show_lines(table.cursor_row)
         self.say(self.words("difference.with", other=facts.other, count=len(facts.others)))
 
     def _show_lines(self, row: Row | None) -> None:
         if self.facts is None:
             return
-        found = next((each for each in self.facts.found if row and each.name == row.copies), None)
+        lines = next((each.lines for each in self.facts.found if row and each.row.key == row.key), ())
         view = self.query_one(TextView)
-        view.show(difference_lines(found, self.facts.pod, self.facts.other, self.words) if found else ())
+        view.show(folded(lines, max(20, self.app.size.width)))
         view.action_top()
 
     async def action_difference(self) -> None:

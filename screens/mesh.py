@@ -98,3 +98,7 @@ class MeshScreen(FactsScreen[Proxies]):
     async def action_log(self) -> None:
         """The proxy's log."""
         await self._go("log {} istio-proxy")
+
+    async def action_inspect(self) -> None:
+        """What differs between what istiod would send the proxy and what it runs."""
+        await self._go("difference {} istiod")

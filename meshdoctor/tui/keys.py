@@ -92,6 +92,7 @@ KEYS: tuple[Key, ...] = (
     Key("go_to_moment", ("T",), "app.ask_moment", "moments"),
     Key("object", ("y",), "object", "mesh", footer=12),
     Key("log", ("l",), "log", "mesh", footer=13),
+    Key("inspect", ("D",), "inspect", "mesh", footer=11),
     Key("tables", ("1",), "table('listeners')", "proxy"),
     Key("tables", ("2",), "table('routes')", "proxy"),
     Key("tables", ("3",), "table('clusters')", "proxy"),

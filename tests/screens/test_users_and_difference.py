@@ -63,7 +63,9 @@ async def test_two_pods_of_a_workload_hold_the_same() -> None:
         assert column(app, "what") == []
         assert "both hold the same clusters, listeners and routes" in "\n".join(text)
         await pilot.press("D")
-        assert "no other pod that was recorded" in (await settled(pilot))[22]
+        assert "compared with istiod; 2 to choose from" in (await settled(pilot))[22]
+        assert column(app, "what") == ["unknown"]
+        assert "what istiod would send was not recorded" in text_of(app)
 
 
 async def test_pods_of_two_workloads_differ() -> None:
