@@ -154,7 +154,7 @@ def _stopped_meanwhile(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> 
     logs = {seen.pod for seen in case.seen if seen.side == SERVER}
     found: list[tuple[Seen, PodLife]] = []
     for seen in lines:
-        life = lives.of_address(split_address(seen.access.upstream_host if seen.access else None)[0], seen.start)
+        life = lives.of_address(seen.upstream[0], seen.start)
         ended = (seen.start or 0.0) + (seen.duration or 0.0) / 1000
         if life and life.ref not in logs and life.is_stopping(ended + 1.0):
             found.append((seen, life))

@@ -12,7 +12,7 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.protocols import is_http2, of_service_port
 from meshdoctor.mesh.quoting import lines_say, logged, remedy
-from meshdoctor.mesh.traffic import SERVER, Seen
+from meshdoctor.mesh.traffic import SERVER, Seen, cluster_of
 from meshdoctor.model.envoy.cluster import Cluster
 from meshdoctor.model.snapshot import Want
 from meshdoctor.model.wants import ProxyConfig
@@ -30,11 +30,10 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     if not lines:
         return not_applicable("no answer broke the protocol")
     newest = lines[-1]
-    raw = (newest.access.upstream_cluster or "") if newest.access else ""
-    config = mesh.config(newest.pod)
+    raw = newest.cluster.name if newest.cluster else ""
     owner = blame.of_workload(mesh.workload(newest.pod)) if newest.side == SERVER else None
     service = blame.of_service(case.destination, "spec.ports[].name")
-    declared = _declared_http2(case, mesh) or _sends_http2(config.cluster(raw) if config else None)
+    declared = _declared_http2(case, mesh) or _sends_http2(cluster_of(mesh, newest))
     evidence = lines_say(lines, f"{logged(newest)} on {raw}")
     if declared and service:
         return culprit(

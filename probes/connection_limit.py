@@ -8,11 +8,11 @@ from typing import Any
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.applying import applying
 from meshdoctor.mesh.case import Case
-from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, not_applicable
+from meshdoctor.mesh.finding import Finding, Resource, Verdict, culprit, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.probe import Probe
-from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
-from meshdoctor.mesh.traffic import CLIENT, GATEWAY, SERVER, Seen, split_address
+from meshdoctor.mesh.quoting import config_says, lines_say, listed, logged, remedy
+from meshdoctor.mesh.traffic import CLIENT, GATEWAY, SERVER, Seen
 from meshdoctor.model.snapshot import PodRef, Want
 from meshdoctor.model.wants import ProxyConfig
 
@@ -32,7 +32,7 @@ def _reset(case: Case) -> tuple[Seen, ...]:
 
 
 def _servers(mesh: MeshIndex, lines: Iterable[Seen]) -> list[PodRef]:
-    pods = [mesh.pod_by_ip(split_address(seen.access.upstream_host if seen.access else None)[0]) for seen in lines]
+    pods = [mesh.pod_by_ip(seen.upstream[0]) for seen in lines]
     return list(dict.fromkeys(pod.ref for pod in pods if pod))
 
 
@@ -56,7 +56,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
             resources,
             (
                 lines_say(lines, f"{logged(lines[-1])}, of which the server's proxy logged nothing"),
-                Evidence(shown, f"envoy/{limited[0]}/config_dump.json", FILTER),
+                config_says(limited[0], shown, FILTER),
             ),
             remedy(f"Raise max_connections in {resources[0]}, or make callers reuse connections."),
             lines,

@@ -7,12 +7,12 @@ from typing import Any
 
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
-from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.finding import Finding, Resource, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.labels import selects
 from meshdoctor.mesh.probe import Probe
-from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
-from meshdoctor.mesh.traffic import SERVER, Seen
+from meshdoctor.mesh.quoting import config_says, lines_say, listed, logged, remedy
+from meshdoctor.mesh.traffic import SERVER, Seen, cluster_of
 from meshdoctor.mesh.traffic_policy import sets_pool
 from meshdoctor.model import istio
 from meshdoctor.model.envoy.cluster import UNLIMITED, Cluster
@@ -46,9 +46,8 @@ def _limits(cluster: Cluster | None) -> str:
 
 def _client(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
     newest = lines[-1]
-    raw = (newest.access.upstream_cluster or "") if newest.access else ""
-    config = mesh.config(newest.pod)
-    cluster = config.cluster(raw) if config else None
+    raw = newest.cluster.name if newest.cluster else ""
+    cluster = cluster_of(mesh, newest)
     field = "spec.trafficPolicy.connectionPool"
     owner = blame.of_cluster(cluster, field)
     host = (newest.cluster.host if newest.cluster else "") or case.destination.host
@@ -70,11 +69,7 @@ def _client(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
             resources,
             (
                 lines_say(lines, f"{logged(newest)} on {raw}"),
-                *(
-                    (Evidence(f"limits in force: {limits}", f"envoy/{newest.pod}/config_dump.json", raw),)
-                    if limits
-                    else ()
-                ),
+                *((config_says(newest.pod, f"limits in force: {limits}", raw),) if limits else ()),
             ),
             remedy(
                 f"Raise connectionPool in {resources[0]} (connections in use = requests per second x seconds per "
@@ -88,8 +83,7 @@ def _client(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
 
 def _server(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
     newest = lines[-1]
-    raw = (newest.access.upstream_cluster or "") if newest.access else ""
-    config = mesh.config(newest.pod)
+    raw = newest.cluster.name if newest.cluster else ""
     pod = mesh.pods.get(newest.pod)
     labels = pod.metadata.labels if pod else {}
     sidecars = [
@@ -109,7 +103,7 @@ def _server(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
         return inconclusive(
             "the server's connection pool overflowed, and no object sets one", lines_say(lines, logged(newest))
         )
-    limits = _limits(config.cluster(raw) if config else None)
+    limits = _limits(cluster_of(mesh, newest))
     return culprit(
         Verdict(
             "server-pool-overflow",
@@ -118,11 +112,7 @@ def _server(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
             resources,
             (
                 lines_say(lines, f"{logged(newest)} on {raw} at the server"),
-                *(
-                    (Evidence(f"limits in force: {limits}", f"envoy/{newest.pod}/config_dump.json", raw),)
-                    if limits
-                    else ()
-                ),
+                *((config_says(newest.pod, f"limits in force: {limits}", raw),) if limits else ()),
             ),
             remedy(f"Raise the connection pool in {resources[0]}, or scale the workload."),
             case.together(lines),

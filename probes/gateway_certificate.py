@@ -10,7 +10,7 @@ from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, cleared, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.probe import Probe
-from meshdoctor.mesh.quoting import lines_say, logged, remedy
+from meshdoctor.mesh.quoting import config_says, lines_say, logged, remedy
 from meshdoctor.mesh.traffic import Seen
 from meshdoctor.model import istio
 from meshdoctor.model.snapshot import Missing, PodRef, Want
@@ -83,11 +83,9 @@ def _missing(mesh: MeshIndex, pod: PodRef, name: str) -> Evidence | bool | None:
     if any(wanted in target for target in targets):
         return Evidence(f"Envoy still waits for secret {wanted}", f"envoy/{pod}/init_dump.json", wanted)
     if held is not None:
-        return Evidence(f"secret {wanted} is {held.state}: never delivered", f"envoy/{pod}/config_dump.json", wanted)
+        return config_says(pod, f"secret {wanted} is {held.state}: never delivered", wanted)
     if any(wanted.encode() in bytes(entry.raw) for entry in config.listeners):
-        return Evidence(
-            f"a listener names secret {wanted}, and Envoy does not hold it", f"envoy/{pod}/config_dump.json", wanted
-        )
+        return config_says(pod, f"a listener names secret {wanted}, and Envoy does not hold it", wanted)
     return False
 
 

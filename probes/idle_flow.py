@@ -17,7 +17,7 @@ from meshdoctor.mesh.lifecycle import Lives
 from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, logged, remedy
-from meshdoctor.mesh.traffic import CLIENT, GATEWAY, SERVER, Seen, split_address
+from meshdoctor.mesh.traffic import CLIENT, GATEWAY, SERVER, Seen
 
 LONG_IDLE_SECONDS = 45.0
 """Load balancers and firewalls forget a flow after minutes (240 and 350 s are common); applications after seconds."""
@@ -48,14 +48,14 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     said = lines_say(cut, logged(cut[-1]))
     waited = Evidence(f"their connections had rested for {min(one.idle for one in chosen):.0f} s or more")
     lives = mesh.derived(Lives)
-    owners = [lives.of_address(_upstream(seen), seen.start) for seen in cut]
+    owners = [lives.of_address(seen.upstream[0], seen.start) for seen in cut]
     if not all(life and life.exists and not life.stopped and not life.exits for life in owners):
         return inconclusive(
             "requests failed on rested connections, but the servers' pods were stopped, restarted or not read",
             said,
             waited,
         )
-    bare = any((pod := mesh.pod_by_ip(_upstream(seen))) is not None and not has_sidecar(pod) for seen in cut)
+    bare = any((pod := mesh.pod_by_ip(seen.upstream[0])) is not None and not has_sidecar(pod) for seen in cut)
     if bare and min(one.idle for one in chosen) < LONG_IDLE_SECONDS:
         return not_applicable("the application itself may have closed the connections")
     client = blame.of_workload(case.client) if case.client else None
@@ -96,10 +96,6 @@ def _divided(case: Case, rested: list[_Rested]) -> bool:
     ]
     shortest = min((one.idle for one in rested), default=0.0)
     return len(rested) >= ENOUGH and len(good) >= ENOUGH and shortest >= max(IDLE_SECONDS, max(good))
-
-
-def _upstream(seen: Seen) -> str:
-    return split_address(seen.access.upstream_host if seen.access else None)[0]
 
 
 PROBE = Probe("idle-flow", "Are idle connections dropped on the way?", ("idle-flow-dropped",), examine)

@@ -11,10 +11,10 @@ from typing import Any
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.applying import applying
 from meshdoctor.mesh.case import Case
-from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.finding import Finding, Resource, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.probe import Probe
-from meshdoctor.mesh.quoting import lines_say, logged, remedy
+from meshdoctor.mesh.quoting import config_says, lines_say, logged, remedy
 from meshdoctor.mesh.traffic import CLIENT, Seen
 from meshdoctor.model.accesslog import AccessLine
 from meshdoctor.model.envoy.listener import Listener
@@ -56,7 +56,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
             tuple(owners),
             (
                 lines_say(lines, f"code 0 without a flag after {lines[-1].duration or 0:.0f} ms"),
-                Evidence(f"the TCP proxy's idle_timeout is {limit:.0f} s", f"envoy/{lines[-1].pod}/config_dump.json"),
+                config_says(lines[-1].pod, f"the TCP proxy's idle_timeout is {limit:.0f} s"),
             ),
             remedy(f"Raise tcp.idleTimeout for this host ({owners[0]}), or let the application send keep-alives."),
             (*lines, *case.calls),

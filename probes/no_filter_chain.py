@@ -17,8 +17,8 @@ from meshdoctor.mesh.peer_policy import decider, server_policy
 from meshdoctor.mesh.pods import PROXY_CONTAINER, has_sidecar
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.protocols import is_http, of_service_port
-from meshdoctor.mesh.quoting import lines_say, logged, remedy
-from meshdoctor.mesh.traffic import CLIENT, SERVER, Seen, split_address
+from meshdoctor.mesh.quoting import config_says, lines_say, logged, remedy
+from meshdoctor.mesh.traffic import CLIENT, SERVER, Seen, cluster_of, split_address
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.snapshot import PodRef, Want
 from meshdoctor.model.wants import ProxyConfig
@@ -131,14 +131,13 @@ def _turned_off(
     peer: Resource | None,
 ) -> Finding:
     newest = sent[-1]
-    raw = (newest.access.upstream_cluster or "") if newest.access else ""
-    config = mesh.config(newest.pod)
-    cluster = config.cluster(raw) if config else None
+    raw = newest.cluster.name if newest.cluster else ""
+    cluster = cluster_of(mesh, newest)
     if cluster is None:
         return inconclusive("plain text reaches a STRICT workload; the caller's configuration was not read", *why)
     if cluster.tls or cluster.transport_socket_matches:
         return inconclusive("plain text reaches a STRICT workload, though the caller's cluster does TLS", *why)
-    shown = Evidence("the caller's cluster has no TLS at all", f"envoy/{newest.pod}/config_dump.json", raw)
+    shown = config_says(newest.pod, "the caller's cluster has no TLS at all", raw)
     owner = blame.of_cluster(cluster, "spec.trafficPolicy.tls.mode")
     if cluster.type == "ORIGINAL_DST" and owner is None:
         service = blame.of_service(case.destination)

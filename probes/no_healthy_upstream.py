@@ -12,13 +12,13 @@ from meshdoctor.mesh import blame, delivered
 from meshdoctor.mesh.backends import Backend, why_no_pods
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.control_plane import absent_proxies, istiod_down
-from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, merged, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.interruptions import NoPods
 from meshdoctor.mesh.pods import is_ready
 from meshdoctor.mesh.probe import Probe
-from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
-from meshdoctor.mesh.traffic import Seen
+from meshdoctor.mesh.quoting import config_says, lines_say, listed, logged, object_says, remedy
+from meshdoctor.mesh.traffic import Seen, cluster_of
 from meshdoctor.mesh.traffic_policy import detects_outliers
 from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
@@ -38,15 +38,13 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         if seen.cluster:
             groups.setdefault(seen.cluster, []).append(seen)
     findings = [_cluster(case, mesh, name, tuple(group)) for name, group in groups.items()]
-    verdicts = [verdict for finding in findings for verdict in finding.verdicts]
-    return culprit(*verdicts) if verdicts else findings[0]
+    return merged(findings)
 
 
 def _cluster(case: Case, mesh: MeshIndex, name: ClusterName, lines: tuple[Seen, ...]) -> Finding:
     newest = lines[-1]
-    raw = (newest.access.upstream_cluster or "") if newest.access else ""
-    config = mesh.config(newest.pod)
-    cluster = config.cluster(raw) if config else None
+    raw = newest.cluster.name if newest.cluster else ""
+    cluster = cluster_of(mesh, newest)
     status = mesh.cluster_status(newest.pod, raw)
     evidence = lines_say(lines, f"{logged(newest)} on {raw}")
     if cluster and cluster.type in DNS_TYPES and not (status and status.host_statuses):
@@ -96,8 +94,7 @@ def _unresolved(mesh: MeshIndex, name: ClusterName, lines: tuple[Seen, ...], evi
 def _ejected(
     mesh: MeshIndex, name: ClusterName, raw: str, lines: tuple[Seen, ...], evidence: Evidence, hosts: int
 ) -> Finding:
-    config = mesh.config(lines[-1].pod)
-    owner = blame.of_cluster(config.cluster(raw) if config else None, "spec.trafficPolicy.outlierDetection")
+    owner = blame.of_cluster(cluster_of(mesh, lines[-1]), "spec.trafficPolicy.outlierDetection")
     rules = [blame.resource(found) for found in blame.destination_rules(mesh, name.host or "", detects_outliers)]
     resources = (owner,) if owner else tuple(rules)
     if not resources:
@@ -243,7 +240,7 @@ def _by_proxies(case: Case, mesh: MeshIndex, name: ClusterName, lines: tuple[See
     statuses = {cluster.name: status} if (status := mesh.cluster_status(pod, cluster.name)) else {}
     if case.is_over(lines) or cluster not in list(delivered.without_endpoints(config, statuses)):
         return inconclusive(f"{name.host} had no healthy endpoint for a while; {without}", evidence)
-    empty = Evidence(f"istiod gave {pod} no endpoint for {name.host}", f"envoy/{pod}/config_dump.json", cluster.name)
+    empty = config_says(pod, f"istiod gave {pod} no endpoint for {name.host}", cluster.name)
     service = named[0]
     told = delivered.selected(mesh, delivered.candidates(mesh, service), service)
     if not told or any(told.values()):
@@ -260,9 +257,9 @@ def _by_proxies(case: Case, mesh: MeshIndex, name: ClusterName, lines: tuple[See
                 evidence,
                 empty,
                 *(
-                    Evidence(
+                    config_says(
+                        found,
                         f"the proxy of {found} runs, and istiod gave it no inbound cluster of {service}",
-                        f"envoy/{found}/config_dump.json",
                         "ClustersConfigDump",
                     )
                     for found in told

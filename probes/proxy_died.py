@@ -10,7 +10,7 @@ from meshdoctor.mesh.lifecycle import Exit, Lives
 from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, logged, remedy
-from meshdoctor.mesh.traffic import APPLICATION, Seen, split_address
+from meshdoctor.mesh.traffic import APPLICATION, Seen
 
 AROUND_SECONDS = 30.0
 """A sidecar that died is back after its restart and readiness: failures this long after belong to its death."""
@@ -25,7 +25,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         if seen.side == APPLICATION:
             life = lives.by_ref.get(seen.pod)
         else:
-            life = lives.of_address(split_address(seen.access.upstream_host if seen.access else None)[0], seen.start)
+            life = lives.of_address(seen.upstream[0], seen.start)
         ended = (seen.start or 0.0) + (seen.duration or 0.0) / 1000
         for exit in life.exits if life else ():
             near = exit.at is not None and -2.0 <= ended - exit.at <= AROUND_SECONDS

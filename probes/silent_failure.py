@@ -7,7 +7,7 @@ from typing import Any
 
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
-from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, merged, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Lives, PodLife
 from meshdoctor.mesh.pods import PROXY_CONTAINER, has_sidecar, is_native_sidecar, is_ready
@@ -46,8 +46,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     for seen in lines:
         groups.setdefault(seen.pod, []).append(seen)
     findings = [_of_pod(mesh, lives.by_ref.get(pod), pod, tuple(group)) for pod, group in groups.items()]
-    verdicts = [verdict for finding in findings for verdict in finding.verdicts]
-    return culprit(*verdicts) if verdicts else findings[0]
+    return merged(findings)
 
 
 def _of_pod(mesh: MeshIndex, life: PodLife | None, ref: PodRef, lines: tuple[Seen, ...]) -> Finding:

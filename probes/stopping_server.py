@@ -14,7 +14,7 @@ from meshdoctor.mesh.owners import Workload
 from meshdoctor.mesh.pods import is_native_sidecar
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, logged, remedy
-from meshdoctor.mesh.traffic import CLIENT, GATEWAY, Seen, split_address
+from meshdoctor.mesh.traffic import CLIENT, GATEWAY, Seen
 from meshdoctor.model.moment import clock, duration
 
 SLACK = 2.0
@@ -28,7 +28,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     lives = mesh.derived(Lives)
     lines: list[tuple[Seen, PodLife]] = []
     for seen in case.with_flag("UC", "UR"):
-        life = lives.of_address(split_address(seen.access.upstream_host if seen.access else None)[0], seen.start)
+        life = lives.of_address(seen.upstream[0], seen.start)
         if seen.side in (CLIENT, GATEWAY) and life and life.stopped and life.is_stopping(_end(seen) + 1.0):
             lines.append((seen, life))
     if not lines:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from meshdoctor.mesh.case import Case
-from meshdoctor.mesh.finding import Finding, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.finding import Finding, inconclusive, merged, not_applicable
 from meshdoctor.mesh.handshake.certificate import (
     holds_certificate,
     not_delivered,
@@ -22,7 +22,7 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, logged
-from meshdoctor.mesh.traffic import SERVER, Seen
+from meshdoctor.mesh.traffic import SERVER, Seen, cluster_of
 from meshdoctor.model.accesslog import parse_transport_failure
 from meshdoctor.model.snapshot import Want
 from meshdoctor.model.wants import ProxyCertificates, ProxyConfig
@@ -49,16 +49,13 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         failure = parse_transport_failure("TLS_error" + _text(seen).partition("TLS_error")[2])
         groups.setdefault((failure.reason, failure.detail), []).append(seen)
     findings = [_of_reason(mesh, _failed_handshake(mesh, *key, tuple(group))) for key, group in groups.items()]
-    verdicts = [verdict for finding in findings for verdict in finding.verdicts]
-    return culprit(*verdicts) if verdicts else findings[0]
+    return merged(findings)
 
 
 def _failed_handshake(mesh: MeshIndex, reason: str, detail: str, lines: tuple[Seen, ...]) -> FailedHandshake:
     newest = lines[-1]
-    raw = (newest.access.upstream_cluster or "") if newest.access else ""
-    config = mesh.config(newest.pod)
-    cluster = config.cluster(raw) if config else None
-    return FailedHandshake(lines, lines_say(lines, logged(newest)), server_of(mesh, newest), cluster, reason, detail)
+    said, server, cluster = lines_say(lines, logged(newest)), server_of(mesh, newest), cluster_of(mesh, newest)
+    return FailedHandshake(lines, said, server, cluster, reason, detail)
 
 
 def _of_reason(mesh: MeshIndex, failed: FailedHandshake) -> Finding:

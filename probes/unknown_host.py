@@ -13,7 +13,7 @@ from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culpri
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.labels import selects
 from meshdoctor.mesh.probe import Probe
-from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
+from meshdoctor.mesh.quoting import config_says, lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import CLIENT, Seen
 from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
@@ -55,9 +55,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     ]
     if known:
         return inconclusive(f"the sidecar has a cluster for {destination}, and yet the call left it aside", said)
-    shown = Evidence(
-        f"the sidecar has no cluster for {destination}", f"envoy/{newest.pod}/config_dump.json", "ClustersConfigDump"
-    )
+    shown = config_says(newest.pod, f"the sidecar has no cluster for {destination}", "ClustersConfigDump")
     blocked = any(seen.access and seen.access.upstream_cluster != PASSED for seen in lines)
     resources = _hiding(mesh, newest.pod, case)
     if not resources and blocked and destination.service is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from meshdoctor.mesh.ambient import is_captured
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.pods import has_sidecar
-from meshdoctor.mesh.traffic import SERVER, Seen, split_address
+from meshdoctor.mesh.traffic import SERVER, Seen
 from meshdoctor.model.snapshot import PodRef
 
 
@@ -13,7 +13,7 @@ def application_of(mesh: MeshIndex, seen: Seen) -> PodRef | None:
     """The pod whose application the proxy of a line talks to itself: behind its sidecar, or a pod without one."""
     if seen.side == SERVER:
         return seen.pod if seen.cluster and seen.cluster.inbound else None
-    pod = mesh.pod_by_ip(split_address(seen.access.upstream_host if seen.access else None)[0])
+    pod = mesh.pod_by_ip(seen.upstream[0])
     if pod is None or has_sidecar(pod) or is_captured(pod):
         return None
     return pod.ref

@@ -9,7 +9,7 @@ from meshdoctor.mesh.finding import Evidence, Resource
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.pods import PROXY_CONTAINER, has_sidecar, is_ready
 from meshdoctor.mesh.proxy.slices import endpoint_differences
-from meshdoctor.mesh.quoting import listed, object_says
+from meshdoctor.mesh.quoting import config_says, listed, object_says
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.moment import unix
@@ -109,10 +109,10 @@ def _proxy_runs(pod: k8s.Pod) -> bool:
 def stale_endpoints(mesh: MeshIndex, pod: PodRef) -> list[Evidence]:
     """Clusters of a proxy that still have addresses which the Service's EndpointSlices have not (both were read)."""
     return [
-        Evidence(
+        config_says(
+            pod,
             f"it still holds {listed(found.old)} for {found.service}; the EndpointSlices have "
             f"{listed(found.listed) or 'none'}",
-            f"envoy/{pod}/config_dump.json",
             found.cluster,
         )
         for found in endpoint_differences(mesh, pod)
@@ -135,11 +135,7 @@ def rejected(mesh: MeshIndex, pod: PodRef) -> list[Evidence]:
 
 def _rejected_listeners(config: ConfigDump, pod: PodRef) -> list[Evidence]:
     return [
-        Evidence(
-            f"listener {entry.name} rejected: {_reason(entry.error.details)}",
-            f"envoy/{pod}/config_dump.json",
-            entry.name,
-        )
+        config_says(pod, f"listener {entry.name} rejected: {_reason(entry.error.details)}", entry.name)
         for entry in config.listeners
         if entry.error
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from meshdoctor.mesh.traffic import Seen
@@ -72,6 +74,12 @@ def inconclusive(says: str, *evidence: Evidence) -> Finding:
 
 def not_applicable(says: str) -> Finding:
     return Finding(NOT_APPLICABLE, says)
+
+
+def merged(findings: Sequence[Finding]) -> Finding:
+    """All verdicts of *findings* in one; the first finding when none of them accuses."""
+    verdicts = [verdict for finding in findings for verdict in finding.verdicts]
+    return culprit(*verdicts) if verdicts else findings[0]
 
 
 def culprit(*verdicts: Verdict) -> Finding:

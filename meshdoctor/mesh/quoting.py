@@ -9,6 +9,7 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.traffic import Seen
 from meshdoctor.model.meta import Object
 from meshdoctor.model.moment import clock
+from meshdoctor.model.snapshot import PodRef
 
 CHECK_AGAIN = "run meshdoctor diagnose again: the failures must have stopped"
 
@@ -34,6 +35,11 @@ def logged(seen: Seen) -> str:
 def object_says(mesh: MeshIndex, kind: str, found: Object, what: str) -> Evidence:
     """*what* an object shows; points at it in the list that it was read with."""
     return Evidence(what, mesh.file(kind), found.key)
+
+
+def config_says(pod: PodRef, what: str, at: str = "") -> Evidence:
+    """*what* the configuration of a proxy shows; *at* is the name there to look for."""
+    return Evidence(what, f"envoy/{pod}/config_dump.json", at)
 
 
 def counted(number: int, noun: str) -> str:

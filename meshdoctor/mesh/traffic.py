@@ -13,6 +13,7 @@ from meshdoctor.mesh.owners import Workload
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.accesslog import AccessLine
 from meshdoctor.model.applog import Call
+from meshdoctor.model.envoy.cluster import Cluster
 from meshdoctor.model.names import ClusterName, parse_cluster_name
 from meshdoctor.model.snapshot import PodRef
 from meshdoctor.model.wants import LogRef
@@ -90,6 +91,11 @@ class Seen(msgspec.Struct, frozen=True):
         return path.partition("?")[0]
 
     @property
+    def upstream(self) -> tuple[str, int]:
+        """Address and port that the proxy sent the request to; ("", 0) for none."""
+        return split_address(self.access.upstream_host if self.access else None)
+
+    @property
     def cluster(self) -> ClusterName | None:
         name = self.access.upstream_cluster if self.access else None
         return parse_cluster_name(name) if name else None
@@ -101,6 +107,12 @@ def split_address(text: str | None) -> tuple[str, int]:
         return "", 0
     host, _, port = text.rpartition("/")[2].rpartition(":")
     return host.strip("[]"), int(port) if port.isdigit() else 0
+
+
+def cluster_of(mesh: MeshIndex, seen: Seen) -> Cluster | None:
+    """The cluster of a line as its proxy has it; None when it has none, or when its configuration was not read."""
+    config = mesh.config(seen.pod)
+    return config.cluster(seen.cluster.name) if config and seen.cluster else None
 
 
 def destination_of(mesh: MeshIndex, host: str, port: int, namespace: str) -> Destination:

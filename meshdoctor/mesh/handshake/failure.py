@@ -7,7 +7,8 @@ from typing import NamedTuple
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.finding import Evidence, Resource
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.traffic import Seen, split_address
+from meshdoctor.mesh.quoting import config_says
+from meshdoctor.mesh.traffic import Seen
 from meshdoctor.mesh.traffic_policy import sets_tls
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.envoy.cluster import Cluster
@@ -37,7 +38,7 @@ class FailedHandshake(NamedTuple):
     @property
     def port(self) -> int:
         """The server's port that the newest connection went to."""
-        return upstream(self.lines[-1])[1]
+        return self.lines[-1].upstream[1]
 
     @property
     def originated(self) -> bool:
@@ -53,13 +54,8 @@ class FailedHandshake(NamedTuple):
 
     def cluster_says(self, what: str) -> Evidence:
         """*what* the client's cluster shows; points at it in the client's configuration."""
-        return Evidence(what, f"envoy/{self.client}/config_dump.json", self.cluster.name if self.cluster else "")
-
-
-def upstream(seen: Seen) -> tuple[str, int]:
-    """Address and port of the server of a line."""
-    return split_address(seen.access.upstream_host if seen.access else None)
+        return config_says(self.client, what, self.cluster.name if self.cluster else "")
 
 
 def server_of(mesh: MeshIndex, seen: Seen) -> k8s.Pod | None:
-    return mesh.pod_by_ip(upstream(seen)[0])
+    return mesh.pod_by_ip(seen.upstream[0])

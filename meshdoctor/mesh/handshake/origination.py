@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
-from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive
+from meshdoctor.mesh.finding import Finding, Resource, Verdict, culprit, inconclusive
 from meshdoctor.mesh.handshake.failure import TLS_FIELD, FailedHandshake
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.pods import has_sidecar
-from meshdoctor.mesh.quoting import lines_say, logged, remedy
+from meshdoctor.mesh.quoting import config_says, lines_say, logged, remedy
 from meshdoctor.mesh.traffic import CLIENT, GATEWAY
 from meshdoctor.model import istio
 from meshdoctor.model.envoy.cluster import Cluster
@@ -81,7 +81,7 @@ def plain_to_tls(case: Case, mesh: MeshIndex) -> Finding | None:
             (entry, *(blame.resource(one, TLS_FIELD) for one in blame.destination_rules(mesh, case.destination.host))),
             (
                 lines_say(lines, logged(lines[-1])),
-                Evidence("the cluster has no TLS context", f"envoy/{lines[-1].pod}/config_dump.json", cluster.name),
+                config_says(lines[-1].pod, "the cluster has no TLS context", cluster.name),
             ),
             remedy(
                 f"Add a DestinationRule with tls.mode SIMPLE for {case.destination.host}, or let the callers use TLS."
@@ -117,7 +117,7 @@ def tls_in_tls(case: Case, mesh: MeshIndex) -> Finding | None:
             (owner,),
             (
                 lines_say(calls, logged(calls[-1])[:120]),
-                Evidence("its cluster does TLS", f"envoy/{calls[-1].pod}/config_dump.json", cluster.name),
+                config_says(calls[-1].pod, "its cluster does TLS", cluster.name),
             ),
             remedy(f"Remove the tls block of {owner}, or let {case.client} speak plain HTTP."),
             calls,
