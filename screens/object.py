@@ -32,7 +32,7 @@ class ObjectScreen(DocumentScreen):
             if found.reason == "forbidden":
                 return tuple(self._of_list(kind, name))
             known = [each.partition(" ")[2] for each in self.session.names("object") if each.startswith(f"{kind} ")]
-            if found.reason == "not recorded" and known:
+            if found.reason == "not recorded" and found.detail:
                 raise NothingMatches(f"no {kind} {name}", tuple(get_close_matches(name, known, n=1, cutoff=0.4)))
             raise SourceError(f"{found.file}: {found}")
         try:

@@ -11,20 +11,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from meshdoctor.errors import MeshDoctorError, NothingMatches
-from meshdoctor.tui.journal import Journal
-from meshdoctor.tui.look import Look, Looking
+from meshdoctor.tui.glance import Glance
+from meshdoctor.tui.look import Looking
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
-    from meshdoctor.guide.diagnosis import Diagnosis
     from meshdoctor.guide.examination import Examination
     from meshdoctor.guide.walk import Step
     from meshdoctor.mesh.index import MeshIndex
@@ -33,16 +30,12 @@ if TYPE_CHECKING:
     from meshdoctor.model.snapshot import Fact, Missing, PodRef, Want
     from meshdoctor.present.words import Words
     from meshdoctor.sources.source import Source
-    from meshdoctor.tui.router import Location
 
 T = TypeVar("T")
 
 
-class ExaminedSession:
+class ExaminedSession(Glance):
     """What the application looks at: a source that is opened, read and indexed in a thread when a view first asks."""
-
-    live = False
-    """Whether there are ever news of it."""
 
     def __init__(
         self,
@@ -55,103 +48,19 @@ class ExaminedSession:
         home: str = "guide",
     ) -> None:
         """*client* and *target* are the question (`--from`, `--to`); empty to look for failing traffic."""
-        self.title = title
-        self.source = kind
-        self.captured = ""
-        self._states: Sequence[Text] = ()
-        self._failing: Text | None = None
-        self.home = home
-        self.asked = bool(client or target)
-        self.failure: MeshDoctorError | None = None
-        """Why nothing can be shown at all; the command says it when the application has left the terminal."""
-        self.moments: tuple[str, ...] = ()
-        """The moments that the source holds, oldest first, when it holds several; `moment` is the one in sight."""
-        self.moment = ""
+        super().__init__(title, kind, home, asked=bool(client or target))
         self.generation = 0
         """Counts the changes of the moment: what was gathered before the last one is out of date."""
         self.looking = Looking()
-        self.journal = Journal(self.clock)
         self._open = open_source
         self._client, self._target = client, target
         self._lock = threading.RLock()
         self._source: Source | None = None
         self._examination: Examination | None = None
-        self._names: Mapping[str, Sequence[str]] = {}
         self._made: dict[object, object] = {}
-
-    def names(self, route: str) -> Sequence[str]:
-        """What the argument of *route* can be; nothing before the source was read."""
-        return self._names.get(route, ())
-
-    @property
-    def key_scopes(self) -> tuple[str, ...]:
-        """Whose keys work in every view, because of what the source is."""
-        return ("moments",) if len(self.moments) > 1 else ()
-
-    @property
-    def counts(self) -> Sequence[Text]:
-        """Whether requests fail now, as far as a diagnosis said so, and how the proxies are."""
-        return self._states if self._failing is None else (self._failing, *self._states)
-
-    def note(self, diagnosis: Diagnosis, words: Words, *, whole: bool) -> None:
-        """Keep for every view's header whether requests fail; only of the *whole* mesh can it be said that none do."""
-        from rich.text import Text
-
-        from meshdoctor.guide.diagnosis import FAILING
-
-        if diagnosis.now == FAILING:
-            self._failing = Text(words("guide.now_failing"), "severity.high")
-        elif whole:
-            self._failing = None
-
-    @property
-    def elsewhere(self) -> str:
-        """Where kubectl looks by now, when that is not what is shown; else empty."""
-        return ""
-
-    def freshness(
-        self,
-        words: Words,
-        look: Look | None = None,
-        reading_since: float | None = None,
-        failing_since: float | None = None,
-    ) -> str | Text:
-        """When the facts of *look* were read, for the header; what is read or cannot be read since when."""
-        if len(self.moments) > 1:
-            number = self.moments.index(self.moment) + 1
-            return words("shell.moment", number=number, count=len(self.moments), moment=self.moment)
-        return words("shell.captured", when=self.captured) if self.captured else ""
-
-    def clock(self) -> float:
-        """Unix seconds, as every look is timed."""
-        return time.time()
-
-    changes = 0
-    """Counts the news that came by themselves."""
-
-    def refreshes(self, location: Location) -> bool:
-        """Whether this view is kept up to date."""
-        return False
-
-    def due(self, location: Location, look: Look | None, changes: int, *, empty: bool) -> bool:
-        """Whether a view that was gathered by *look* is to be gathered again; *empty*: it has nothing to show."""
-        return False
-
-    def follow(self, look: Look) -> None:
-        """Have news told of what *look* used."""
 
     def check(self) -> None:
         """Try whether the source answers."""
-
-    @property
-    def troubled(self) -> bool:
-        """Whether the source does not answer."""
-        return False
-
-    def close(self) -> None:
-        """The application ends: whoever still reads is to stop."""
-
-    # In a thread.
 
     def examination(self) -> Examination:
         """The source's examination, made once.
@@ -204,29 +113,13 @@ class ExaminedSession:
         self._made.clear()
         self._states = ()
         self._failing = None
+        self.judged = False
         self.generation += 1
 
     def _learn_names(self, mesh: MeshIndex, examination: Examination | None = None) -> None:
-        from meshdoctor.mesh.failing_flows import case_name
-        from meshdoctor.model.kinds import BY_NAME
+        from meshdoctor.tui.knownnames import known_names
 
-        inventory = mesh.inventory
-        objects = [
-            f"{kind} {one.namespace}/{one.name}" if one.namespace else f"{kind} {one.name}"
-            for kind in inventory.kinds
-            if kind in BY_NAME
-            for one in mesh.objects(kind, BY_NAME[kind].struct)
-        ]
-        self._names = {
-            "guide": [case_name(case) for case in (*examination.cases, *examination.traffic.cases)]
-            if examination
-            else [],
-            "moment": self.moments,
-            "proxy": [str(pod) for pod in inventory.proxies],
-            "log": [f"{log.pod} {log.container}{' previous' if log.previous else ''}" for log in inventory.logs],
-            "object": objects,
-            **_mesh_names(mesh),
-        }
+        self._names = {"moment": self.moments, **known_names(mesh, examination)}
 
     @property
     def now(self) -> float:
@@ -289,6 +182,22 @@ class ExaminedSession:
                 return
             yield step
 
+    def judge(self, words: Words, is_left: Callable[[], bool]) -> None:
+        """Walk the flowchart for the header, unless a view has done so; *is_left*: whether nobody needs it any more.
+
+        Raises:
+            MeshDoctorError: the source cannot be examined.
+        """
+        generation = self.generation
+        examination = self.of_case("")
+        for _ in self.steps(examination):
+            if self.judged or generation != self.generation or is_left():
+                return
+        with self._lock:
+            found = examination.diagnosis()
+            if generation == self.generation:
+                self.note(found, words, whole=True)
+
     def overview(self, words: Words, in_sight: Sequence[PodRef] | None = None) -> tuple[ProxyState, ...]:
         """Every proxy, problems first; the header's counts are theirs from then on.
 
@@ -339,18 +248,3 @@ class ExaminedSession:
 
     def _no_proxy(self, name: str) -> str:
         return f"nothing was recorded of a proxy {name}"
-
-
-def _mesh_names(mesh: MeshIndex) -> Mapping[str, Sequence[str]]:
-    """Who calls and what is called, for commands that name both."""
-    workloads = sorted({str(workload) for workload in mesh.workloads})
-    services = sorted(
-        (service.namespace, service.name, port.port)
-        for service in mesh.services.values()
-        for port in service.spec.ports
-    )
-    return {
-        "workload": workloads,
-        "client": [*sorted({name.partition("/")[0] for name in workloads}), *workloads],
-        "host": [f"{name}.{namespace}:{port}" for namespace, name, port in services],
-    }

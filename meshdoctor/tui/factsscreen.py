@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar, Generic, TypeVar
 
+from rich.text import Text
 from textual.binding import BindingType
 from textual.message import Message
 from textual.worker import Worker, WorkerState, get_current_worker
@@ -28,6 +29,7 @@ from meshdoctor.tui.keys import bindings
 from meshdoctor.tui.linetable import LineTable
 from meshdoctor.tui.look import Look
 from meshdoctor.tui.router import Location
+from meshdoctor.tui.shell import Shell
 from meshdoctor.tui.shellscreen import ShellScreen
 
 T = TypeVar("T")
@@ -213,6 +215,8 @@ class FactsScreen(ShellScreen, Generic[T]):
         if error is None:
             self.shown_look = look
             self.session.follow(look)
+            if isinstance(self.app, Shell):
+                self.app.judge()
             if problem and problem != self._problem:
                 self.say(problem, "warning")
         else:
@@ -225,6 +229,14 @@ class FactsScreen(ShellScreen, Generic[T]):
         """How old the facts in sight are."""
         since = self._look.begun if self._look is not None and self.is_reading else None
         return self.session.freshness(self.words, self.shown_look, since, self._failing_since)
+
+    def counts(self) -> Sequence[Text]:
+        """Whether requests fail and how the proxies are; that nobody has looked is not that nothing fails."""
+        counts, session = self.session.counts, self.session
+        if session.judged or any(count.plain == self.words("guide.now_failing") for count in counts):
+            return counts
+        word = "guide.not_run" if session.live else "guide.judging"
+        return (Text(self.words(word), "quiet"), *counts)
 
     def key_scopes(self) -> tuple[str, ...]:
         """Those of the view and those of the source."""

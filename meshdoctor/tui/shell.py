@@ -40,6 +40,10 @@ class Shell(App[None]):
         """The view in sight, now; the others when they come in sight."""
         raise NotImplementedError
 
+    def judge(self) -> None:
+        """Find out for the header whether requests fail, where that asks nobody."""
+        raise NotImplementedError
+
     def close_last_view(self) -> bool:
         """Close the view in sight; False when it is the first."""
         raise NotImplementedError

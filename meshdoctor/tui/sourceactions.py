@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from textual.app import SuspendNotSupported
+from textual.worker import get_current_worker
 
 from meshdoctor.errors import MeshDoctorError
 from meshdoctor.present.table import ELISION
 from meshdoctor.tui.examined import ExaminedSession
-from meshdoctor.tui.journal import KUBECONFIG
+from meshdoctor.tui.journal import KUBECONFIG, UNREAD
 from meshdoctor.tui.shell import Shell
 
 if TYPE_CHECKING:
@@ -65,6 +66,29 @@ class SourceActions(Shell):
             self.say(text, "warning")
         if self.view:
             self.view.refresh_context()
+
+    def judge(self) -> None:
+        """What a recording says is there to be known; of a cluster the guide would read more than what is looked at."""
+        session = self.session
+        if not isinstance(session, ExaminedSession) or session.live or session.judged:
+            return
+        if not any(worker.group == "judge" and worker.is_running for worker in self.workers):
+            self.run_worker(lambda: self._judge(session), thread=True, group="judge")
+
+    def _judge(self, session: ExaminedSession) -> None:
+        worker = get_current_worker()
+        try:
+            session.judge(self.words, lambda: worker.is_cancelled)
+        except MeshDoctorError as error:
+            session.journal.note(UNREAD, str(error))
+            session.judged = True  # there is nothing that would not fail again
+        if not worker.is_cancelled:
+            self.call_later(self._judged)
+
+    def _judged(self) -> None:
+        if self.view:
+            self.view.refresh_crumbs()
+        self.judge()  # of another moment, where one was gone to meanwhile
 
     def beat(self) -> None:
         """Once every `BEAT`."""

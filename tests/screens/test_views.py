@@ -172,3 +172,21 @@ async def test_any_size(size: tuple[int, int]) -> None:
             await settled(pilot)
         await pilot.resize_terminal(50, 12)
         assert len(await settled(pilot)) == 12
+
+
+async def test_the_header_says_that_requests_fail_whatever_view_is_first() -> None:
+    app = application("pine", start="mesh")
+    async with app.run_test(size=(80, 24)) as pilot:
+        text = await settled(pilot)
+        await settled(pilot)
+        text = await settled(pilot)
+        assert "FAILING NOW" in text[1]
+        await pilot.press("q", *":errors", "enter")
+        assert "nothing went wrong so far" in "\n".join(await settled(pilot))
+
+
+async def test_an_answer_that_is_not_there_yet_is_told() -> None:
+    app = application("pine", start="mesh", language="ko")
+    app.judge = lambda: None  # type: ignore[method-assign]
+    async with app.run_test(size=(80, 24)) as pilot:
+        assert "진단 중 ..." in (await settled(pilot))[1]
