@@ -57,6 +57,7 @@ def _inspect(arguments: argparse.Namespace) -> int:
 
 
 def _verify(arguments: argparse.Namespace) -> int:
+    from meshdoctor.commands.record import counted
     from meshdoctor.model.text import visible_line
     from meshdoctor.recording.bundle.reader import Bundle
     from meshdoctor.recording.bundle.upkeep import verify
@@ -66,23 +67,25 @@ def _verify(arguments: argparse.Namespace) -> int:
         print(visible_line(line))
     with Bundle(arguments.bundle) as bundle:
         moments = len(bundle.manifest.snapshots)
-        verdict = "whole" if not wrong else f"{len(wrong)} things are wrong"
-        print(f"{verdict}: {moments} moments, root {bundle.manifest.root[:16] or 'unknown'}")
+        verdict = "whole" if not wrong else "1 thing is wrong" if len(wrong) == 1 else f"{len(wrong)} things are wrong"
+        print(f"{verdict}: {counted(moments)}, root {bundle.manifest.root[:16] or 'unknown'}")
     return 0 if not wrong else 1
 
 
 def _repair(arguments: argparse.Namespace) -> int:
+    from meshdoctor.commands.record import counted
     from meshdoctor.model.text import visible_line
     from meshdoctor.recording.bundle.upkeep import repair
 
     name = arguments.bundle.name.removesuffix(".part").removesuffix(".mdb")
-    done = repair(arguments.bundle, arguments.output or arguments.bundle.with_name(f"{name}.repaired.mdb"))
-    lost = f", {done.lost} were not whole" if done.lost else ""
-    print(visible_line(f"{done.saved} moments saved{lost}: {done.path}"))
+    done = repair(arguments.bundle, arguments.output or arguments.bundle.parent / f"{name}.repaired.mdb")
+    lost = f", {done.lost} not whole" if done.lost else ""
+    print(visible_line(f"{counted(done.saved)} saved{lost}: {done.path}"))
     return 0
 
 
 def _redact(arguments: argparse.Namespace) -> int:
+    from meshdoctor.commands.record import counted
     from meshdoctor.model.text import visible_line
     from meshdoctor.recording.bundle.recorder import record_recording
     from meshdoctor.recording.bundle.writer import BundleWriter
@@ -91,5 +94,5 @@ def _redact(arguments: argparse.Namespace) -> int:
     recording = open_any(arguments.bundle)
     with BundleWriter(arguments.output, now=time.time, source=visible_line(str(recording.path))) as writer:
         record_recording(writer, recording)
-    print(visible_line(f"{len(writer.snapshots)} moments, redacted: {arguments.output}"))
+    print(visible_line(f"{counted(len(writer.snapshots))}, redacted: {arguments.output}"))
     return 0

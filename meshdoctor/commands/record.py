@@ -46,19 +46,30 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
+    from meshdoctor.errors import UsageError
     from meshdoctor.model.moment import rfc3339
     from meshdoctor.model.text import visible_line
 
     every, since = _seconds("--every", arguments.every), _seconds("--since", arguments.since)
-    if arguments.limit < 1:
-        _refuse("--limit", str(arguments.limit))
+    for flag, number, least in (("--limit", arguments.limit, 1), ("--count", arguments.count, 0)):
+        if number < least:
+            _refuse(flag, str(number))
+    if arguments.from_recording and (every or arguments.count):
+        raise UsageError("files have the moments that they have", "leave out --every and --count")
+    if arguments.count > 1 and not every:
+        raise UsageError(f"--count {arguments.count} needs --every", "say how often with --every 30s")
     stamp = rfc3339(time.time()).replace(":", "").replace("-", "")
     output = arguments.output or Path(f"meshdoctor-{stamp}.mdb")
     writer = _from_files(arguments, output) if arguments.from_recording else _live(arguments, output, every, since)
     if writer is not None:
         full = f" (full at {arguments.limit} MiB: what came after is listed as truncated)" if writer.full else ""
-        print(visible_line(f"{len(writer.snapshots)} moments in {output}{full}"))
+        print(visible_line(f"{counted(len(writer.snapshots))} in {output}{full}"))
     return 0
+
+
+def counted(moments: int) -> str:
+    """So many moments, in words."""
+    return f"{moments} moment" if moments == 1 else f"{moments} moments"
 
 
 def _seconds(flag: str, text: str) -> float:
@@ -74,7 +85,9 @@ def _refuse(flag: str, text: str) -> None:
     from meshdoctor.errors import UsageError
     from meshdoctor.model.text import visible_line
 
-    raise UsageError(f"{flag} {visible_line(text)!r} cannot be used", "write it as 30s, 15m or, for sizes, a number")
+    raise UsageError(
+        f"{flag} {visible_line(text)!r} cannot be used", "write times as 30s or 15m, sizes and counts as a number"
+    )
 
 
 def _from_files(arguments: argparse.Namespace, output: Path) -> BundleWriter | None:
@@ -139,7 +152,9 @@ def _require(source: Source, named: tuple[str, ...]) -> None:
 def _live(arguments: argparse.Namespace, output: Path, every: float, since: float) -> BundleWriter | None:
     from meshdoctor.commands.cluster_flags import open_live_source
     from meshdoctor.commands.recorded_moment import batches, record_moment
+    from meshdoctor.model.text import visible_line
     from meshdoctor.recording.bundle.writer import BundleWriter
+    from meshdoctor.sources.live_files import file_of
     from meshdoctor.sources.scope import named_namespaces
 
     read: list[tuple[str, bytes]] = []
@@ -154,7 +169,9 @@ def _live(arguments: argparse.Namespace, output: Path, every: float, since: floa
         if arguments.dry_run:
             for batch in batches(source, source.read([]), namespaces):
                 for want in batch:
-                    print(f"record  {want}")
+                    print(visible_line(f"record  {file_of(want)}"))
+            if namespaces:
+                print(visible_line(f"of namespaces {', '.join(namespaces)}"), file=sys.stderr)
             return None
         with BundleWriter(output, now=time.time, limit=arguments.limit << 20, source=source.info.name) as writer:
             try:

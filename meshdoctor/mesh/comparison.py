@@ -99,6 +99,8 @@ def _plain(found: Any) -> Any:
     metadata = value.get("metadata", {})
     for name in _UNCHANGING:
         metadata.pop(name, None)
+    # Whoever is elected leader renews it every few seconds (client-go, tools/leaderelection).
+    (metadata.get("annotations") or {}).pop("control-plane.alpha.kubernetes.io/leader", None)
     return value
 
 
@@ -184,13 +186,22 @@ def _differences(one: ConfigDump, other: ConfigDump) -> Iterator[tuple[str, str,
         old, new = _resources(one, subject), _resources(other, subject)
         yield from ((REMOVED, subject, name) for name in sorted(old.keys() - new.keys()))
         yield from ((ADDED, subject, name) for name in sorted(new.keys() - old.keys()))
-        yield from ((CHANGED, subject, name) for name in sorted(old.keys() & new.keys()) if old[name] != new[name])
+        for name in sorted(old.keys() & new.keys()):
+            if old[name] != new[name] and _decoded(old[name]) != _decoded(new[name]):
+                yield CHANGED, subject, name
+
+
+def _decoded(value: object) -> object:
+    """A resource without the order of its keys: Envoy prints protobuf maps in any order (metadata, filters' config)."""
+    return msgspec.json.decode(value) if isinstance(value, bytes) else value
 
 
 def _resources(config: ConfigDump, subject: str) -> Mapping[str, object]:
     if subject == "endpoint":  # istiod gives them in no order
         return {
-            entry.body.cluster_name: sorted(msgspec.json.encode(endpoint) for endpoint in entry.body.all)
+            entry.body.cluster_name: sorted(
+                msgspec.json.encode(endpoint, order="sorted") for endpoint in entry.body.all
+            )
             for entry in config.endpoints
         }
     entries = getattr(config, f"{subject}s")

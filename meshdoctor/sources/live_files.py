@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from meshdoctor.model import wants as ask
-from meshdoctor.model.kinds import KINDS, Kind
-from meshdoctor.model.snapshot import PodRef
+from meshdoctor.model.kinds import BY_NAME, KINDS, Kind
+from meshdoctor.model.snapshot import PodRef, Want
 
 KEPT_BYTES = 64 << 20
 """How much is kept; a place that was dropped is read again."""
+
+PROXY_FILES: dict[type[Want[Any]], str] = {
+    ask.ProxyConfig: "config_dump.json",
+    ask.ProxyClusters: "clusters.json",
+    ask.ProxyCertificates: "certs.json",
+    ask.ProxyListeners: "listeners.json",
+    ask.ProxyServerInfo: "server_info.json",
+    ask.ProxyInitDump: "init_dump.json",
+    ask.ProxyReady: "ready.txt",
+    ask.ProxyMetrics: "stats.prom",
+    ask.ZtunnelConfig: "config_dump.json",
+}
+"""What a pod answers, by the name of its file."""
+_ISTIOD_FILES: dict[type[Want[Any]], str] = {
+    ask.SyncStatus: "syncz.json",
+    ask.Registry: "registryz.json",
+    ask.ControlPlaneVersion: "version.json",
+}
 
 
 class Kept(NamedTuple):
@@ -52,6 +70,21 @@ class KeptFiles:
 def log_file(log: ask.LogRef) -> str:
     """The name of a container's log."""
     return f"logs/{log.pod.namespace}/{log.pod.name}/{log.container}.log{'.previous' if log.previous else ''}"
+
+
+def file_of(want: Any) -> str:
+    """The name of the file that answers *want* in a recording of a cluster."""
+    if isinstance(want, ask.Objects):
+        kind = BY_NAME[want.kind]
+        return f"kube/{kind.group or 'core'}/{kind.version}/{kind.resource}.json"
+    if isinstance(want, ask.LogText | ask.AccessLog | ask.ApplicationLog | ask.ZtunnelAccessLog):
+        return log_file(want.log)
+    if type(want) in PROXY_FILES:
+        room = "ztunnel" if isinstance(want, ask.ZtunnelConfig) else "envoy"
+        return f"{room}/{want.pod.namespace}/{want.pod.name}/{PROXY_FILES[type(want)]}"
+    if type(want) in _ISTIOD_FILES:
+        return f"istiod/{want.istiod}/{_ISTIOD_FILES[type(want)]}"
+    return sent_file(want.istiod, want.pod) if isinstance(want, ask.SentConfig) else "istiod/…/mesh.json"
 
 
 def sent_file(istiod: str, pod: PodRef) -> str:

@@ -20,24 +20,13 @@ from meshdoctor.model.decode import UnreadableError, decode_json
 from meshdoctor.model.kubernetes import ConfigMap
 from meshdoctor.model.snapshot import Fact, Missing, PodRef, Want
 from meshdoctor.recording.importing.yaml_guard import load_documents
-from meshdoctor.sources.live_files import sent_file
+from meshdoctor.sources.live_files import PROXY_FILES, sent_file
 from meshdoctor.sources.live_lists import missing
 from meshdoctor.sources.live_pods import MeshPods, admin_port, is_sidecar, memory_limit, mistaken_for, monitoring_port
 
 Answers = dict[Want[Any], Fact[Any] | Missing]
 Decode = Callable[[Want[Any], str, bytes], Fact[Any] | Missing]
 
-_PROXY_FILES: dict[type[Want[Any]], str] = {
-    ask.ProxyConfig: "config_dump.json",
-    ask.ProxyClusters: "clusters.json",
-    ask.ProxyCertificates: "certs.json",
-    ask.ProxyListeners: "listeners.json",
-    ask.ProxyServerInfo: "server_info.json",
-    ask.ProxyInitDump: "init_dump.json",
-    ask.ProxyReady: "ready.txt",
-    ask.ProxyMetrics: "stats.prom",
-    ask.ZtunnelConfig: "config_dump.json",
-}
 _DUMP_DEADLINE = 60.0
 _OF_ISTIOD = ask.SyncStatus | ask.Registry | ask.ControlPlaneVersion | ask.SentConfig
 
@@ -75,13 +64,9 @@ class PodVisits:
         problem = ClusterError("no istiod is running", "see the pods with the label app=istiod")
         for pod in pods.istiods.values():
             try:
-                return await self._pods.get(
-                    PodRef(pod.namespace, pod.name),
-                    "istiod",
-                    "/debug/mesh",
-                    deadline=self._connection.settings.fan_out.deadline,
-                    port=monitoring_port(pod),
-                )
+                async with self._pods.visit(PodRef(pod.namespace, pod.name)) as visit:
+                    deadline = self._connection.settings.fan_out.deadline
+                    return await self._istiod(visit, "/debug/mesh", deadline, monitoring_port(pod))
             except ClusterError as error:
                 problem = error
         return problem
@@ -117,7 +102,7 @@ class PodVisits:
         return isinstance(want, ask.SyncStatus | ask.ControlPlaneVersion) or (read is not None and read.small)
 
     def _admin_read(self, want: Any, pods: MeshPods) -> AdminRead | None:
-        file = want.file if isinstance(want, ask.ProxyBody) else _PROXY_FILES.get(type(want), "")
+        file = want.file if isinstance(want, ask.ProxyBody) else PROXY_FILES.get(type(want), "")
         pod = getattr(want, "pod", None)
         return admin_read("ztunnel" if pod in pods.ztunnels else "envoy", file)
 
@@ -142,7 +127,7 @@ class PodVisits:
             except Forbidden:
                 if not self._allow_exec or read.role != "envoy":
                     raise
-                return await exec_get(self._connection, pod, target, deadline=deadline)
+                return await exec_get(self._connection, pod, target, deadline=deadline, statuses=read.statuses)
 
         try:
             if read.parts and read.role == "envoy":
@@ -181,8 +166,17 @@ class PodVisits:
             query = f"?proxyID={want.pod.name}.{want.pod.namespace}&include_eds=true"
             deadline = _DUMP_DEADLINE
         try:
-            body = await visit.get("istiod", f"/{path}{query}", deadline=deadline, port=monitoring_port(pod))
+            body = await self._istiod(visit, f"/{path}{query}", deadline, monitoring_port(pod))
         except ClusterError as error:
             answers[want] = missing(error, file)
             return
         answers[want] = self._decode(want, file, body)
+
+    async def _istiod(self, visit: PodVisit, target: str, deadline: float, port: int) -> bytes:
+        """GET of an istiod; by exec where port-forward is forbidden and exec allowed. Raises ClusterError."""
+        try:
+            return await visit.get("istiod", target, deadline=deadline, port=port)
+        except Forbidden:
+            if not self._allow_exec:
+                raise
+            return await exec_get(self._connection, visit.pod, target, deadline=deadline, role="istiod")

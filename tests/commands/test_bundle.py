@@ -121,3 +121,63 @@ def test_mistakes_are_told_in_one_line(series: Path, tmp_path: Path) -> None:
         done = run(arguments)
         assert (done.exit, done.stderr.count("\n")) == (2, 1), done.stderr
         assert words in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (["record", "--limit", "0"], "--limit '0' cannot be used"),
+        (["record", "--every", "1s", "--count", "-1"], "--count '-1' cannot be used"),
+        (["record", "--count", "3"], "--count 3 needs --every"),
+        (["record", "--every", "5"], "--every '5' cannot be used"),
+        (["record", "--from-recording", "SERIES", "--every", "5s"], "files have the moments that they have"),
+        (["record", "--from-recording", "SERIES", "--namespaces", "no one"], "names no namespace"),
+        (["bundle", "repair", "."], "Is a directory"),
+        (["bundle", "inspect", "SERIES"], "not a bundle"),
+        (["compare", "SERIES", "--at", "soon"], "--at 'soon' is no time"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(series: Path, tmp_path: Path, flags: list[str], says: str) -> None:
+    file = tmp_path / "file"
+    file.write_text("no bundle")
+    inspected = flags[:2] == ["bundle", "inspect"]
+    named = [str(file if inspected else series) if flag == "SERIES" else flag for flag in flags]
+    done = run([*named, *(["-o", str(tmp_path / "x.mdb")] if flags[0] == "record" else [])])
+    assert done.exit == 2
+    assert done.stderr.count("\n") == 1
+    assert says in done.stderr
+    assert not list(tmp_path.glob("x.mdb*"))
+
+
+def test_of_a_recording_some_namespaces(series: Path, tmp_path: Path) -> None:
+    whole, part = tmp_path / "a.mdb", tmp_path / "b.mdb"
+    assert run(["record", "--from-recording", str(series), "-o", str(whole)]).exit == 0
+    done = run(["record", "--from-recording", str(whole), "-o", str(part), "--namespaces", "elsewhere"])
+    assert (done.exit, done.stdout) == (0, f"2 moments in {part}\n")
+    shown = run(["bundle", "inspect", str(part)]).stdout
+    assert "3 partial" in shown
+    assert "kube/core/v1/pods.json: partial: --namespaces" in shown
+    with Bundle(part) as bundle:
+        entries = {entry.file: entry for entry in bundle.index(1).entries}
+    assert entries["kube/core/v1/pods.json"].namespaces == ["elsewhere", "istio-system"]
+    assert not any(file.startswith(("envoy/", "logs/")) for file in entries)
+    # And once more: what a part is of, is not forgotten.
+    again = tmp_path / "c.mdb"
+    assert run(["record", "--from-recording", str(part), "-o", str(again), "--namespaces", "depot"]).exit == 0
+    with Bundle(again) as bundle:
+        entries = {entry.file: entry for entry in bundle.index(1).entries}
+    assert entries["kube/core/v1/pods.json"].namespaces == ["istio-system"]
+
+
+def test_the_order_in_which_maps_are_printed_is_no_change(tmp_path: Path) -> None:
+    recording = Recording(tmp_path)
+    metadata = [{"istio": {"a": 1}, "envoy.lb": {"b": 2}}, {"envoy.lb": {"b": 2}, "istio": {"a": 1}}]
+    for number, moment in enumerate(MOMENTS):
+        config = {"name": "80", "metadata": {"filter_metadata": metadata[number]}, "virtual_hosts": []}
+        section = {"@type": "type.googleapis.com/envoy.admin.v3.RoutesConfigDump", "dynamic_route_configs": [
+            {"version_info": "1", "last_updated": "2026-03-03T09:00:00Z", "route_config": config}]}  # fmt: skip
+        recording.put(f"snapshots/{moment}/envoy/depot/web-1/config_dump.json", {"configs": [section]})
+        leader = {"control-plane.alpha.kubernetes.io/leader": f"renewed {number}"}
+        lock = {"metadata": {"name": "istio-leader", "namespace": "istio-system", "annotations": leader}}
+        recording.put(f"snapshots/{moment}/kube/core/v1/configmaps.json", {"items": [lock]})
+    assert "Nothing changed" in run(["compare", str(recording.write())]).stdout

@@ -36,7 +36,9 @@ def test_a_recorded_cluster_is_diagnosed_as_before(tmp_path: Path, capsys: pytes
         flags = ["--kubeconfig", str(config), "--since", "1000h"]
         assert main(["record", *flags, "-o", str(path), "--every", "1ms", "--count", "2"]) == 0
         assert main(["record", *flags, "-o", str(tmp_path / "none.mdb"), "--dry-run"]) == 0
-    assert "2 moments in" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "2 moments in" in told
+    assert "record  kube/core/v1/pods.json\n" in told
     assert not (tmp_path / "none.mdb").exists()
     assert verify(path) == []
     recorded = open_any([path])

@@ -227,3 +227,19 @@ def test_cutting_and_hoisting_lose_nothing(body: bytes, name: str) -> None:
     skeleton, values = hoisted(name, body)
     assert b"".join(parts(name, skeleton)) == skeleton
     assert (filled(skeleton, values) if values else skeleton) == body
+
+
+@pytest.mark.parametrize("finished", [0, 1])
+def test_an_interrupted_recorder_leaves_what_can_be_used(tmp_path: Path, finished: int) -> None:
+    path = tmp_path / "a.mdb"
+
+    def interrupted() -> None:
+        with BundleWriter(path, now=lambda: NOW) as writer:
+            for _ in range(finished):
+                writer.snapshot(NOW).finish(NOW)
+            writer.snapshot(NOW).add("kube/core/v1/pods.json", b'{"items":[]}')
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [found.name for found in tmp_path.iterdir()] == ["a.mdb"] * finished

@@ -56,7 +56,8 @@ _RESERVE = 2**20
 
 
 class BundleWriter:
-    """A bundle that is being written; use it as a context: an error leaves the `.part` file for `repair`.
+    """A bundle that is being written; use it as a context: an error leaves the `.part` file for `repair`,
+    unless no moment of it is finished.
 
     *limit*: bytes. *now* gives Unix seconds. Raises `UsageError` when the file exists, `RecordingError` when the disk
     does not take it.
@@ -101,8 +102,10 @@ class BundleWriter:
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None or (kind is KeyboardInterrupt and self.snapshots):
             self.close()
-        else:
-            self._file.close()
+            return
+        self._file.close()
+        if not self.snapshots:
+            self.part.unlink(missing_ok=True)  # no moment is whole, so that nothing of it could be repaired
 
     def snapshot(self, started_at: float | None, name: str = "", note: str = "") -> SnapshotWriter:
         """Begins a moment; *name* is its RFC 3339 time when it is not *started_at*."""
