@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.network_policy import matches
+from meshdoctor.mesh.network_policy import matches, peer_fits
 from meshdoctor.model import kubernetes as k8s
 
 
@@ -31,7 +31,7 @@ def _admits(mesh: MeshIndex, policy: k8s.NetworkPolicy, rule: dict[str, Any], se
     ports, peers = rule.get("ports"), rule.get("to")
     if ports and not any(_port_fits(entry, port) for entry in ports):
         return False
-    return not peers or any(_peer_fits(mesh, policy, peer, server) for peer in peers)
+    return not peers or any(peer_fits(mesh, policy, peer, server) for peer in peers)
 
 
 def _port_fits(entry: dict[str, Any], port: int) -> bool:
@@ -39,15 +39,3 @@ def _port_fits(entry: dict[str, Any], port: int) -> bool:
     if entry.get("protocol", "TCP") != "TCP" or (isinstance(wanted, str) and not wanted.isdigit()):
         return False  # a named port is one of the application's: no container declares ztunnel's
     return wanted is None or int(wanted) <= port <= int(entry.get("endPort", wanted))
-
-
-def _peer_fits(mesh: MeshIndex, policy: k8s.NetworkPolicy, peer: dict[str, Any], server: k8s.Pod) -> bool:
-    if "ipBlock" in peer:
-        return True  # an address range may well hold the server; it clears the policy rather than accuse it
-    if "namespaceSelector" in peer:
-        labels = {one.name: one.metadata.labels for one in mesh.objects("Namespace", k8s.Namespace)}
-        if not matches(peer["namespaceSelector"], labels.get(server.namespace, {})):
-            return False
-    elif server.namespace != policy.namespace:
-        return False
-    return "podSelector" not in peer or matches(peer["podSelector"], server.metadata.labels)

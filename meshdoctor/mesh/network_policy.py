@@ -63,7 +63,7 @@ def _admits(
     ports, peers = rule.get("ports"), rule.get("from")
     if ports and not any(_port_fits(entry, port, server) for entry in ports):
         return False
-    return not peers or any(_peer_fits(mesh, policy, peer, client) for peer in peers)
+    return not peers or client is None or any(peer_fits(mesh, policy, peer, client) for peer in peers)
 
 
 def _port_fits(entry: dict[str, Any], port: int, server: k8s.Pod) -> bool:
@@ -78,15 +78,14 @@ def _port_fits(entry: dict[str, Any], port: int, server: k8s.Pod) -> bool:
     return int(wanted) <= port <= int(entry.get("endPort", wanted))
 
 
-def _peer_fits(mesh: MeshIndex, policy: k8s.NetworkPolicy, peer: dict[str, Any], client: k8s.Pod | None) -> bool:
+def peer_fits(mesh: MeshIndex, policy: k8s.NetworkPolicy, peer: dict[str, Any], pod: k8s.Pod) -> bool:
+    """Whether a NetworkPolicyPeer, of `from` or of `to`, takes *pod*."""
     if "ipBlock" in peer:
-        return True  # an address range may well hold the client; it clears the policy rather than accuse it
-    if client is None:
-        return True
+        return True  # an address range may well hold the pod; it clears the policy rather than accuse it
     if "namespaceSelector" in peer:
         labels = {one.name: one.metadata.labels for one in mesh.objects("Namespace", k8s.Namespace)}
-        if not matches(peer["namespaceSelector"], labels.get(client.namespace, {})):
+        if not matches(peer["namespaceSelector"], labels.get(pod.namespace, {})):
             return False
-    elif client.namespace != policy.namespace:
+    elif pod.namespace != policy.namespace:
         return False
-    return "podSelector" not in peer or matches(peer["podSelector"], client.metadata.labels)
+    return "podSelector" not in peer or matches(peer["podSelector"], pod.metadata.labels)
