@@ -16,6 +16,7 @@ from meshdoctor.mesh.ambient import is_ztunnel
 from meshdoctor.mesh.case import Case, requests
 from meshdoctor.mesh.flows import Flows
 from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.logs import access_logs
 from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.mesh.question import Question, cases_of
 from meshdoctor.model import wants as ask
@@ -48,7 +49,7 @@ class Examination:
         self.mesh.extend(read(wants, snapshot))
         # Counters are asked for only where no log speaks: a proxy's admin endpoint is not to be kept busy.
         quiet = [
-            pod for pod in inventory.proxies if not any(fact.value.lines for _, fact in self.mesh.access_logs(pod))
+            pod for pod in inventory.proxies if not any(fact.value.lines for _, fact in access_logs(self.mesh, pod))
         ]
         counters: list[Want[Any]] = [want for pod in quiet for want in (ask.ProxyClusters(pod), ask.ProxyMetrics(pod))]
         self.mesh.extend(read(counters, self.mesh.snapshot))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TypeVar, cast
 
@@ -11,14 +11,12 @@ from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model import wants as ask
-from meshdoctor.model.accesslog import ParsedLog
-from meshdoctor.model.applog import AppLog
 from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.envoy.endpoint import ClusterStatus
 from meshdoctor.model.istiod import MeshConfig, SyncRecord
 from meshdoctor.model.meta import Object
 from meshdoctor.model.moment import unix
-from meshdoctor.model.snapshot import Fact, Missing, PodRef, Snapshot
+from meshdoctor.model.snapshot import Missing, PodRef, Snapshot
 
 T = TypeVar("T")
 O = TypeVar("O", bound=Object)  # noqa: E741 - O for object, as K and V for a map
@@ -245,38 +243,6 @@ class MeshIndex:
                 return found.origin.file
         return ""
 
-    def access_logs(self, pod: PodRef) -> Iterable[tuple[ask.LogRef, Fact[ParsedLog]]]:
-        """The proxy's access logs that were read, the one before a restart first."""
-        for log in sorted(self._logs.get(pod, ()), key=lambda entry: not entry.previous):
-            found = self.snapshot.get(ask.AccessLog(log))
-            if log.container == PROXY_CONTAINER and not isinstance(found, Missing):
-                yield log, found
-
-    def addresses_from_logs(self, pod: PodRef) -> frozenset[str]:
-        """A pod's own addresses as its access log tells them: client of outbound lines, server of inbound ones."""
-        own = set()
-        for _, fact in self.access_logs(pod):
-            for line in fact.value.lines:
-                cluster = line.upstream_cluster or ""
-                if cluster.startswith("outbound|"):
-                    own.add(_ip(line.downstream_remote_address))
-                elif cluster.startswith("inbound|"):
-                    own.add(_ip(line.downstream_local_address))
-        return frozenset(own - {""})
-
-    def app_logs(self, pod: PodRef) -> Iterable[tuple[ask.LogRef, Fact[AppLog]]]:
-        for log in sorted(self._logs.get(pod, ()), key=lambda entry: not entry.previous):
-            found = self.snapshot.get(ask.ApplicationLog(log))
-            if log.container != PROXY_CONTAINER and not isinstance(found, Missing):
-                yield log, found
-
-    @cached_property
-    def _logs(self) -> Mapping[PodRef, tuple[ask.LogRef, ...]]:
-        found: dict[PodRef, list[ask.LogRef]] = {}
-        for log in self.inventory.logs:
-            found.setdefault(log.pod, []).append(log)
-        return {pod: tuple(logs) for pod, logs in found.items()}
-
     # -- events
 
     @cached_property
@@ -292,7 +258,3 @@ class MeshIndex:
     def events(self, kind: str, namespace: str, name: str) -> tuple[k8s.Event, ...]:
         """Events about one object, oldest first."""
         return self._events.get((kind, namespace, name), ())
-
-
-def _ip(address: str | None) -> str:
-    return (address or "").rpartition(":")[0].strip("[]")

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import msgspec
 
 from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.logs import logged_addresses
 from meshdoctor.mesh.owners import Workload
 from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.model import kubernetes as k8s
@@ -117,7 +118,7 @@ class Lives:
         if pod and pod.status.pod_ip:
             return frozenset({pod.status.pod_ip, *(entry.ip for entry in pod.status.pod_ips)})
         probed = {match["ip"].strip("[]") for event in events for match in _PROBED.finditer(event.message)}
-        return frozenset(probed | self._mesh.addresses_from_logs(ref))
+        return frozenset(probed | logged_addresses(self._mesh, ref))
 
 
 def _stops_pod(event: k8s.Event) -> bool:

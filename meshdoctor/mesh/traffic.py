@@ -9,6 +9,7 @@ import msgspec
 from meshdoctor.mesh.ambient import is_waypoint
 from meshdoctor.mesh.hosts import service_host
 from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.logs import access_logs, app_logs, logged_addresses
 from meshdoctor.mesh.owners import Workload
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.accesslog import AccessLine
@@ -149,14 +150,14 @@ class TrafficReader:
     def _own_addresses(self, pod: PodRef) -> frozenset[str]:
         found = self._mesh.pods.get(pod)
         own = {found.status.pod_ip} - {""} if found else set()
-        return self._mesh.addresses_from_logs(pod) | own
+        return logged_addresses(self._mesh, pod) | own
 
     def _access(self, pod: PodRef, own: frozenset[str]) -> Iterator[Seen]:
         workload = self._mesh.workload(pod)
         asked = self._asked_of_gateway if self._mesh.is_gateway(pod) else None
         if pod in self._mesh.pods and is_waypoint(self._mesh.pods[pod]):
             asked = self._asked_of_waypoint
-        for log, fact in self._mesh.access_logs(pod):
+        for log, fact in access_logs(self._mesh, pod):
             file = fact.origin.file
             for line in fact.value.lines:
                 name = line.upstream_cluster or ""
@@ -172,7 +173,7 @@ class TrafficReader:
 
     def _calls(self, pod: PodRef) -> Iterator[Seen]:
         workload = self._mesh.workload(pod)
-        for log, fact in self._mesh.app_logs(pod):
+        for log, fact in app_logs(self._mesh, pod):
             for call in fact.value.calls:
                 destination = destination_of(self._mesh, call.host, call.port, pod.namespace)
                 yield Seen(pod, APPLICATION, workload, destination, fact.origin.file, None, call, log)

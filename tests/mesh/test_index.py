@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.logs import logged_addresses
 from meshdoctor.mesh.owners import Workload
 from meshdoctor.mesh.pods import has_sidecar, is_ready
 from meshdoctor.model.snapshot import PodRef, Snapshot, SourceInfo
@@ -158,8 +159,8 @@ def test_a_gateway_by_its_node_or_by_its_arguments(tmp_path: Path) -> None:
 
 def test_a_pods_own_addresses_in_its_log(tmp_path: Path) -> None:
     depot = Depot(tmp_path).good(1, 2)
-    assert index(depot).addresses_from_logs(ref(LEDGER)) == {LEDGER_IP}
-    assert index(depot).addresses_from_logs(ref(PICKER)) == {"10.40.1.5"}
+    assert logged_addresses(index(depot), ref(LEDGER)) == {LEDGER_IP}
+    assert logged_addresses(index(depot), ref(PICKER)) == {"10.40.1.5"}
 
 
 def test_events_in_order(tmp_path: Path) -> None:

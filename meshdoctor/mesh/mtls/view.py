@@ -8,6 +8,7 @@ from typing import Any
 
 from meshdoctor.mesh.hosts import is_wildcard, qualified, subset_of
 from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.logs import access_logs
 from meshdoctor.mesh.mtls import configured, observed
 from meshdoctor.mesh.mtls.configured import ConfiguredClient, ConfiguredServer
 from meshdoctor.mesh.mtls.declared import DeclaredMtls
@@ -70,7 +71,7 @@ class MtlsView:
         """What the access logs show, by client, server and port."""
         logs = []
         for key, peer in self.objects.pods.items():
-            for _, fact in self.index.access_logs(_ref(key)):
+            for _, fact in access_logs(self.index, _ref(key)):
                 logs.append((peer, fact.value.lines))
         at = self.objects.endpoints.at
         return {**observed.traffic(logs, at), **observed.ambient_traffic(self._ambient_logs, at)}
@@ -93,7 +94,7 @@ class MtlsView:
     def logged(self) -> frozenset[str]:
         """Pods whose proxy's access log was read (those of ambient pods when a ztunnel's was)."""
         pods = self.objects.pods
-        own = {key for key in pods if any(True for _ in self.index.access_logs(_ref(key)))}
+        own = {key for key in pods if any(True for _ in access_logs(self.index, _ref(key)))}
         ambient = {key for key, peer in pods.items() if peer.proxy == AMBIENT} if self._ambient_logs else set()
         return frozenset(own | ambient)
 
