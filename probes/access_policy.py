@@ -9,7 +9,15 @@ import re
 
 from meshdoctor.mesh.applying import applying
 from meshdoctor.mesh.case import Case
-from meshdoctor.mesh.finding import Finding, Resource, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.finding import (
+    CONFIGURATION_ONLY,
+    Finding,
+    Resource,
+    Verdict,
+    culprit,
+    inconclusive,
+    not_applicable,
+)
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.labels import selects
 from meshdoctor.mesh.probe import Probe
@@ -25,6 +33,10 @@ BAD_CUSTOM = "bad-CUSTOM-action"
 """Part of the rule by which istiod denies everything where a CUSTOM policy names an unknown provider."""
 # Istio names RBAC rules `ns[NAMESPACE]-policy[NAME]-rule[N]` (pilot/pkg/security/authz/builder).
 _RULE = re.compile(r"ns\[(?P<namespace>[^\]]*)\]-policy\[(?P<name>[^\]]*)\]-rule\[(?P<rule>\d+)\]")
+
+
+FEW = 10
+"""Requests of somebody who is no pod of the mesh: fewer than these are what a policy is there for."""
 
 
 def examine(case: Case, mesh: MeshIndex) -> Finding:
@@ -100,13 +112,17 @@ def denied(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Verdict | No
         says = f"{resources[0]} denies it: rule {match['rule']} matches"
         fix = f"Narrow rule {match['rule']} of {resources[0]}."
     else:
-        found = policies(mesh, newest.pod, "ALLOW")
+        allowing, denying = policies(mesh, newest.pod, "ALLOW"), policies(mesh, newest.pod, "DENY")
+        # The body of the answer, where it is all that was read, does not tell which of the two refused.
+        found = allowing if "[" in text else [*denying, *allowing]
         resources = [Resource("AuthorizationPolicy", policy.namespace, policy.name, "spec.rules") for policy in found]
         who = str(case.client) if case.client else "the caller"
-        says = f"No rule of {listed(str(one) for one in resources)} allows {who}"
+        named = listed(str(one) for one in resources)
+        says = f"{named} denies {who}" if found[:1] == denying[:1] and found else f"No rule of {named} allows {who}"
         fix = f"Add {who} (its principal, method or path) to the rules of {listed(str(one) for one in resources)}."
     if not resources:
         return None
+    stranger = case.client is None or (case.client == mesh.workload(newest.pod) and mesh.is_gateway(newest.pod))
     objects = {policy.key: policy for policy in mesh.objects("AuthorizationPolicy", istio.AuthorizationPolicy)}
     shown = [
         object_says(mesh, "AuthorizationPolicy", objects[key], f"action {objects[key].spec.action}")
@@ -115,7 +131,7 @@ def denied(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Verdict | No
     ]
     return Verdict(
         "authorization-denied",
-        0.98,
+        CONFIGURATION_ONLY if stranger and len(lines) < FEW else 0.98,
         says,
         tuple(resources),
         (lines_say(lines, f"{logged(newest)} {text if line and line.termination else ''}".strip()), *shown),

@@ -31,6 +31,8 @@ SLOW_START_SECONDS = 30.0
 LOCAL = ("local_connection_failure", "Cannot_assign_requested_address", "Too_many_open_files")
 CRASH_SECONDS = 20.0
 """A refusal this soon after the application ended is its restart."""
+UNSTEADY_SECONDS = 300.0
+"""A port that is refused this soon after an end of its application is no wrong port: clocks may differ by that."""
 
 
 def examine(case: Case, mesh: MeshIndex) -> Finding:
@@ -44,7 +46,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     )
     if not lines:
         return not_applicable("every connection to the application was accepted")
-    if not mesh.known("Pod"):
+    if not mesh.known("Pod", case.server_namespace):
         return inconclusive(
             "the application refuses connections; the pods could not be read", lines_say(lines, logged(lines[-1]))
         )
@@ -83,10 +85,10 @@ def _kind(case: Case, life: PodLife | None, seen: Seen) -> str:
     later = [good for good in case.seen if _same_place(good, seen) and not good.failed and (good.start or 0.0) > moment]
     if life.ready is not None and moment - life.ready <= START_SECONDS and later:
         return "starting"
-    if not _served(case, seen):
-        return "listens"
-    # It listens on this port, only not always. Kubernetes keeps no more than the last end of a container.
-    return "crashed" if life.crashes() else "unknown"
+    # Kubernetes keeps no more than the last end of a container, so an earlier one may have been near.
+    if any(exit.at is None or exit.at >= moment - UNSTEADY_SECONDS for exit in life.crashes()):
+        return "crashed"
+    return "unknown" if _served(case, seen) else "listens"
 
 
 def _served(case: Case, seen: Seen) -> bool:

@@ -18,6 +18,8 @@ from meshdoctor.model.moment import clock
 from meshdoctor.probes.stopping_server import is_stream, streams_cut
 
 CRASH_SECONDS = 3.0
+UNSTEADY_SECONDS = 300.0
+"""A container that ended this near to the resets leaves no pattern in time to be read: clocks may differ by that."""
 RACE_MS = 250.0
 """A keep-alive race fails at once (a busy machine aside): the application closed the connection unread."""
 IDLE_SECONDS = 0.2
@@ -38,7 +40,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     )
     if not lines:
         return not_applicable("the application reset no request")
-    if not mesh.known("Pod"):
+    if not mesh.known("Pod", case.server_namespace):
         return inconclusive(
             "the application resets requests; the pods could not be read", lines_say(lines, logged(lines[-1]))
         )
@@ -98,15 +100,20 @@ def _of_workload(case: Case, mesh: MeshIndex, owner: Workload, lines: tuple[Seen
                 case.together(stopping),
             )
         )
+    if any(_crash_near(mesh, lives, seen, UNSTEADY_SECONDS) for seen in lines):
+        return inconclusive(
+            f"{resource} resets requests; its container ended, though not at these moments",
+            lines_say(lines, logged(lines[-1])),
+        )
     return _steady(case, mesh, resource, lines)
 
 
-def _crash_near(mesh: MeshIndex, lives: Lives, seen: Seen) -> bool:
+def _crash_near(mesh: MeshIndex, lives: Lives, seen: Seen, within: float = CRASH_SECONDS) -> bool:
     life, moment = _life(mesh, lives, seen), seen.start
     if life is None or moment is None:
         return False
     ended = moment + (seen.duration or 0.0) / 1000
-    return any(exit.at is not None and abs(exit.at - ended) <= CRASH_SECONDS for exit in life.crashes())
+    return any(exit.at is not None and abs(exit.at - ended) <= within for exit in life.crashes())
 
 
 def _life(mesh: MeshIndex, lives: Lives, seen: Seen) -> PodLife | None:

@@ -9,17 +9,20 @@ from statistics import median
 
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
-from meshdoctor.mesh.finding import Finding, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.finding import CONFIGURATION_ONLY, Finding, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, logged, remedy
-from meshdoctor.mesh.traffic import SERVER, Seen
+from meshdoctor.mesh.traffic import CLIENT, GATEWAY, SERVER, Seen
 
 LEFT = ("downstream_remote_disconnect", "http2.remote_reset")
 ENOUGH = 2
 BATCH = 5
 NARROW = 0.25
 """Durations that differ by less than this share of their median are one timeout."""
+MANY = 10
+SHARE = 0.1
+"""Fewer lines than MANY, and a smaller part of what was asked than this, is what impatient people do every day."""
 
 
 def examine(case: Case, mesh: MeshIndex) -> Finding:
@@ -36,11 +39,13 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     owner = blame.of_workload(case.client)
     if _never_arrived(case, lines):
         return inconclusive(f"{owner} hung up on requests that the server's proxy never saw", evidence)
+    asked = sum(1 for seen in case.seen if seen.side in (CLIENT, GATEWAY))
+    seldom = len(lines) < MANY and len(lines) < SHARE * asked
     server = f" (the answer of {case.destination.host} takes longer)" if narrow else ""
     return culprit(
         Verdict(
             "client-gave-up",
-            0.93 if narrow else 0.7,
+            CONFIGURATION_ONLY if seldom else 0.93 if narrow else 0.7,
             f"{owner} closes the connection after {middle:.0f} ms without an answer{server}",
             (owner,),
             (lines_say(lines, f"{logged(lines[-1])}, {durations[0]:.0f} to {durations[-1]:.0f} ms"),),

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import re
+
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.ambient import GATEWAY_NAME
 from meshdoctor.mesh.applying import serves
 from meshdoctor.mesh.case import Case
-from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.finding import (
+    CONFIGURATION_ONLY,
+    Evidence,
+    Finding,
+    Resource,
+    Verdict,
+    culprit,
+    inconclusive,
+    not_applicable,
+)
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
@@ -14,6 +25,10 @@ from meshdoctor.mesh.traffic import GATEWAY, Seen
 from meshdoctor.model import istio
 from meshdoctor.model.snapshot import PodRef
 from meshdoctor.model.wants import ProxyConfig
+
+MANY = 10
+"""Requests for one host, from which on somebody means it; scanners try a name once or twice."""
+_ADDRESS = re.compile(r"[0-9.]+|[0-9a-f:]*:[0-9a-f:.]+")
 
 
 def examine(case: Case, mesh: MeshIndex) -> Finding:
@@ -130,10 +145,12 @@ def _gateway(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
     else:
         hosts = listed(name for found in gateways for server in found.spec.servers for name in server.hosts)
         summary = f"No Gateway of this proxy serves {host}: they serve {hosts}"
+    stranger = case.client is None or case.client == mesh.workload(newest.pod)
+    strange = stranger and not _named(mesh, host) and (len(lines) < MANY or bool(_ADDRESS.fullmatch(host)))
     return culprit(
         Verdict(
             "gateway-host-mismatch",
-            0.97,
+            CONFIGURATION_ONLY if strange else 0.97,
             summary,
             resources,
             (
@@ -144,6 +161,26 @@ def _gateway(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
             lines,
         )
     )
+
+
+def _named(mesh: MeshIndex, host: str) -> bool:
+    """Whether some object of a gateway means *host*, by its name or its domain; `*` means nobody."""
+    hosts = [
+        *(
+            name
+            for one in mesh.objects("Gateway", istio.Gateway)
+            for server in one.spec.servers
+            for name in server.hosts
+        ),
+        *(name for one in mesh.objects("VirtualService", istio.VirtualService) for name in one.spec.hosts),
+        *(
+            str(name)
+            for kind in ("HTTPRoute", "GRPCRoute")
+            for one in mesh.objects(kind, istio.GenericObject)
+            for name in one.spec.get("hostnames") or []
+        ),
+    ]
+    return serves((name for name in hosts if name.rpartition("/")[2] != "*"), host)
 
 
 def _gateways(mesh: MeshIndex, pod: PodRef) -> list[istio.Gateway]:

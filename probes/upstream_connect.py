@@ -11,23 +11,19 @@ from typing import Any
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.control_plane import absent_proxies, istiod_down, stale_endpoints, stale_records
-from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.finding import Evidence, Finding, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Lives, PodLife
-from meshdoctor.mesh.network_policy import blocking
-from meshdoctor.mesh.pods import has_sidecar, is_ready
+from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.probe import Probe
-from meshdoctor.mesh.quoting import counted, lines_say, listed, logged, object_says, remedy
+from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
 from meshdoctor.mesh.traffic import Seen, split_address
-from meshdoctor.mesh.traffic_policy import sets_connect_timeout
+from meshdoctor.mesh.unanswered import timed_out
 from meshdoctor.model.accesslog import parse_details
-from meshdoctor.model.moment import clock, duration
+from meshdoctor.model.moment import clock
 from meshdoctor.model.snapshot import PodRef, Want
 from meshdoctor.model.wants import ProxyConfig
 from meshdoctor.probes.application_connect import exhausted, is_local
-
-SMALL_TIMEOUT = 0.5
-"""Seconds. A TCP and TLS handshake needs a few round trips; Istio's default is 10 s."""
 
 
 def _unconnected(case: Case) -> tuple[Seen, ...]:
@@ -47,11 +43,14 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     if local:
         return exhausted(case, mesh, local)
     lives = mesh.derived(Lives)
+    answers = _last_answers(case)
     gone: list[Seen] = []
     alive: list[Seen] = []
     for seen in lines:
         address = split_address(seen.access.upstream_host if seen.access else None)[0]
-        (alive if _lives(mesh, lives, address, seen) else gone).append(seen)
+        ended = (seen.start or 0.0) + (seen.duration or 0.0) / 1000
+        there = answers.get(address, 0.0) > ended or _lives(mesh, lives, address, seen)
+        (alive if there else gone).append(seen)
     verdicts: list[Verdict] = []
     said: list[str] = []
     for finding in (
@@ -64,20 +63,34 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     return culprit(*verdicts) if verdicts else inconclusive("; ".join(said), lines_say(lines, logged(lines[-1])))
 
 
+def _last_answers(case: Case) -> dict[str, float]:
+    """When each upstream address last gave the caller a good answer: until then it was there."""
+    found: dict[str, float] = {}
+    for seen in case.timeline:
+        if seen.access and seen.access.upstream_host and not seen.failed:
+            address = split_address(seen.access.upstream_host)[0]
+            found[address] = max(found.get(address, 0.0), seen.start or 0.0)
+    return found
+
+
 def _lives(mesh: MeshIndex, lives: Lives, address: str, seen: Seen) -> bool:
     """Whether a pod that was not being stopped had *address* when the connection failed."""
     pod = mesh.pod_by_ip(address)
     life = lives.of_address(address, seen.start)
     if life is not None:
         ended = (seen.start or 0.0) + (seen.duration or 0.0) / 1000
-        return life.exists and not life.is_stopping(ended)
+        # A pod that was only stopped later is gone now, and was alive when the connection failed.
+        return not life.is_stopping(ended) and (life.exists or life.stopped is not None)
     return pod is not None
 
 
 def _gone(case: Case, mesh: MeshIndex, lives: Lives, lines: tuple[Seen, ...]) -> Finding:
     newest = lines[-1]
     addresses = list(dict.fromkeys(split_address(seen.access.upstream_host)[0] for seen in lines if seen.access))
-    if not mesh.complete("Pod") or (case.destination.service is None and not _in_slices(mesh, addresses)):
+    service = mesh.services.get(case.destination.service) if case.destination.service else None
+    # Behind a Service with a selector are pods of its namespace; any other address may be a pod's of any namespace.
+    where = (service.namespace,) if service and service.spec.selector else ()
+    if not mesh.complete("Pod", *where) or (case.destination.service is None and not _in_slices(mesh, addresses)):
         return inconclusive(f"no pod with address {listed(addresses)} was recorded")
     said = lines_say(lines, f"{logged(newest)}, to {listed(addresses)}")
     dead = [life for address in addresses if (life := lives.of_address(address, newest.start))]
@@ -157,7 +170,7 @@ def _fate(life: PodLife) -> str:
 def _alive(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
     timeouts = tuple(seen for seen in lines if _reason(seen) == "connection_timeout")
     if timeouts:
-        return _timed_out(case, mesh, timeouts)
+        return timed_out(case, mesh, timeouts)
     newest = lines[-1]
     pods = {
         pod.key: pod
@@ -193,108 +206,6 @@ def _refused(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...], pod: PodRef) 
             lines,
         )
     )
-
-
-def _timed_out(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
-    newest = lines[-1]
-    raw = (newest.access.upstream_cluster or "") if newest.access else ""
-    config = mesh.config(newest.pod)
-    cluster = config.cluster(raw) if config else None
-    limit = duration(cluster.connect_timeout) if cluster else None
-    said = lines_say(lines, f"{logged(newest)}, to {newest.access.upstream_host if newest.access else ''}")
-    good = sum(not seen.failed for seen in case.timeline)
-    if limit is not None and limit <= SMALL_TIMEOUT:
-        field = "spec.trafficPolicy.connectionPool.tcp.connectTimeout"
-        owner = blame.of_cluster(cluster, field)
-        host = newest.cluster.host if newest.cluster else ""
-        resources = (
-            (owner,)
-            if owner
-            else tuple(blame.resource(one, field) for one in blame.destination_rules(mesh, host, sets_connect_timeout))
-        )
-        if not resources and duration(mesh.mesh_config.connect_timeout) == limit:
-            resources = (Resource("ConfigMap", mesh.mesh_config.root_namespace, "istio", "data.mesh.connectTimeout"),)
-        if not resources:
-            return inconclusive(f"a connection gets only {limit * 1000:.0f} ms, and what sets that was not found", said)
-        return culprit(
-            Verdict(
-                "connect-timeout-too-small",
-                0.95 if good else 0.7,
-                f"{resources[0]} gives a connection only {limit * 1000:.0f} ms, less than a handshake may take",
-                resources,
-                (
-                    said,
-                    Evidence(
-                        f"connect_timeout is {cluster.connect_timeout if cluster else ''}; {good} other "
-                        "requests went well",
-                        f"envoy/{newest.pod}/config_dump.json",
-                        raw,
-                    ),
-                ),
-                remedy(f"Set connectTimeout in {resources[0]} to a second or more (Istio's default is 10s)."),
-                lines,
-            )
-        )
-    address, port = split_address(newest.access.upstream_host if newest.access else None)
-    server = mesh.pod_by_ip(address)
-    if server is None:
-        return inconclusive(f"connections to {address} were never answered")
-    client = mesh.pods.get(newest.pod)
-    policies = blocking(mesh, server, port, client)
-    if policies:
-        resources = tuple(Resource("NetworkPolicy", one.namespace, one.name, "spec.ingress") for one in policies)
-        return culprit(
-            Verdict(
-                "packets-dropped",
-                0.96,
-                f"{resources[0]} does not admit {newest.client} to port {port} of {server.key}: the packets are "
-                "dropped",
-                resources,
-                (
-                    said,
-                    *(
-                        object_says(
-                            mesh, "NetworkPolicy", one, f"selects {server.key}; no ingress rule admits the caller"
-                        )
-                        for one in policies
-                    ),
-                ),
-                remedy(f"Admit {newest.client} to port {port} in {resources[0]}."),
-                lines,
-            )
-        )
-    pods = {split_address(seen.access.upstream_host)[0] for seen in lines if seen.access}
-    if cluster is None:
-        return inconclusive(
-            "connections were not answered in time; the caller's own connect timeout was not read", said
-        )
-    if not has_sidecar(server):
-        # Without a sidecar the application itself accepts; one whose queue is full looks just like this.
-        return inconclusive(f"{server.key} answers no connection; its packets are dropped, or it is stalled", said)
-    if is_ready(server) and len(lines) > 1:
-        owner = blame.of_workload(mesh.workload(server.ref))
-        return culprit(
-            Verdict(
-                "packets-dropped",
-                0.8,
-                f"Packets to {counted(len(pods), 'pod')} of {owner} are dropped: the pod is Ready, and no "
-                "connection is answered",
-                (owner,),
-                (
-                    said,
-                    Evidence(
-                        f"{server.key} is Ready; no NetworkPolicy that was read explains it",
-                        mesh.file("Pod"),
-                        server.key,
-                    ),
-                ),
-                remedy(
-                    "Look below Kubernetes: the CNI's own policies, security groups, the node's state and its firewall."
-                ),
-                lines,
-            )
-        )
-    return inconclusive(f"connections to {server.key} were never answered")
 
 
 def needs(case: Case, mesh: MeshIndex) -> Iterable[Want[Any]]:

@@ -23,6 +23,8 @@ from meshdoctor.model.moment import clock, unix
 _SCALED = re.compile(r"Scaled (?P<way>up|down) replica set (?P<name>\S+) (?:from \d+ )?to (?P<to>\d+)")
 GENERATION_SECONDS = 60.0
 """Pods that were stopped longer than this before the first failure belong to an earlier rollout."""
+NEWS_SECONDS = 2.0
+"""So late a caller hears of the end of a pod, or of a new one (istiod debounces, event times are whole seconds)."""
 
 
 class NoPods(NamedTuple):
@@ -73,7 +75,7 @@ def why_for_a_while(
         return crashed(resource, ends, Evidence("its pods were unready meanwhile", mesh.file("Pod"), service.key))
     stopped = [life for life in generation if life.stopped and first - GENERATION_SECONDS <= life.stopped <= last]
     came = [life for life in generation if life.ready and first <= life.ready <= last + 30]
-    if stopped and came:
+    if stopped and came and _without_pods(generation, times):
         zero = _scaled_to_zero(mesh, resource, first - GENERATION_SECONDS, last)
         return _rescaled(mesh, service, resource, zero) if zero else _rollout(mesh, owner, resource, stopped, came)
     old = [life for life in came if life.created is not None and life.created < first - GENERATION_SECONDS]
@@ -89,6 +91,23 @@ def why_for_a_while(
             f"See why the readiness probe of {resource} failed: kubectl -n {service.namespace} describe pod.",
         )
     return f"{service.key} had no healthy pod for a while, and has them again"
+
+
+def _without_pods(generation: Sequence[PodLife], times: Sequence[float]) -> bool:
+    """Whether at most of *times* no pod was ready: the last had been stopped, and the next was not Ready yet."""
+    return sum(any(_served(life, moment) for life in generation) for moment in times) < len(times) / 2
+
+
+def _served(life: PodLife, moment: float) -> bool:
+    """Whether a pod was ready well before *moment* and not stopped until well after it.
+
+    Of a pod that is gone nothing tells when it became Ready: it counts from its creation to its stop, where that is
+    known.
+    """
+    began = life.ready if life.exists else life.created or 0.0
+    if began is None or began > moment - NEWS_SECONDS:
+        return False
+    return life.exists if life.stopped is None else life.stopped > moment + NEWS_SECONDS
 
 
 def _scaled_to_zero(mesh: MeshIndex, owner: Resource, begin: float, end: float) -> k8s.Event | None:

@@ -19,6 +19,8 @@ from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.moment import unix
 from meshdoctor.model.snapshot import PodRef
 
+EVENT_SLACK = 1.0
+"""Seconds: the times of events and of pods are whole seconds."""
 DEFAULT_GRACE = 30.0
 """terminationGracePeriodSeconds where a pod sets none (core/v1)."""
 _PROBED = re.compile(r"https?://(?P<ip>[0-9.]+|\[[0-9a-f:]+\]):\d+/")
@@ -77,8 +79,10 @@ class Lives:
         self.by_ref: Mapping[PodRef, PodLife] = {
             ref: self._life(ref) for ref in dict.fromkeys((*mesh.pods, *named, *mesh.inventory.proxies))
         }
+        earlier = (self._earlier(life) for life in self.by_ref.values())
+        self._all = (*self.by_ref.values(), *(life for life in earlier if life))
         self._by_address: dict[str, list[PodLife]] = {}
-        for life in self.by_ref.values():
+        for life in self._all:
             for address in life.addresses:
                 self._by_address.setdefault(address, []).append(life)
 
@@ -89,12 +93,13 @@ class Lives:
         return max(born, key=lambda life: life.created or 0.0, default=None)
 
     def of_workload(self, workload: Workload) -> tuple[PodLife, ...]:
-        return tuple(life for life in self.by_ref.values() if life.workload == workload)
+        return tuple(life for life in self._all if life.workload == workload)
 
     def _life(self, ref: PodRef) -> PodLife:
         pod = self._mesh.pods.get(ref)
         workload = self._mesh.workload(ref)
-        events = self._mesh.events("Pod", ref.namespace, ref.name)
+        created = unix(pod.metadata.creation_timestamp) if pod else None
+        events = self._events(ref, since=created)
         killing = [unix(event.first) for event in events if event.reason == "Killing" and _stops_pod(event)]
         hook = [unix(event.last) for event in events if event.reason == "FailedPreStopHook"]
         template = self._mesh.template(workload)
@@ -106,12 +111,39 @@ class Lives:
             workload=workload,
             addresses=self._addresses(pod, ref, events),
             exists=pod is not None,
-            created=unix(pod.metadata.creation_timestamp) if pod else _first(events, "Scheduled", "Created", "Started"),
+            created=created if pod else _first(events, "Scheduled", "Created", "Started"),
             ready=_condition_time(pod, "Ready") if pod else None,
             stopped=_stopped(pod, [moment for moment in killing if moment is not None]),
             grace=DEFAULT_GRACE if grace is None else float(grace),
             exits=_exits(pod) if pod else (),
             pre_stop_failed=max((moment for moment in hook if moment is not None), default=None),
+        )
+
+    def _events(self, ref: PodRef, since: float | None = None, before: float | None = None) -> tuple[k8s.Event, ...]:
+        """What happened to the pod of this name, from *since* (a pod's creation) on, or *before* it."""
+        found = self._mesh.events("Pod", ref.namespace, ref.name)
+        if since is not None:
+            return tuple(one for one in found if (unix(one.last) or since) >= since - EVENT_SLACK)
+        if before is not None:
+            return tuple(one for one in found if (unix(one.last) or before) < before - EVENT_SLACK)
+        return found
+
+    def _earlier(self, life: PodLife) -> PodLife | None:
+        """The pod that had the same name before: a StatefulSet gives the names of its pods again."""
+        events = self._events(life.ref, before=life.created) if life.exists and life.created is not None else ()
+        killing = [moment for event in events if event.reason == "Killing" and (moment := unix(event.first))]
+        if not killing:
+            return None
+        probed = {match["ip"].strip("[]") for event in events for match in _PROBED.finditer(event.message)}
+        return msgspec.structs.replace(
+            life,
+            addresses=frozenset(probed - life.addresses),
+            exists=False,
+            created=_first(events, "Scheduled", "Created", "Started"),
+            ready=None,
+            stopped=max(killing),
+            exits=(),
+            pre_stop_failed=None,
         )
 
     def _addresses(self, pod: k8s.Pod | None, ref: PodRef, events: tuple[k8s.Event, ...]) -> frozenset[str]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.pods import has_sidecar
-from meshdoctor.mesh.traffic import CLIENT, Destination, Seen
+from meshdoctor.mesh.traffic import CLIENT, SERVER, Destination, Seen
 from meshdoctor.model.accesslog import AccessLine
 from meshdoctor.model.accesslog_details import parse_flags
 from meshdoctor.model.envoy.admin import Sample
@@ -28,6 +28,11 @@ _REPLIES = {
     "upstream request timeout": (504, "UT", "response_timeout"),
 }
 
+# Bodies of refusals by filters that only the proxy of a server (or a gateway) has.
+_RBAC_BODY = "RBAC: access denied"
+_JWT_BODIES = ("Jwt ", "Jwks ", "Audiences in Jwt ")
+_RATE_BODY = "local_rate_limited"
+
 
 def unlogged(mesh: MeshIndex, seen: tuple[Seen, ...]) -> tuple[Seen, ...]:
     """Failures of proxies that logged no request of their own, in the order of the proxies."""
@@ -36,6 +41,7 @@ def unlogged(mesh: MeshIndex, seen: tuple[Seen, ...]) -> tuple[Seen, ...]:
     return (
         *(found for pod in silent for found in _measured(mesh, pod)),
         *(found for entry in seen if entry.pod not in logged for found in _replied(mesh, entry)),
+        *(found for entry in seen for found in _refused_there(mesh, entry, logged)),
     )
 
 
@@ -114,6 +120,34 @@ def _replied(mesh: MeshIndex, seen: Seen) -> Iterator[Seen]:
         duration=None if seen.call.duration is None else int(seen.call.duration),
     )
     yield Seen(seen.pod, CLIENT, seen.client, destination, seen.file, line)
+
+
+def _refused_there(mesh: MeshIndex, seen: Seen, logged: set[PodRef]) -> Iterator[Seen]:
+    """A call that a filter of the server's proxy refused in its own words, where no proxy of the servers was read."""
+    call, service = seen.call, mesh.services.get(seen.destination.service or ("", ""))
+    refusal = _refusal(call.status, call.error.strip()) if call else None
+    if call is None or refusal is None or service is None:
+        return
+    servers = [pod for pod in mesh.selected_pods(service) if has_sidecar(pod)]
+    if not servers or any(pod.ref in logged for pod in servers):
+        return
+    flags, details = refusal
+    line = AccessLine(
+        line=call.line, start=call.start, code=call.status, flags=flags, details=details, path=call.path,
+        authority=f"{call.host}:{call.port}",
+    )  # fmt: skip
+    yield Seen(servers[0].ref, SERVER, seen.client, seen.destination, seen.file, line)
+
+
+def _refusal(status: int, body: str) -> tuple[tuple[str, ...], str] | None:
+    """Flags and details of the line that a proxy writes when it answers with *body*."""
+    if status == 403 and body == _RBAC_BODY:
+        return (), "rbac_access_denied_matched_policy"
+    if status == 401 and body.startswith(_JWT_BODIES):
+        return (), f"jwt_authn_access_denied{{{body.replace(' ', '_')}}}"
+    if status == 429 and body == _RATE_BODY:
+        return ("RL",), _RATE_BODY
+    return None
 
 
 def _destination(mesh: MeshIndex, host: str, port: int, pod: PodRef) -> Destination:

@@ -131,7 +131,7 @@ def gateway(depot: Depot, code: int, flags: str, details: str, authority: str, s
     name = GATE.partition("/")[2]
     depot.objects("Pod", pod(name, "edge", GATE_IP, labels, replica_set="front-door-5c7d8f9b6c", gateway=True))
     depot.proxy(GATE, server_info=server_info("router"), config_dump=config_dump())
-    for at in range(100, 106):
+    for at in range(100, 112):
         line = access_line(at, code, flags, details, path="/page", authority=authority, local=f"{GATE_IP}:8443",
                            remote="198.51.100.7:40000", sni=sni)  # fmt: skip
         depot.log(GATE, "istio-proxy", line)
