@@ -6,8 +6,10 @@ import msgspec
 
 from meshdoctor.errors import NothingMatches, SourceError
 from meshdoctor.mesh.places import Place
-from meshdoctor.mesh.proxy.joined import ROUTE, resource_json
+from meshdoctor.mesh.proxy.joined_routing import ROUTE
+from meshdoctor.mesh.proxy.object_json import certificates_with, resource_json
 from meshdoctor.model import wants as ask
+from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.snapshot import Missing
 from meshdoctor.present.document_lines import document_lines
 from meshdoctor.present.table import Cell
@@ -15,7 +17,7 @@ from meshdoctor.screens.document import DocumentScreen
 
 
 class DumpScreen(DocumentScreen):
-    """A listener, route configuration (or one virtual host of it), cluster, endpoint assignment or secret."""
+    """A listener, route configuration (or one virtual host), cluster, endpoint assignment, secret or certificate."""
 
     def _parts(self) -> tuple[str, str, str]:
         pod, _, rest = self.location.argument.partition(" ")
@@ -26,6 +28,8 @@ class DumpScreen(DocumentScreen):
         """Its JSON as it stood in the dump."""
         pod, kind, name = self._parts()
         ref = self.session.pod(pod)
+        if kind == "certificate":
+            return tuple(self._certificate(str(ref), name))
         with self.session.mesh([ask.ProxyConfig(ref)]) as mesh:
             config = mesh.snapshot.get(ask.ProxyConfig(ref))
         if isinstance(config, Missing):
@@ -42,6 +46,21 @@ class DumpScreen(DocumentScreen):
         ]
         places = [Place("", value) for value in hosts or values]
         return tuple(document_lines(f"{pod}  {kind} {name} {host}".rstrip(), places, self.words))
+
+    def _certificate(self, pod: str, serial: str) -> list[Cell]:
+        """The certificate with this serial number, as Envoy's `/certs` gives it."""
+        want = ask.RecordedFile(f"envoy/{pod}/certs.json")
+        with self.session.mesh([want]) as mesh:
+            body = mesh.snapshot.get(want)
+        if isinstance(body, Missing):
+            raise SourceError(f"{body.file or want.file}: {body}")
+        try:
+            found = certificates_with(body.value, serial)
+        except UnreadableError as error:
+            raise SourceError(f"{want.file}: {error}") from None
+        if not found:
+            raise NothingMatches(f"{pod} has no certificate {serial}", ())
+        return document_lines(f"{pod}  certificate {serial}", [Place("", value) for value in found], self.words)
 
     def crumb(self) -> str:
         """Kind and name."""

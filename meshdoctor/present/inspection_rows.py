@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+import msgspec
 from rich.text import Text
 
 from meshdoctor.mesh.ages import human_duration
@@ -65,10 +66,7 @@ def inspection_rows(found: Inspection, words: Words) -> tuple[Shown, ...]:
     return (
         *_rejected(found, pod, words),
         *difference_rows(pod, "istiod", found.sent or (), words),
-        *(
-            _shown("missing", "cluster", name, "", [words("inspection.missing", tables=", ".join(tables))])
-            for name, tables in found.missing.items()
-        ),
+        *_missing(found, pod, words),
         *_endpoints(found, pod, words),
         *_not_acknowledged(found, words),
         *(_shown("unknown", "-", line, "", [line], problem=False) for line in unknown_lines(found, words)),
@@ -84,6 +82,13 @@ def _rejected(found: Inspection, pod: str, words: Words) -> Iterator[Shown]:
             said = words("inspection.nacked", name=entry.name)
             whole = ["", *visible(entry.error).splitlines()] if entry.error.strip() != rejection(entry.error) else []
             yield _shown("rejected", entry.name, rejection(entry.error), "", [said, rejection(entry.error), *whole])
+
+
+def _missing(found: Inspection, pod: str, words: Words) -> Iterator[Shown]:
+    """Enter leads to what names the cluster."""
+    for name, tables in found.missing.items():
+        shown = _shown("missing", "cluster", name, "", [words("inspection.missing", tables=", ".join(tables))])
+        yield shown._replace(row=msgspec.structs.replace(shown.row, target=f"users {pod} cluster {name}"))
 
 
 def _endpoints(found: Inspection, pod: str, words: Words) -> Iterator[Shown]:

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from meshdoctor.mesh.ages import human_duration
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.proxy import joined
+from meshdoctor.mesh.proxy import joined_routing as routing
+from meshdoctor.mesh.proxy import joined_upstreams as upstreams
 from meshdoctor.model import wants as ask
 from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.moment import unix
@@ -88,19 +89,20 @@ def table_rows(table: str, mesh: MeshIndex, pod: PodRef, config: ConfigDump, now
     rows: Iterable[Row]
     match table:
         case "listeners":
-            rows = (_listener(pod, row) for row in joined.listener_rows(config))
+            rows = (_listener(pod, row) for row in routing.listener_rows(config))
         case "routes":
-            rows = (row for found in joined.route_rows(config) for row in _route(pod, found))
+            rows = (row for found in routing.route_rows(config) for row in _route(pod, found))
         case "clusters":
-            rows = (_cluster(pod, row) for row in joined.cluster_rows(mesh, pod, config))
+            rows = (_cluster(pod, row) for row in upstreams.cluster_rows(mesh, pod, config))
         case "endpoints":
-            rows = (_endpoint(row) for row in joined.endpoint_rows(mesh, pod, config))
+            rows = (_endpoint(row) for row in upstreams.endpoint_rows(mesh, pod, config))
         case _:
             rows = (_certificate(pod, row, now) for row in _certificates(mesh, pod))
     return tuple(_unique(rows))
 
 
 _KEPT_BY: dict[str, Callable[[Row], str]] = {
+    "listeners": lambda row: row.copies,
     "routes": lambda row: row.key.partition("  ")[0],
     "clusters": lambda row: row.key,
     "endpoints": lambda row: row.key.partition("  ")[0],
@@ -108,7 +110,7 @@ _KEPT_BY: dict[str, Callable[[Row], str]] = {
 
 
 def only(table: str, rows: Iterable[Row], name: str) -> tuple[Row, ...]:
-    """The rows of *table* that belong to *name*: the routes of a configuration, one cluster, a cluster's endpoints.
+    """The rows of *table* that belong to *name*: a listener's chains, a configuration's routes, a cluster's endpoints.
 
     Several names stand with commas between them.
     """
@@ -131,20 +133,20 @@ def _state(state: str, error: str) -> Text:
     return Text(state.upper(), "state.stale") if state in ("warming", "draining") else Text("OK", "state.ok")
 
 
-def _listener(pod: PodRef, row: joined.ListenerRow) -> Row:
-    to = row.to if row.leads == joined.ROUTE else tuple(short_cluster(name) for name in row.to)
+def _listener(pod: PodRef, row: routing.ListenerRow) -> Row:
+    to = row.to if row.leads == routing.ROUTE else tuple(short_cluster(name) for name in row.to)
     leads = f"rejected: {row.error}" if row.error else ", ".join(to) or "-"
     if row.leads and not row.error:
         leads = f"{row.leads} {leads}{' (inline)' if row.inline else ''}"
     target = ""
     if row.to:
-        table = "routes" if row.leads == joined.ROUTE else "clusters"
+        table = "routes" if row.leads == routing.ROUTE else "clusters"
         target = f"proxy {pod} {table} {','.join(row.to)}"
     cells = (_state(row.state, row.error), row.address, str(row.port), row.match, leads)
     return Row(f"{row.listener}  {row.match}", cells, target, bool(row.error), copies=row.listener)
 
 
-def _route(pod: PodRef, row: joined.RouteRow) -> Iterable[Row]:
+def _route(pod: PodRef, row: routing.RouteRow) -> Iterable[Row]:
     key = f"{row.config}  {row.host} {row.match}"
     for cluster in row.clusters or ("",):
         leads = short_cluster(cluster) if cluster else f"answers {row.answer}"
@@ -159,7 +161,7 @@ def _domains(domains: tuple[str, ...]) -> str:
     return f"{first} +{len(domains) - 1}" if len(domains) > 1 else first
 
 
-def _cluster(pod: PodRef, row: joined.ClusterRow) -> Row:
+def _cluster(pod: PodRef, row: upstreams.ClusterRow) -> Row:
     empty = row.kind == "EDS" and row.usable == 0
     usable = "-" if row.usable is None else f"{row.usable}/{row.hosts}"
     cells = (
@@ -177,7 +179,7 @@ def _cluster(pod: PodRef, row: joined.ClusterRow) -> Row:
     return Row(row.name, cells, f"proxy {pod} endpoints {row.name}", problem)
 
 
-def _endpoint(row: joined.EndpointRow) -> Row:
+def _endpoint(row: upstreams.EndpointRow) -> Row:
     cells = (
         Text("OK", "state.ok") if row.usable else Text("DOWN", "state.nack"),
         row.address,
@@ -191,12 +193,12 @@ def _endpoint(row: joined.EndpointRow) -> Row:
     return Row(f"{row.cluster}  {row.address}", cells, target, not row.usable or bool(row.failures), copies=row.address)
 
 
-def _certificates(mesh: MeshIndex, pod: PodRef) -> Iterable[joined.CertificateRow]:
+def _certificates(mesh: MeshIndex, pod: PodRef) -> Iterable[upstreams.CertificateRow]:
     """Each certificate once: Envoy lists one per cluster that uses it."""
-    return dict.fromkeys(joined.certificate_rows(mesh, pod))
+    return dict.fromkeys(upstreams.certificate_rows(mesh, pod))
 
 
-def _certificate(pod: PodRef, row: joined.CertificateRow, now: float) -> Row:
+def _certificate(pod: PodRef, row: upstreams.CertificateRow, now: float) -> Row:
     begins, ends = unix(row.valid_from), unix(row.expires)
     state = "EXPIRED" if ends is not None and ends <= now else "EARLY" if begins is not None and begins > now else "OK"
     left = "-" if ends is None else human_duration(ends - now) if ends > now else "0s"
@@ -208,7 +210,7 @@ def _certificate(pod: PodRef, row: joined.CertificateRow, now: float) -> Row:
         row.serial,
         row.expires or "-",
     )
-    return Row(f"{row.kind}  {row.serial}", cells, f"file envoy/{pod}/certs.json", state != "OK", copies=row.serial)
+    return Row(f"{row.kind}  {row.serial}", cells, f"dump {pod} certificate {row.serial}", state != "OK", row.serial)
 
 
 def json_command(pod: PodRef, table: str, row: Row) -> str:
@@ -217,4 +219,4 @@ def json_command(pod: PodRef, table: str, row: Row) -> str:
     if table == "routes":
         first += f" {row.key.partition('  ')[2].partition(' ')[0]}"
     kinds = {"listeners": "listener", "routes": "route", "clusters": "cluster", "endpoints": "endpoint"}
-    return f"dump {pod} {kinds[table]} {first}" if table in kinds else f"file envoy/{pod}/certs.json"
+    return f"dump {pod} {kinds[table]} {first}" if table in kinds else f"dump {pod} certificate {row.copies}"

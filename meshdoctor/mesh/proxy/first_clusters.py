@@ -6,7 +6,7 @@ from heapq import nsmallest
 
 import msgspec
 
-from meshdoctor.mesh.proxy.joined import cluster_order
+from meshdoctor.mesh.proxy.joined_upstreams import cluster_order
 from meshdoctor.model.envoy.config_dump import ConfigDump
 
 SECTION = "ClustersConfigDump"

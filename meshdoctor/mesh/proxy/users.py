@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
 
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.proxy.joined import (
-    CLUSTER,
-    ROUTE,
-    describe_chain,
-    describe_route,
-    endpoint_rows,
-)
+from meshdoctor.mesh.proxy.joined_routing import CLUSTER, ROUTE, describe_chain, describe_route
+from meshdoctor.mesh.proxy.joined_upstreams import endpoint_rows
 from meshdoctor.mesh.proxy.route import describe_domains
 from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.envoy.listener import FilterChain, Listener
@@ -43,7 +40,7 @@ def users(mesh: MeshIndex, pod: PodRef, config: ConfigDump, kind: str, name: str
     elif kind == ROUTE:
         yield from _chains_with(config, name)
     elif kind == SECRET:
-        yield from _mentions(config, name, "names the secret")
+        yield from _mentions(config, name, "names the secret", _names_secret)
 
 
 def _clusters_with(mesh: MeshIndex, pod: PodRef, config: ConfigDump, address: str) -> Iterator[Use]:
@@ -57,7 +54,8 @@ def _users_of_cluster(config: ConfigDump, name: str) -> Iterator[Use]:
     yield from found
     known = {(use.kind, use.name) for use in found}
     # Tracing, external authorization, rate limits, access logs and more name clusters, too.
-    yield from (use for use in _mentions(config, name, "names it elsewhere") if (use.kind, use.name) not in known)
+    mentions = _mentions(config, name, "names it elsewhere", _names_cluster)
+    yield from (use for use in mentions if (use.kind, use.name) not in known)
 
 
 def _routes_to(config: ConfigDump, name: str) -> Iterator[Use]:
@@ -118,11 +116,36 @@ def _place(listener: Listener, chain: FilterChain) -> str:
     return f"{listener.address} {describe_chain(chain.filter_chain_match)}"
 
 
-def _mentions(config: ConfigDump, name: str, how: str) -> Iterator[Use]:
-    """Listeners, routes and clusters whose JSON has *name* as a whole string."""
-    sought = b'"%s"' % name.encode()
+def _mentions(config: ConfigDump, name: str, how: str, names: Callable[[str, Any, str], bool]) -> Iterator[Use]:
+    """Listeners, routes and clusters in which a field *names* it; only those with the whole string are decoded."""
+    sought = msgspec.json.encode(name)
     for kind, entries in ((LISTENER, config.listeners), (ROUTE, config.routes), (CLUSTER, config.clusters)):
         for entry in entries:
             own = entry.name or getattr(entry.body, "name", "")
-            if own != name and sought in bytes(entry.raw):
+            if own == name or sought not in bytes(entry.raw):
+                continue
+            if any(names(key, value, name) for key, value in _fields(msgspec.json.decode(entry.raw))):
                 yield Use(kind, own, how, "")
+
+
+def _fields(value: Any) -> Iterator[tuple[str, Any]]:
+    """Every field below *value* by its name; an entry of a list by the list's."""
+    left: list[tuple[str, Any]] = [("", value)]
+    while left:
+        key, inner = left.pop()
+        if isinstance(inner, list):
+            left += [(key, entry) for entry in inner]
+            continue
+        yield key, inner
+        if isinstance(inner, dict):
+            left += inner.items()
+
+
+def _names_cluster(key: str, value: Any, name: str) -> bool:
+    """`cluster`, `cluster_name`, `collector_cluster` and so on."""
+    return value == name and "cluster" in key
+
+
+def _names_secret(key: str, value: Any, name: str) -> bool:
+    """An SdsSecretConfig of that name (envoy.extensions.transport_sockets.tls.v3)."""
+    return isinstance(value, dict) and value.get("name") == name and ("sds_secret" in key or "sds_config" in value)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.proxy import joined
+from meshdoctor.mesh.proxy import joined_routing as routing
+from meshdoctor.mesh.proxy import joined_upstreams as upstreams
+from meshdoctor.mesh.proxy.object_json import resource_json
 from meshdoctor.model import wants as ask
 from meshdoctor.model.envoy.config_dump import ConfigDump, decode_config_dump
 from meshdoctor.model.snapshot import PodRef
@@ -25,13 +27,13 @@ def web(name: str) -> tuple[MeshIndex, PodRef, ConfigDump]:
 
 def test_every_row_leads_to_rows_that_exist() -> None:
     mesh, pod, config = web("pine")
-    listeners = list(joined.listener_rows(config))
-    routes = list(joined.route_rows(config))
-    clusters = {row.name for row in joined.cluster_rows(mesh, pod, config)}
-    endpoints = {row.cluster for row in joined.endpoint_rows(mesh, pod, config)}
+    listeners = list(routing.listener_rows(config))
+    routes = list(routing.route_rows(config))
+    clusters = {row.name for row in upstreams.cluster_rows(mesh, pod, config)}
+    endpoints = {row.cluster for row in upstreams.endpoint_rows(mesh, pod, config)}
     configs = {row.config for row in routes}
-    assert {name for row in listeners if row.leads == joined.ROUTE for name in row.to} <= configs
-    assert {name for row in listeners if row.leads == joined.CLUSTER for name in row.to} <= clusters
+    assert {name for row in listeners if row.leads == routing.ROUTE for name in row.to} <= configs
+    assert {name for row in listeners if row.leads == routing.CLUSTER for name in row.to} <= clusters
     assert {name for row in routes for name in row.clusters} <= clusters
     assert endpoints <= clusters
     assert "outbound|80||cart.shop.svc.cluster.local" in endpoints
@@ -39,30 +41,30 @@ def test_every_row_leads_to_rows_that_exist() -> None:
 
 def test_endpoints_name_their_pod_and_health() -> None:
     mesh, pod, config = web("pine")
-    rows = [row for row in joined.endpoint_rows(mesh, pod, config) if "|80||cart.shop" in row.cluster]
+    rows = [row for row in upstreams.endpoint_rows(mesh, pod, config) if "|80||cart.shop" in row.cluster]
     assert len(rows) == 2
     assert all(row.usable and row.pod and row.pod.name.startswith("cart-") for row in rows)
 
 
 def test_an_unready_cluster_has_no_usable_host() -> None:
     mesh, pod, config = web("maple")
-    row = next(row for row in joined.cluster_rows(mesh, pod, config) if "|80||cart.shop" in row.name)
+    row = next(row for row in upstreams.cluster_rows(mesh, pod, config) if "|80||cart.shop" in row.name)
     assert row.usable == 0
 
 
 def test_a_cluster_names_the_rule_that_shaped_it() -> None:
     mesh, pod, config = web("pine")
-    row = next(row for row in joined.cluster_rows(mesh, pod, config) if "|80||cart.shop" in row.name)
+    row = next(row for row in upstreams.cluster_rows(mesh, pod, config) if "|80||cart.shop" in row.name)
     assert row.origin == "DestinationRule shop/cart"
     assert row.tls == "plain"
 
 
 def test_resources_as_they_stood_in_the_dump() -> None:
     _, _, config = web("pine")
-    (raw,) = joined.resource_json(config, "cluster", "outbound|80||cart.shop.svc.cluster.local")
+    (raw,) = resource_json(config, "cluster", "outbound|80||cart.shop.svc.cluster.local")
     assert msgspec.json.decode(raw)["name"] == "outbound|80||cart.shop.svc.cluster.local"
-    assert joined.resource_json(config, "cluster", "nothing") == []
-    assert joined.resource_json(config, "no kind", "nothing") == []
+    assert resource_json(config, "cluster", "nothing") == []
+    assert resource_json(config, "no kind", "nothing") == []
 
 
 def test_odd_shapes() -> None:
@@ -128,10 +130,10 @@ def test_odd_shapes() -> None:
         ]
     }
     config = decode_config_dump(msgspec.json.encode(dump))
-    refused, tcp = joined.listener_rows(config)
+    refused, tcp = routing.listener_rows(config)
     assert (refused.listener, refused.state, refused.error) == ("refused", "rejected", "duplicate listener")
-    assert (tcp.state, tcp.match, tcp.leads, tcp.to) == ("warming", "sni a.b port 9", joined.CLUSTER, ("x", "y"))
-    rows = list(joined.route_rows(config))
+    assert (tcp.state, tcp.match, tcp.leads, tcp.to) == ("warming", "sni a.b port 9", routing.CLUSTER, ("x", "y"))
+    rows = list(routing.route_rows(config))
     assert [row.answer for row in rows] == ["418", "redirect", "cluster of header to", "404"]
     assert [row.match for row in rows] == ["= /x", "/*", "* headers h", "any"]
     assert rows[0].domains == ("a", "b")

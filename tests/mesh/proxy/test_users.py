@@ -8,7 +8,7 @@ from typing import Any
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.proxy.difference import differences_of_pods
 from meshdoctor.mesh.proxy.first_clusters import first_clusters
-from meshdoctor.mesh.proxy.joined import CLUSTER, ROUTE
+from meshdoctor.mesh.proxy.joined_routing import CLUSTER, ROUTE
 from meshdoctor.mesh.proxy.users import ENDPOINT, LISTENER, SECRET, Use, users
 from meshdoctor.model.envoy.config_dump import ConfigDump, decode_config_dump
 from meshdoctor.model.snapshot import PodRef, Snapshot, SourceInfo
@@ -58,6 +58,7 @@ def route(prefix: str, **action: Any) -> dict[str, Any]:
 
 
 WEIGHTED = {"weighted_clusters": {"clusters": [{"name": "a", "weight": 30}, {"name": "b", "weight": 70}]}}
+TLS = {"typed_config": {"common_tls_context": {"validation_context_sds_secret_config": {"name": "ROOTCA"}}}}
 ENDPOINTS = {
     "cluster_name": "a",
     "endpoints": [
@@ -85,7 +86,7 @@ DUMP = dump(
             route("/three", cluster="b", request_mirror_policies=[{"cluster": "a"}]),
         )
     ],
-    [cluster("a", tls={"sds": "ROOTCA"}), cluster("b"), cluster("c"), cluster("d")],
+    [cluster("a", transport_socket=TLS), cluster("b", alt_stat_name="ROOTCA"), cluster("c"), cluster("d")],
     [ENDPOINTS],
 )
 
@@ -123,7 +124,7 @@ def test_a_route_configuration_is_used_by_listeners_and_a_listener_by_nobody() -
     assert used(LISTENER, "rds") == []
 
 
-def test_a_secret_is_used_by_what_names_it() -> None:
+def test_a_secret_is_used_by_what_names_it_as_a_secret() -> None:
     assert [(use.kind, use.name) for use in used(SECRET, "ROOTCA")] == [(CLUSTER, "a")]
 
 
