@@ -69,7 +69,7 @@ def _written(
         fact = found.get(want)
         if isinstance(fact, Missing):
             if fact.file:
-                snapshot.missing(fact.file, str(fact))
+                snapshot.missing(fact.file, fact.detail if fact.reason == "failed" and fact.detail else str(fact))
         elif fact.part:
             snapshot.partial(fact.origin.file, fact.part.namespaces, fact.part.why)
     return found

@@ -26,7 +26,7 @@ from meshdoctor.model.envoy.endpoint import ClusterStatuses
 from meshdoctor.model.istiod import MeshConfig, RegistryService, SyncRecord, parse_istiod_version
 from meshdoctor.model.kinds import BY_NAME, KINDS, Kind
 from meshdoctor.model.meta import Object
-from meshdoctor.model.snapshot import Fact, Missing, Origin, Part, PodRef, Snapshot, SourceInfo, Want
+from meshdoctor.model.snapshot import REASONS, Fact, Missing, Origin, Part, PodRef, Snapshot, SourceInfo, Want
 from meshdoctor.model.text import visible, visible_line
 from meshdoctor.model.ztunnel import decode_whole_dump
 from meshdoctor.model.ztunnellog import parse_ztunnel_log
@@ -259,8 +259,12 @@ class RecordingSource:
             return Missing("unreadable", error.strerror or "the file cannot be read", file)
 
     def _missing(self, file: str) -> Missing:
-        error = self._recording.error(file)
-        return Missing("failed", visible(error), file) if error else Missing("not recorded", "", file)
+        error = visible(self._recording.error(file)).removeprefix("failed: ")
+        if not error:
+            return Missing("not recorded", "", file)
+        # What was forbidden or timed out when it was recorded is told as that.
+        reason, colon, detail = error.partition(": ")
+        return Missing(reason, detail, file) if colon and reason in REASONS else Missing("failed", error, file)
 
 
 def _log_file(log: ask.LogRef) -> str:
