@@ -11,13 +11,7 @@ from meshdoctor.guide.diagnosis import Diagnosis
 from meshdoctor.mesh.question import parse_question
 from tests.kube_objects import istio, pod, service
 from tests.moments import Json, when
-from tests.probes.depot import (
-    HOST,
-    LEDGER,
-    RESET,
-    Depot,
-    ledgers,
-)
+from tests.probes.depot import HOST, LEDGER, RESET, Depot, ledgers
 from tests.recordings import access_line
 
 WANTED = {

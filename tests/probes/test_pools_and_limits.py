@@ -7,17 +7,7 @@ from typing import Any
 
 from tests.envoy_dumps import config_dump, limits, object_path
 from tests.kube_objects import istio
-from tests.probes.depot import (
-    APP,
-    HOST,
-    LEDGER,
-    RESET,
-    Depot,
-    accuses,
-    causes,
-    is_open,
-    spares,
-)
+from tests.probes.depot import APP, HOST, LEDGER, RESET, Depot, accuses, causes, is_open, spares
 
 # -- connection-pool
 

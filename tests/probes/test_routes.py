@@ -9,18 +9,7 @@ import pytest
 
 from tests.envoy_dumps import cluster, config_dump, object_path, route, routes, server_info
 from tests.kube_objects import istio, pod, service
-from tests.probes.depot import (
-    HOST,
-    LEDGERS,
-    OUTBOUND,
-    PICKER,
-    SERVICE_IP,
-    Depot,
-    accuses,
-    causes,
-    is_open,
-    spares,
-)
+from tests.probes.depot import HOST, LEDGERS, OUTBOUND, PICKER, SERVICE_IP, Depot, accuses, causes, is_open, spares
 from tests.recordings import access_line
 
 OWNER = object_path("virtual-service", "books", "index")
