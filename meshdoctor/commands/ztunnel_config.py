@@ -144,9 +144,10 @@ def _data(dump: ZtunnelDump, source: ProxyDump, workload: str, arguments: argpar
     import msgspec
 
     from meshdoctor.mesh.ztunnel import tables
+    from meshdoctor.model.ztunnel import whole_answer
 
     if arguments.table == "all":
-        return msgspec.json.decode(bytes(source.body("config_dump.json")))
+        return whole_answer(bytes(source.body("config_dump.json")))
     if arguments.table == "workload":
         return tables.workloads(dump, _workload_filter(workload, arguments))
     if arguments.table == "service":

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from meshdoctor.model.decode import UnreadableError, decode_raw, scrub
+from meshdoctor.model.envoy.body import beginning, utf8
+from meshdoctor.model.envoy.sections import documents, salvaged
 
 T = TypeVar("T")
 
@@ -175,14 +177,10 @@ class ZtunnelDump(msgspec.Struct, frozen=True, rename="camel"):
 
 def decode_ztunnel_dump(body: bytes) -> ZtunnelDump:
     """A dump from its bytes; a wrong entry is left out and named. Raises `UnreadableError` for what is no dump."""
-    if not body.strip():
-        raise UnreadableError("the body is empty")
-    start = max(body.find(b"{"), 0)
-    problems = ["text before the JSON was skipped"] if body[:start].strip(b" \r\n\t\xef\xbb\xbf") else []
-    try:
-        raw = msgspec.json.decode(body[start:], type=dict[str, msgspec.Raw])
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise UnreadableError(str(error)) from None
+    problems: list[str] = []
+    raw = _parts(bytes(utf8(body)), problems)
+    if raw.keys() == {"configs"}:
+        problems.append("Envoy's dump, not ztunnel's; use meshdoctor proxy-config")
     # Go matches names without regard to case.
     parts = {name.lower(): value for name, value in raw.items()}
     return ZtunnelDump(
@@ -193,6 +191,39 @@ def decode_ztunnel_dump(body: bytes) -> ZtunnelDump:
         _entries(parts.get("workloadstate"), WorkloadState, "workloadState", problems),
         tuple(problems),
     )
+
+
+def whole_answer(body: bytes) -> dict[str, Any]:
+    """Everything that a dump holds as JSON values, known or not; raises `UnreadableError`."""
+    return {name: msgspec.json.decode(raw) for name, raw in _parts(bytes(utf8(body)), []).items()}
+
+
+_LISTS = ("certificates", "policies", "services", "workloadState", "workloads")
+
+
+def _parts(body: bytes, problems: list[str]) -> dict[str, msgspec.Raw]:
+    """The fields of the last dump in *body*; text around it is skipped, of a broken one the whole entries are left."""
+    if not body.strip():
+        raise UnreadableError("the body is empty")
+    start = max(body.find(b"{"), 0)
+    if body[:start].strip():
+        problems.append("text before the JSON was skipped")
+    try:
+        return msgspec.json.decode(body[start:], type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, RecursionError) as error:
+        why = str(error)
+    dumps, rest = documents(body[start:])
+    if dumps:
+        if len(dumps) > 1:
+            problems.append(f"the file holds {len(dumps)} dumps; the last one is shown")
+        elif rest:
+            problems.append("text after the JSON was skipped")
+        return msgspec.json.decode(dumps[-1], type=dict[str, msgspec.Raw])
+    found = salvaged(body[start:], _LISTS)
+    if not found:
+        raise UnreadableError(f"{why}; it begins with: {beginning(body)}")
+    problems.append(f"not valid JSON ({why}); what could be read of its entries is shown")
+    return {name: msgspec.Raw(b"[" + b",".join(entries) + b"]") for name, entries in found.items()}
 
 
 def decode_whole_dump(body: bytes) -> ZtunnelDump:

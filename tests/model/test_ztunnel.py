@@ -7,7 +7,7 @@ import json
 import pytest
 
 from meshdoctor.model.decode import UnreadableError
-from meshdoctor.model.ztunnel import GatewayAddress, decode_whole_dump, decode_ztunnel_dump
+from meshdoctor.model.ztunnel import GatewayAddress, decode_whole_dump, decode_ztunnel_dump, whole_answer
 
 WORKLOAD = {
     "uid": "Kubernetes//Pod/depot/stock-1",
@@ -69,3 +69,29 @@ def test_a_dump_that_is_read_in_part_is_shown_but_is_no_fact(body: bytes) -> Non
 def test_control_characters_of_a_fact_are_visible() -> None:
     body = json.dumps({"workloads": [{**WORKLOAD, "name": "stock\x1b[2J"}]}).encode()
     assert decode_whole_dump(body).workloads[0].name == "stock\u241b[2J"
+
+
+BODY = json.dumps({"workloads": [WORKLOAD, {**WORKLOAD, "name": "stock-2"}], "policies": [POLICY]}, indent=2).encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "names", "problem"),
+    [
+        (BODY.decode().encode("utf-16"), ["stock-1", "stock-2"], ""),
+        (BODY + b"\ncommand terminated with exit code 1\n", ["stock-1", "stock-2"], "text after the JSON"),
+        (BODY.replace(b"stock-", b"old-") + b"\n" + BODY, ["stock-1", "stock-2"], "the file holds 2 dumps"),
+        (b"[" + BODY + b"," + BODY + b"]", ["stock-1", "stock-2"], "the file holds 2 dumps"),
+        (BODY[: BODY.index(b'"policies"') - 60], ["stock-1"], "what could be read of its entries"),
+        (b'{"configs": []}', [], "use meshdoctor proxy-config"),
+    ],
+)
+def test_what_is_around_a_dump_or_missing_of_it(body: bytes, names: list[str], problem: str) -> None:
+    dump = decode_ztunnel_dump(body)
+    assert [workload.name for workload in dump.workloads] == names
+    assert any(problem in line for line in dump.problems) if problem else not dump.problems
+    assert whole_answer(body).keys() <= {"workloads", "policies", "configs"}
+
+
+def test_what_is_no_dump_is_quoted() -> None:
+    with pytest.raises(UnreadableError, match="it begins with: Error from server"):
+        decode_ztunnel_dump(b"Error from server (NotFound): no pod")

@@ -244,6 +244,22 @@ def _object(raw: bytes) -> bytes:
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"?|[{}\[\]]', re.DOTALL)
 
 
+def documents(body: bytes) -> tuple[list[bytes], bytes]:
+    """The JSON objects that stand one after the other in *body*, whatever is between them, and what is left over."""
+    found: list[bytes] = []
+    at = body.find(b"{")
+    while at >= 0:
+        whole = _object(body[at:])
+        try:
+            msgspec.json.decode(whole, type=dict[str, msgspec.Raw])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            break
+        found.append(whole)
+        after = at + len(whole)
+        at = body.find(b"{", after)
+    return found, body[after:].strip() if found else body
+
+
 def salvaged(raw: Part, fields: Iterable[str]) -> dict[str, list[bytes]]:
     """The entries of each list of a section that is no JSON, but for those that are broken.
 
