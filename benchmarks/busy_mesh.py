@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -31,6 +31,8 @@ HANG_EVERY = 25
 SERVICES = 400
 ISTIODS = ("istiod-7c9d8f6b5-abcde", "istiod-7c9d8f6b5-fghij")
 EVENTS_A_POD = 4
+STARTS, STOPS = 2.0, 1.0
+"""Seconds from a pod to its connection, and from the end of the connection to that of the pod."""
 _TYPES = ("Cluster", "Listener", "ClusterLoadAssignment", "RouteConfiguration")
 _PLACES = ("cluster", "listener", "endpoint", "route")
 
@@ -43,11 +45,13 @@ class Mesh:
         self.count = count
         self._next = count
         self._oldest = 0
-        self._records: dict[str, bytes] = {}
+        self._starting: deque[tuple[float, int, dict[str, Any]]] = deque()
+        self._stopping: deque[tuple[float, dict[str, Any]]] = deque()
+        self._records: tuple[dict[str, bytes], ...] = tuple({} for _ in ISTIODS)
         now = _moment(time.time() - 86_400)
         self._pods = {number: _sidecar(number, now) for number in range(count)}
         for pod in self._pods.values():
-            self._connect(pod)
+            self._connect(pod)  # of each istiod every other proxy
         add = self.objects.add
         add(PODS, "Pod", [*self._pods.values(), *map(_istiod, ISTIODS)])
         names = sorted({pod["metadata"]["namespace"] for pod in self._pods.values()} | {"istio-system"})
@@ -78,31 +82,41 @@ class Mesh:
 
     def _connect(self, pod: dict[str, Any]) -> None:
         meta = pod["metadata"]
-        self._records[f"{meta['namespace']}/{meta['name']}"] = _record(meta["name"], meta["namespace"])
+        self._records_of(meta["name"])[f"{meta['namespace']}/{meta['name']}"] = _record(meta["name"], meta["namespace"])
+
+    def _records_of(self, name: str) -> dict[str, bytes]:
+        return self._records[int(name.rpartition("-")[2]) % len(ISTIODS)]
 
     def replace_one(self) -> None:
-        """The oldest pod goes and one of the same service comes: four events."""
-        old = self._pods.pop(self._oldest)
-        new = _sidecar(self._next, _moment(time.time()))
-        self._pods[self._next] = new
-        self._oldest, self._next = self._oldest + 1, self._next + 1
-        change = self.objects.change
+        """The oldest pod is replaced, as a rollout does it: each call brings four events, of up to three pods."""
+        now = time.time()
+        new = _sidecar(self._next, _moment(now))
         waiting = {"phase": "Pending", "conditions": [{"type": "Ready", "status": "False"}]}
-        change("ADDED", PODS, {**new, "status": waiting})
-        self._connect(new)
-        change("MODIFIED", PODS, new)
-        leaving = {**old["metadata"], "deletionTimestamp": _moment(time.time())}
-        change("MODIFIED", PODS, {**old, "metadata": leaving})
-        self._records.pop(f"{leaving['namespace']}/{leaving['name']}", None)
-        change("DELETED", PODS, old)
+        self.objects.change("ADDED", PODS, {**new, "status": waiting})
+        self._starting.append((now + STARTS, self._next, new))
+        self._next += 1
+        while self._starting and self._starting[0][0] <= now:
+            _, number, started = self._starting.popleft()
+            self._connect(started)
+            self._pods[number] = started
+            self.objects.change("MODIFIED", PODS, started)
+            old = self._pods.pop(self._oldest)
+            self._oldest += 1
+            self.objects.change("MODIFIED", PODS, _leaving(old, now))
+            self._stopping.append((now + STOPS, old))
+            meta = old["metadata"]
+            self._records_of(meta["name"]).pop(f"{meta['namespace']}/{meta['name']}")
+        while self._stopping and self._stopping[0][0] <= now:
+            self.objects.change("DELETED", PODS, self._stopping.popleft()[1])
 
     def syncz(self, number: int) -> bytes:
-        """What one of the istiods answers; each has every other proxy."""
-        return b"[" + b",".join([*self._records.values()][number :: len(ISTIODS)]) + b"]"
+        """What one of the istiods answers."""
+        return b"[" + b",".join(list(self._records[number].values())) + b"]"
 
     def pods(self) -> list[str]:
-        """Every sidecar pod, sorted."""
-        return sorted(f"{pod['metadata']['namespace']}/{pod['metadata']['name']}" for pod in self._pods.values())
+        """Every sidecar pod that the API server has, sorted."""
+        stored = self.objects.select(PODS, "", "", "")
+        return sorted(f"{pod.namespace}/{pod.name}" for pod in stored if pod.name not in ISTIODS)
 
     def istiod(self, number: int) -> Serve:
         """Its monitoring port."""
@@ -111,7 +125,7 @@ class Mesh:
             path = target.partition("?")[0]
             if path == "/debug/syncz":
                 return self.syncz(number)
-            return {"/version": b'{"version":"1.29.0"}', "/debug/mesh": b'{"rootNamespace":"istio-system"}'}.get(path)
+            return {"/version": b"1.29.0-c0ffee-Clean", "/debug/mesh": b'{"rootNamespace":"istio-system"}'}.get(path)
 
         return answering(look)
 
@@ -246,6 +260,10 @@ def _sidecar(number: int, created: str) -> dict[str, Any]:
     pod["metadata"]["annotations"]["sidecar.istio.io/status"] = json.dumps({"revision": "default"})
     pod["spec"]["containers"][1]["args"] = ["proxy", "sidecar"]
     return pod
+
+
+def _leaving(pod: dict[str, Any], now: float) -> dict[str, Any]:
+    return {**pod, "metadata": {**pod["metadata"], "deletionTimestamp": _moment(now)}}
 
 
 def _istiod(name: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import httpx
 import msgspec
 
 from meshdoctor.kube.answers import error_of, reachable
-from meshdoctor.kube.client import KubeClient
+from meshdoctor.kube.client import KubeClient, Listing
 from meshdoctor.kube.errors import Busy, ClusterError, Expired, Unauthorized, Unreachable
 from meshdoctor.kube.retry import Sleep, backoff
 
@@ -63,16 +63,21 @@ async def follow(
     *,
     params: Mapping[str, str] | None = None,
     sleep: Sleep | None = None,
+    start: Listing[T] | None = None,
 ) -> AsyncIterator[Listed[T] | Changed | Lost]:
     """The objects under *path*, for ever: `Listed` first, `Changed` as they change, `Lost` while nothing is heard.
 
+    *start* is a list that was read already: a large one need not be read twice.
     Ends only by cancellation or an error that waiting does not mend (403, 404, a refused path).
     """
     import anyio
 
     wait = sleep or anyio.sleep
     failures = 0
-    version = ""
+    version = start.resource_version if start else ""
+    if start:
+        yield Listed(start.items)
+        start = None  # it need not be kept
     while True:
         try:
             if not version:

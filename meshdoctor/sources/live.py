@@ -9,8 +9,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
-from pathlib import Path
 from typing import Any, cast
 
 import anyio
@@ -28,14 +26,13 @@ from meshdoctor.model.istiod import MeshConfig
 from meshdoctor.model.kinds import BY_NAME, KINDS
 from meshdoctor.model.kubernetes import Pod
 from meshdoctor.model.snapshot import Fact, Missing, Origin, PodRef, Snapshot, SourceInfo, Want
-from meshdoctor.recording.archive import Files
-from meshdoctor.recording.raw import Manifest, RawRecording
-from meshdoctor.sources.live_files import Kept, KeptFiles, body_want, kind_of, log_file, log_of, log_wants
+from meshdoctor.sources.live_decode import LiveDecoder
 from meshdoctor.sources.live_lists import Capture, LiveLists, missing
-from meshdoctor.sources.live_pods import MeshPods, inventory, mesh_pods
-from meshdoctor.sources.live_visits import Answers, PodVisits, config_map_mesh, place
+from meshdoctor.sources.live_logs import LiveEvidence, LiveLogs
+from meshdoctor.sources.live_mesh_config import LiveMeshConfig
+from meshdoctor.sources.live_pods import KnownPods, MeshPods, inventory, mesh_pods
+from meshdoctor.sources.live_visits import Answers, PodVisits, place
 from meshdoctor.sources.live_watch import Watched, watch_kind
-from meshdoctor.sources.recording import RecordingSource
 from meshdoctor.sources.scope import scope
 
 _PODS = ask.Objects("Pod")
@@ -64,9 +61,6 @@ class LiveSource:
     ) -> None:
         self.target = target
         self.settings = settings or Settings()
-        self._since = since_seconds
-        self._log_bytes = log_bytes
-        self._capture = capture
         self._clock = clock
         self._connection = Connection(
             target,
@@ -77,12 +71,14 @@ class LiveSource:
         )
         self._client = KubeClient(self._connection)
         self._lists = LiveLists(self._client, namespaces or (target.namespace,), clock, capture)
-        self._kept = KeptFiles()
-        self._pods_watched = False
-        self._known_pods: tuple[float, MeshPods | Missing] | None = None
-        self._mesh: bytes | ClusterError | None = None
-        self._mesh_lock = anyio.Lock()
-        self._visits = PodVisits(self._connection, allow_exec=allow_exec, decode=self._decode)
+        self._pods = KnownPods(clock, self.settings.refresh)
+        self._decoder = LiveDecoder(target.server, capture, clock)
+        self._visits = PodVisits(self._connection, allow_exec=allow_exec, decode=self._decoder.decode)
+        self._mesh_config = LiveMeshConfig(self._client, self._visits)
+        self._logs = LiveLogs(
+            self._client, self._decoder, self._mesh_config, since_seconds=since_seconds, log_bytes=log_bytes
+        )
+        self._evidence = LiveEvidence(self._decoder, self._lists, self._logs, self._visits, clock)
         self._started = clock()
         self._loop = LoopThread()
 
@@ -124,19 +120,27 @@ class LiveSource:
     def watch(self, kind: str, tell: Callable[[Watched], None]) -> Callable[[], None]:
         """Keep *kind* up to date: *tell* is called on the source's thread. Returns a function that stops it."""
 
+        pods = kind == "Pod"
+
         def heard(state: Watched) -> None:
-            if kind == "Pod":
-                self._pods_watched = not state.lost
-                if not state.lost:  # who asks a pod next need not list them all again
-                    self._remember(Fact(state.objects, Origin("", state.heard_at)))
+            if pods:  # who asks a pod next need not list them all again
+                self._pods.hear(cast("tuple[Pod, ...]", state.objects), lost=bool(state.lost))
             tell(state)
 
-        work = watch_kind(self._client, self._lists.discovery, BY_NAME[kind], heard, self._clock)
-        stop_work = self._loop.start(work)
+        stop_work = self._loop.start(
+            watch_kind(
+                self._client,
+                self._lists.discovery,
+                BY_NAME[kind],
+                heard,
+                self._clock,
+                start=self._pods.listing if pods else None,
+            )
+        )
 
         def stop() -> None:
-            if kind == "Pod":
-                self._pods_watched = False
+            if pods:
+                self._pods.hear_no_more()
             stop_work()
 
         return stop
@@ -170,7 +174,7 @@ class LiveSource:
     async def _limit(self, named: tuple[str, ...], why: str) -> tuple[str, ...]:
         pods = await self._lists.control_plane()
         try:
-            mesh = decode_json(await self._mesh_config(mesh_pods(pods)), MeshConfig)
+            mesh = decode_json(await self._mesh_config.read(mesh_pods(pods)), MeshConfig)
         except (ClusterError, UnreadableError):
             mesh = MeshConfig()  # Istio's own root namespace; whoever wants the mesh config is told why
         namespaces = scope(named, pods, mesh)
@@ -182,8 +186,7 @@ class LiveSource:
         snapshot = known or Snapshot(self.info, {})
         lacking = snapshot.lacks(wants)
         answers: Answers = {}
-        if isinstance(self._mesh, ClusterError) or ask.Mesh() in lacking:
-            self._mesh = None  # asked again, at the next read
+        self._mesh_config.forget(failed_only=ask.Mesh() not in lacking)
         by_pod: dict[PodRef, list[Want[Any]]] = {}
         by_log: dict[ask.LogRef, list[Want[Any]]] = {}
         pods: MeshPods | Missing | None = None
@@ -208,11 +211,11 @@ class LiveSource:
                 elif isinstance(want, ask.AccessLog | ask.ApplicationLog | ask.LogText | ask.ZtunnelAccessLog):
                     by_log.setdefault(want.log, []).append(want)
                 elif isinstance(want, ask.RecordedFile):
-                    group.start_soon(self._file, want, cast(MeshPods, pods), answers)
+                    group.start_soon(self._evidence.answer, want, cast(MeshPods, pods), answers)
                 else:
                     by_pod.setdefault(place(want, cast(MeshPods, pods)), []).append(want)
             for log, wanted in by_log.items():
-                group.start_soon(self._log, log, wanted, snapshot, cast(MeshPods, pods), answers)
+                group.start_soon(self._logs.answer, log, wanted, snapshot, cast(MeshPods, pods), answers)
             if by_pod:
                 group.start_soon(self._visits.read, by_pod, cast(MeshPods, pods), answers)
         return snapshot.updated({want: answers[want] for want in lacking})
@@ -222,22 +225,15 @@ class LiveSource:
     async def _objects(self, want: ask.Objects, answers: Answers) -> None:
         answers[want] = await self._lists.objects(BY_NAME[want.kind])
         if want.kind == "Pod":
-            self._remember(answers[want])
+            self._pods.remember(answers[want], self._lists.versions.get("Pod", ""))
 
     async def _object_body(self, want: ask.ObjectBody, answers: Answers) -> None:
         answers[want] = await self._lists.one(BY_NAME[want.kind], want.namespace, want.name)
 
     async def _mesh_pods(self) -> MeshPods | Missing:
-        known = self._known_pods
-        old = known is not None and not self._pods_watched and self._clock() - known[0] > self.settings.refresh
-        if known is None or isinstance(known[1], Missing) or old:
-            self._remember(await self._lists.objects(BY_NAME["Pod"]))
-        assert self._known_pods is not None
-        return self._known_pods[1]
-
-    def _remember(self, fact: Fact[Any] | Missing) -> None:
-        pods = fact if isinstance(fact, Missing) else mesh_pods(cast("tuple[Pod, ...]", fact.value))
-        self._known_pods = (self._clock(), pods)
+        if self._pods.is_old:
+            self._pods.remember(await self._lists.objects(BY_NAME["Pod"]), self._lists.versions.get("Pod", ""))
+        return self._pods.sorted
 
     async def _contents(self, want: ask.Contents, pods: MeshPods, answers: Answers) -> None:
         kinds = []
@@ -249,108 +245,10 @@ class LiveSource:
                 kinds.append(kind.name)  # unknown: asking for it will tell why
         answers[want] = Fact(inventory(pods, tuple(kinds)), Origin("manifest.json", self._clock()))
 
-    # ---- logs ------------------------------------------------------------------------------------------------------
-
-    async def _log(
-        self, log: ask.LogRef, wants: list[Want[Any]], known: Snapshot, pods: MeshPods, answers: Answers
-    ) -> None:
-        """Everything that is wanted of one log, of the same bytes as what is *known* of it: lines have numbers."""
-        file = log_file(log)
-        extra: dict[str, bytes] = {}
-        try:
-            if any(isinstance(want, ask.AccessLog) for want in wants):
-                extra = await self._log_format(pods)
-            kept = self._kept.get(file)
-            facts = [known.get(want) for want in log_wants(log)]
-            if kept is None or not any(isinstance(f, Fact) and f.origin.read_at == kept.read_at for f in facts):
-                kept = await self._read_log(log)
-        except ClusterError as error:
-            answers.update({want: missing(error, file) for want in wants})
-            return
-        for want in wants:
-            answers[want] = self._recorded(want, file, kept, extra)
-
-    async def _read_log(self, log: ask.LogRef) -> Kept:
-        body = await self._client.log(
-            log.pod.namespace,
-            log.pod.name,
-            log.container,
-            since_seconds=None if log.previous else self._since,
-            previous=log.previous,
-            limit_bytes=self._log_bytes,
-        )
-        return self._keep(log_file(log), body)
-
-    async def _file(self, want: ask.RecordedFile, pods: MeshPods, answers: Answers) -> None:
-        """The answer that evidence points at: as it was read, else as it is now."""
-        kept = self._kept.get(want.file)
-        kind, log, admin = kind_of(want.file), log_of(want.file), body_want(want.file)
-        try:
-            if kind is not None:
-                body = await self._lists.body(kind)
-                answers[want] = body if isinstance(body, Missing) else Fact(body, Origin(want.file, self._clock()))
-            elif kept is not None:
-                answers[want] = Fact(kept.body, Origin(want.file, kept.read_at))
-            elif log is not None:
-                read = await self._read_log(log)
-                answers[want] = Fact(read.body, Origin(want.file, read.read_at))
-            elif admin is not None:
-                visited: Answers = {}
-                await self._visits.read({admin.pod: [admin]}, pods, visited)
-                answers[want] = visited[admin]
-            else:
-                answers[want] = Missing("not recorded", "it is not kept; read its view again", want.file)
-        except ClusterError as error:
-            answers[want] = missing(error, want.file)
-
-    async def _log_format(self, pods: MeshPods) -> dict[str, bytes]:
-        """istiod's mesh config as a file beside a log, which is read by the format that it sets."""
-        try:
-            return {"istiod/any/mesh.json": await self._mesh_config(pods)}
-        except ClusterError:
-            return {}  # the known formats are tried; whoever wants the mesh config itself is told why
-
-    async def _mesh_config(self, pods: MeshPods) -> bytes:
-        """The mesh config of istiod's `/debug/mesh`, else of the ConfigMap. Raises ClusterError without either."""
-        async with self._mesh_lock:
-            known = self._mesh
-            if known is None:
-                known = await self._visits.mesh_config(pods)
-                if isinstance(known, ClusterError):
-                    why = known
-                    try:
-                        known = await config_map_mesh(self._client)
-                    except ClusterError as error:
-                        known = ClusterError(f"{why.what}; {error.what}", why.next_step)
-                self._mesh = known
-            if isinstance(known, ClusterError):
-                raise known
-            return known
-
     async def _ask_mesh(self, want: ask.Mesh, pods: MeshPods, answers: Answers) -> None:
         first = next(iter(pods.istiods), "istiod")
         file = f"istiod/{first}/mesh.json"
         try:
-            answers[want] = self._decode(want, file, await self._mesh_config(pods))
+            answers[want] = self._decoder.decode(want, file, await self._mesh_config.read(pods))
         except ClusterError as error:
             answers[want] = missing(error, file)
-
-    def _decode(
-        self, want: Want[Any], file: str, body: bytes, extra: Mapping[str, bytes] | None = None
-    ) -> Fact[Any] | Missing:
-        """What a recording with this file, read just now, would answer."""
-        return self._recorded(want, file, self._keep(file, body), extra)
-
-    def _keep(self, file: str, body: bytes) -> Kept:
-        if self._capture is not None:
-            self._capture(file, body)
-        kept = Kept(body, self._clock())
-        self._kept.put(file, kept)
-        return kept
-
-    def _recorded(
-        self, want: Want[Any], file: str, kept: Kept, extra: Mapping[str, bytes] | None = None
-    ) -> Fact[Any] | Missing:
-        files: Files = {name: partial(bytes, held) for name, held in {**(extra or {}), file: kept.body}.items()}
-        manifest = Manifest(started_at=kept.read_at, finished_at=kept.read_at)
-        return RecordingSource(RawRecording(Path(self.target.server), files, manifest)).read([want]).get(want)

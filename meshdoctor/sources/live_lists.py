@@ -70,6 +70,8 @@ class LiveLists:
         self._only: tuple[str, ...] = ()
         self._why = ""
         self.discovery = Discovery(client)
+        self.versions: dict[str, str] = {}
+        """The resourceVersion of each kind's last whole list, from which it can be watched."""
 
     def limit(self, namespaces: tuple[str, ...], why: str) -> None:
         """Read only objects of *namespaces* from now on; every fact says so, with *why*."""
@@ -137,6 +139,7 @@ class LiveLists:
 
     async def _everywhere(self, kind: Kind, file: str) -> Fact[tuple[Object, ...]] | Missing:
         problems: list[str] = []
+        self.versions.pop(kind.name, None)
         try:
             if self._only and kind.namespaced:
                 return await self._of_namespaces(kind, file, self._only, self._why)
@@ -178,6 +181,8 @@ class LiveLists:
         bodies: list[bytes] = []
         found: list[Object] = []
         async for page in self._client.pages(path):
+            if file:
+                self.versions[kind.name] = page.resource_version
             if page.first:  # also when the list had to begin again
                 bodies.clear()
                 found.clear()

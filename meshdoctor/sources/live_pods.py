@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
+from meshdoctor.kube.client import Listing
 from meshdoctor.kube.podhttp import PORTS
 from meshdoctor.kube.quantity import quantity
 from meshdoctor.model.kubernetes import Container, Pod
-from meshdoctor.model.snapshot import PodRef
+from meshdoctor.model.snapshot import Fact, Missing, PodRef
 from meshdoctor.model.wants import Inventory, LogRef
 
 PROXY = "istio-proxy"
@@ -115,3 +116,59 @@ def inventory(pods: MeshPods, kinds: tuple[str, ...]) -> Inventory:
             if restarts.get(container.name):
                 logs.append(LogRef(ref, container.name, previous=True))
     return Inventory(tuple(pods.proxies), tuple(pods.ztunnels), tuple(pods.istiods), tuple(logs), kinds)
+
+
+class KnownPods:
+    """The pods as they were last listed or heard of: whatever else is read of a cluster needs to know them.
+
+    *refresh*: after so many seconds a list is old, unless a watch keeps it up to date. *clock* gives Unix seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float], refresh: float) -> None:
+        self._clock = clock
+        self._refresh = refresh
+        self._pods: tuple[Pod, ...] | Missing | None = None
+        self._sorted: MeshPods | None = None
+        self._at = float("-inf")
+        self._version = ""
+        self._watched = False
+
+    @property
+    def is_old(self) -> bool:
+        """Whether they are to be listed (again)."""
+        unknown = self._pods is None or isinstance(self._pods, Missing)
+        return unknown or (not self._watched and self._clock() - self._at > self._refresh)
+
+    @property
+    def sorted(self) -> MeshPods | Missing:
+        """The pods by what they are, or why they are unknown; sorted when somebody asks, and then once."""
+        if self._pods is None:
+            return Missing("not asked for")
+        if isinstance(self._pods, Missing):
+            return self._pods
+        if self._sorted is None:
+            self._sorted = mesh_pods(self._pods)
+        return self._sorted
+
+    @property
+    def listing(self) -> Listing[Pod] | None:
+        """The list that a watch can go on from; None when there is none."""
+        known = not isinstance(self._pods, Missing | None) and self._version
+        return Listing(cast("tuple[Pod, ...]", self._pods), self._version) if known else None
+
+    def remember(self, fact: Fact[Any] | Missing, version: str) -> None:
+        """The pods were listed, at a resource *version* ("" for a part of them)."""
+        self._take(fact if isinstance(fact, Missing) else fact.value, version)
+
+    def hear(self, pods: tuple[Pod, ...], *, lost: bool) -> None:
+        """A watch told all pods, or was *lost*."""
+        self._watched = not lost
+        if not lost:
+            self._take(pods, "")
+
+    def hear_no_more(self) -> None:
+        """The watch ends."""
+        self._watched = False
+
+    def _take(self, pods: tuple[Pod, ...] | Missing, version: str) -> None:
+        self._pods, self._version, self._at, self._sorted = pods, version, self._clock(), None

@@ -7,19 +7,15 @@ from typing import Any, cast
 
 import msgspec
 
-from meshdoctor.kube.client import KubeClient
 from meshdoctor.kube.connection import Connection
 from meshdoctor.kube.envoy_admin import read_clusters, read_config_dump
-from meshdoctor.kube.errors import ClusterError, Forbidden, PodError
+from meshdoctor.kube.errors import ClusterError, Forbidden
 from meshdoctor.kube.exec_fallback import exec_get
 from meshdoctor.kube.fanout import Job, Unread, fan_out
 from meshdoctor.kube.podhttp import PodHttp, PodVisit
 from meshdoctor.kube.reads import AdminRead, admin_read
 from meshdoctor.model import wants as ask
-from meshdoctor.model.decode import UnreadableError, decode_json
-from meshdoctor.model.kubernetes import ConfigMap
 from meshdoctor.model.snapshot import Fact, Missing, PodRef, Want
-from meshdoctor.recording.importing.yaml_guard import load_documents
 from meshdoctor.sources.live_files import PROXY_FILES, sent_file
 from meshdoctor.sources.live_lists import missing
 from meshdoctor.sources.live_pods import MeshPods, admin_port, is_sidecar, memory_limit, mistaken_for, monitoring_port
@@ -37,17 +33,6 @@ def place(want: Any, pods: MeshPods) -> PodRef:
         pod = pods.istiods.get(want.istiod)
         return PodRef(pod.namespace, pod.name) if pod else PodRef("", want.istiod)
     return cast(PodRef, want.pod)
-
-
-async def config_map_mesh(client: KubeClient) -> bytes:
-    """The mesh config of the ConfigMap `istio` as JSON. Raises ClusterError."""
-    body = await client.get("/api/v1/namespaces/istio-system/configmaps/istio")
-    try:
-        text = (decode_json(body, ConfigMap).data or {}).get("mesh", "")
-        mesh = next(load_documents(text.encode()), None)
-        return msgspec.json.encode(mesh if isinstance(mesh, dict) else {})
-    except (UnreadableError, TypeError):
-        raise PodError("the ConfigMap istio holds no readable mesh config", "see its key `mesh`") from None
 
 
 class PodVisits:

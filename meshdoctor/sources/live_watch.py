@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import anyio
 import msgspec
 
-from meshdoctor.kube.client import KubeClient
+from meshdoctor.kube.client import KubeClient, Listing
 from meshdoctor.kube.discovery import Discovery
 from meshdoctor.kube.errors import ClusterError
 from meshdoctor.kube.watch import Changed, Listed, follow
@@ -47,12 +47,13 @@ async def watch_kind(
     tell: Callable[[Watched], None],
     now: Callable[[], float],
     *,
+    start: Listing[Any] | None = None,
     gathered: float = GATHERED,
 ) -> None:
     """Call *tell* with every new state of *kind*, until cancelled; ends by itself when it is forbidden or not served.
 
-    What changes within *gathered* seconds is one new state. The last objects are told again with `lost` when nothing is
-    heard, so that they can stay on a screen with their age.
+    *start* is what was listed already. What changes within *gathered* seconds is one new state. The last objects are
+    told again with `lost` when nothing is heard, so that they can stay on a screen with their age.
     """
     known: dict[tuple[str, str], Object] = {}
     heard = now()
@@ -74,7 +75,7 @@ async def watch_kind(
             say()
             return
         async with anyio.create_task_group() as group:
-            async for event in follow(client, path, lambda body: decode_page(body, kind, [])):
+            async for event in follow(client, path, lambda body: decode_page(body, kind, []), start=start):
                 if isinstance(event, Listed):
                     known = {(item.namespace, item.name): item for item in event.items}
                     heard = now()

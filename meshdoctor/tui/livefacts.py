@@ -1,12 +1,13 @@
 """The facts of a cluster as they are renewed: what a look wants anew is read once, what cannot be read stays.
 
 Each fact is read again by itself after a time of its own: the refresh interval, or longer when reading it takes long.
-What a watch tells costs nothing and is taken at every look.
+What a watch tells costs nothing and is taken at every look; only where it is compared with what an istiod answers, both
+must be of one moment, or each new pod of a rollout would look lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from meshdoctor.errors import SourceError
@@ -15,6 +16,7 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.model import wants as ask
 from meshdoctor.model.kinds import KINDS
 from meshdoctor.model.snapshot import Fact, Missing, Origin, Snapshot, Want
+from meshdoctor.sources.live_watch import Watched
 from meshdoctor.tui.clusterlink import PASSING, ClusterLink
 from meshdoctor.tui.look import Look
 
@@ -27,6 +29,8 @@ SHARE_FAILING = 3
 waits for it to come back."""
 TOGETHER = 0.75
 """What has reached this part of its time is read with what has reached all of it."""
+NEWS = 1.0
+"""Seconds between two readings of what is read again because of news."""
 OBJECTS: tuple[Want[Any], ...] = (ask.Contents(), ask.Mesh(), *(ask.Objects(kind.name) for kind in KINDS))
 """What most views need: which pods there are, and all objects."""
 
@@ -100,29 +104,35 @@ class LiveFacts:
         """
         wants = tuple(dict.fromkeys(wants))
         mesh = self._with(self.base(look, base), wants, look)
-        for want in wants if look else ():
-            assert look is not None
-            fact = mesh.snapshot.get(want)
+        if look is not None:
+            self._note(mesh, wants, look)
+        return mesh
+
+    def _note(self, mesh: MeshIndex, wants: Sequence[Want[Any]], look: Look) -> None:
+        """What was used, how old it is, and when it is to be read again."""
+        compared = any(isinstance(want, ask.SyncStatus) for want in wants)
+        for want in wants:
+            fact, asked = mesh.snapshot.get(want), self._asked.get(want)
             if isinstance(want, ask.Objects):
                 look.kinds.add(want.kind)
-            asked = self._asked.get(want)
             if isinstance(want, LASTING) and not (asked and asked.failed):
                 continue
             if isinstance(fact, Fact):
                 look.saw(fact.origin.read_at)
-            look.used(asked.at if asked else look.begun, self._period(want))
-        return mesh
+            if not (compared and self._watched(want)):  # those are renewed with what they are compared with
+                look.used(asked.at if asked else look.begun, self._period(want))
+            if isinstance(want, ask.SyncStatus) and asked:
+                look.news_at = max(look.news_at, asked.at + TOGETHER * self._period(want, NEWS))
 
-    def _period(self, want: Want[Any]) -> float:
-        """Seconds after which *want* is read again by itself."""
+    def _period(self, want: Want[Any], least: float | None = None) -> float:
+        """Seconds after which *want* is read again by itself: *least*, the refresh interval without it, or more."""
+        least = self._link.interval if least is None else least
         asked = self._asked.get(want)
-        if asked is None:
-            return self._link.interval
-        return max(self._link.interval, (SHARE_FAILING if asked.failed else SHARE) * asked.seconds)
+        return least if asked is None else max(least, (SHARE_FAILING if asked.failed else SHARE) * asked.seconds)
 
-    def _with(self, mesh: MeshIndex, wants: Iterable[Want[Any]], look: Look | None) -> MeshIndex:
+    def _with(self, mesh: MeshIndex, wants: Sequence[Want[Any]], look: Look | None) -> MeshIndex:
         old = mesh.snapshot
-        due = [want for want in wants if self._is_due(want, old, look)]
+        due = self._due(wants, old, look)
         if not due:
             return mesh
         heard = {want: fact for want in due if (fact := self._heard(want, old)) is not None}
@@ -153,6 +163,18 @@ class LiveFacts:
             mesh.extend(snapshot)
         return mesh
 
+    def _due(self, wants: Sequence[Want[Any]], known: Snapshot, look: Look | None) -> list[Want[Any]]:
+        """What of *wants* is to be read (again)."""
+        due = [want for want in wants if self._is_due(want, known, look)]
+        answers = [want for want in wants if isinstance(want, ask.SyncStatus)]
+        if look is None or not look.by_itself or not answers or not all(known.has(want) for want in answers):
+            return due
+        # What a watch tells and what istiods answer are renewed together: on news, but not all the time.
+        news = any(self._watched(want) and want in due for want in wants)
+        if any(want in due for want in answers) or (news and all(self._rested(want, look.begun) for want in answers)):
+            return list(dict.fromkeys((*due, *answers)))
+        return [want for want in due if not self._watched(want)]
+
     def _is_due(self, want: Want[Any], known: Snapshot, look: Look | None) -> bool:
         if not known.has(want):
             return True
@@ -166,10 +188,17 @@ class LiveFacts:
             return False
         if not look.by_itself:
             return True
-        # Which pods there are follows from the pods.
-        state = self._link.heard("Pod" if isinstance(want, ask.Contents) else getattr(want, "kind", ""))
+        state = self._watched(want)
         news = state is not None and state.heard_at > asked.at
         return news or look.begun - asked.at >= TOGETHER * self._period(want)
+
+    def _watched(self, want: Want[Any]) -> Watched | None:
+        """What a watch tells about it; which pods there are follows from the pods."""
+        return self._link.heard("Pod" if isinstance(want, ask.Contents) else getattr(want, "kind", ""))
+
+    def _rested(self, want: Want[Any], now: float) -> bool:
+        """Whether it may be read again because of news."""
+        return now >= self._asked[want].at + TOGETHER * self._period(want, NEWS)
 
     def _heard(self, want: Want[Any], known: Snapshot) -> Fact[Any] | None:
         if not isinstance(want, ask.Objects):

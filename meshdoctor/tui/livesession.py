@@ -16,6 +16,7 @@ from meshdoctor.guide.examination import Examination
 from meshdoctor.kube.errors import ClusterError
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.overview import FEW, OVERVIEW_OBJECTS, ProxyState, overview, overview_wants
+from meshdoctor.mesh.proxies import istiod_wants
 from meshdoctor.mesh.question import parse_question
 from meshdoctor.model import wants as ask
 from meshdoctor.model.snapshot import Fact, Missing, PodRef, Want
@@ -156,7 +157,8 @@ class LiveSession(ExaminedSession):
             return now >= self._link.trouble.again_at
         rested = now - look.ended >= max(1.0, TOLD_SHARE * look.seconds)
         old = now >= (look.begun + self._link.interval if look.again_at is None else look.again_at)
-        return (empty or self.refreshes(location)) and rested and (old or changes != self.changes)
+        told = changes != self.changes and now >= look.news_at
+        return (empty or self.refreshes(location)) and rested and (old or told)
 
     def freshness(
         self,
@@ -204,14 +206,12 @@ class LiveSession(ExaminedSession):
         """As every session; in a large mesh only proxies *in_sight* are asked for their version (None: no proxy)."""
         with self._lock:
             look = self.looking.current
-            mesh = self._facts.mesh(OVERVIEW_OBJECTS, look, OVERVIEW_OBJECTS)
-            proxies = mesh.inventory.proxies
-            if in_sight is None:
-                versions: Sequence[PodRef] = ()
-            else:
-                known = set(proxies)
-                versions = proxies if len(proxies) <= FEW else [pod for pod in in_sight if pod in known]
-            mesh = self._facts.mesh(overview_wants(mesh.inventory, versions), look, OVERVIEW_OBJECTS)
+            known = self._facts.base(look, OVERVIEW_OBJECTS).inventory
+            mesh = self._facts.mesh((*OVERVIEW_OBJECTS, *istiod_wants(known)), look, OVERVIEW_OBJECTS)
+            there = set(mesh.inventory.proxies)
+            asked = there if len(there) <= FEW else there.intersection(in_sight or ())
+            wants = overview_wants(mesh.inventory, asked if in_sight is not None else ())
+            mesh = self._facts.mesh(wants, look, OVERVIEW_OBJECTS)
             if not self._names or self._clock() - self._learned_at >= LEARN_AGAIN:
                 self._learned_at = self._clock()
                 self._learn_names(mesh, self._examination)

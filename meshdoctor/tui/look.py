@@ -26,6 +26,8 @@ class Look:
         """When the first of the facts that were used is to be read again; None when none is ever."""
         self.period = 0.0
         """The longest time between two readings of a fact that was used, in seconds."""
+        self.news_at = 0.0
+        """Until when news of a watch are not worth another look."""
 
     def saw(self, read_at: float | None) -> None:
         """A fact of this age was used."""
