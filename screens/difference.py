@@ -6,6 +6,7 @@ would send, old endpoints, and what cannot be told. Against another pod of the w
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import ClassVar, NamedTuple
 
 from textual.app import ComposeResult
@@ -22,8 +23,9 @@ from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.snapshot import Missing, PodRef
 from meshdoctor.present.document_lines import folded
+from meshdoctor.present.explanation_text import wrap
 from meshdoctor.present.inspection_rows import COLUMNS, Shown, difference_rows, inspection_rows
-from meshdoctor.present.table import Row
+from meshdoctor.present.table import Cell, Row
 from meshdoctor.tui.factsscreen import FactsScreen
 from meshdoctor.tui.keys import bindings
 from meshdoctor.tui.linetable import LineTable
@@ -122,7 +124,7 @@ class DifferenceScreen(FactsScreen[Compared]):
             return
         lines = next((each.lines for each in self.facts.found if row and each.row.key == row.key), ())
         view = self.query_one(TextView)
-        view.show(folded(lines, max(20, self.app.size.width)))
+        view.show(_fitting(lines, max(20, self.app.size.width)))
         view.action_top()
 
     async def action_difference(self) -> None:
@@ -139,3 +141,12 @@ class DifferenceScreen(FactsScreen[Compared]):
     def crumb(self) -> str:
         """The pods."""
         return f"difference {self.location.argument}"
+
+
+def _fitting(lines: Iterable[Cell], width: int) -> Iterator[Cell]:
+    """Sentences wrapped between words, other lines (values, Envoy's text of a resource) folded; none is cut off."""
+    for line in lines:
+        if isinstance(line, str) and " " in line and not line.startswith(" "):
+            yield from wrap(line, width=width)
+        else:
+            yield from folded([line], width)

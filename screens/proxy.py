@@ -120,8 +120,8 @@ class ProxyScreen(FactsScreen[ProxyTables]):
             return
         _, chosen, name = self._parts()
         table = self.query_one(f"#{key}", LineTable)
-        missing = self.words("proxy.no_such", name=name) if name and key == chosen else self.words("proxy.none")
-        table.say_when_empty(missing)
+        lacking = "proxy.no_endpoints" if key == "endpoints" else "proxy.no_such"
+        table.say_when_empty(self.words(lacking, name=name) if name and key == chosen else self.words("proxy.none"))
         if self._given.get(key) is not self.facts.rows[key]:
             self._given[key] = self.facts.rows[key]
             table.show(self.facts.rows[key])
@@ -153,10 +153,16 @@ class ProxyScreen(FactsScreen[ProxyTables]):
             await self.app.go(json_command(PodRef(*self.pod_name.split("/", 1)), self.shown, row))
 
     async def action_users(self) -> None:
-        """Who uses this object."""
+        """Who uses this object; of a cluster without endpoints, and of what is not there, who names it."""
         row = self.query_one(f"#{self.shown}", LineTable).cursor_row
-        if row and isinstance(self.app, Navigator):
+        _, chosen, name = self._parts()
+        kind = {"endpoints": "cluster", "clusters": "cluster", "routes": "route"}.get(self.shown, "")
+        if not isinstance(self.app, Navigator):
+            return
+        if row:
             await self.app.go(users_command(self.pod_name, *object_of(self.shown, row)))
+        elif name and chosen == self.shown and kind:
+            await self.app.go(users_command(self.pod_name, kind, name))
 
     async def action_difference(self) -> None:
         """What another pod of the workload holds differently."""
