@@ -46,7 +46,7 @@ async def _ask(target: Target, arguments: argparse.Namespace) -> tuple[str, tupl
     from meshdoctor.kube.connection import Connection
     from meshdoctor.kube.errors import Forbidden, NotFound
     from meshdoctor.kube.exec_plugin import terminal_available
-    from meshdoctor.kube.rights import check_rights, used_rights
+    from meshdoctor.kube.rights import check_rights, used_rights, without_create
 
     connection = Connection(target, cluster_settings(arguments), terminal=terminal_available())
     async with KubeClient(connection) as client:
@@ -55,7 +55,11 @@ async def _ask(target: Target, arguments: argparse.Namespace) -> tuple[str, tupl
             identity, _ = await reviewer.whoami()
         except (NotFound, Forbidden):
             identity = ""  # before Kubernetes 1.28 the server does not tell
-        return identity, await check_rights(reviewer, used_rights(arguments.namespace))
+        rules = used_rights(arguments.namespace)
+        version = await client.version()
+        if version is not None and version < (1, 35):
+            rules = without_create(rules)
+        return identity, await check_rights(reviewer, rules, "" if arguments.namespace else target.namespace)
 
 
 def _lines(target: Target, identity: str, rights: tuple[Right, ...]) -> list[str]:
@@ -63,11 +67,16 @@ def _lines(target: Target, identity: str, rights: tuple[Right, ...]) -> list[str
 
     who = f" as {visible_line(identity)}" if identity else ""
     lines = [f"{visible_line(target.context or target.origin)} ({target.server}){who}", ""]
+    errors = {right.error for right in rights if right.error}
+    if errors and all(right.error for right in rights):
+        return [*lines, f"?  nothing could be asked: {visible_line(min(errors))}"]
     width = max(len(_name(right)) for right in rights)
     for right in rights:
         verbs = ", ".join(right.rule.verbs)
         if right.error:
             lines.append(f"?  {_name(right):{width}}  {visible_line(right.error)}")
+        elif right.only:
+            lines.append(f"◐  {_name(right):{width}}  {verbs} in {visible_line(right.only)} alone: {right.loss}")
         elif right.missing:
             lines.append(f"✗  {_name(right):{width}}  {', '.join(right.missing)} missing: {right.loss}")
         else:
@@ -78,7 +87,7 @@ def _lines(target: Target, identity: str, rights: tuple[Right, ...]) -> list[str
 def _name(right: Right) -> str:
     rule = right.rule
     where = f" in {rule.namespace}" if rule.namespace else ""
-    return f"{rule.resource}{f'.{rule.group}' if rule.group else ''}{where}"
+    return f"{rule.resource}{f'.{rule.group}' if rule.group else ''}{''.join(f'/{name}' for name in rule.names)}{where}"
 
 
 def _print_json(target: Target, identity: str, rights: tuple[Right, ...]) -> None:
@@ -93,8 +102,10 @@ def _print_json(target: Target, identity: str, rights: tuple[Right, ...]) -> Non
                 "group": right.rule.group,
                 "resource": right.rule.resource,
                 "namespace": right.rule.namespace,
+                "names": right.rule.names,
                 "verbs": right.rule.verbs,
                 "missing": right.missing,
+                "only": right.only,
                 "error": right.error,
             }
             for right in rights

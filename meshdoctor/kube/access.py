@@ -118,7 +118,7 @@ class AccessReviewer:
             with reachable(f"POST {path}"):
                 response = await self._http.post(path, json=body)
             if response.status_code not in (200, 201):
-                raise error_of(response.status_code, response.headers, response.content, path)
+                raise error_of(response.status_code, response.headers, response.content, path, method="POST")
             return response.content
 
         return await with_retries(self._settings.retry, once)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
@@ -19,21 +20,6 @@ from meshdoctor.model.kinds import KINDS
 _NAME = r"[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?"
 _NAMESPACE = r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
 
-# Beside the kinds that are decoded: what recordings hold and check-access asks for.
-_MORE: tuple[tuple[str, str], ...] = (
-    ("", "endpoints"),
-    ("admissionregistration.k8s.io", "validatingwebhookconfigurations"),
-    ("apiextensions.k8s.io", "customresourcedefinitions"),
-    ("networking.k8s.io", "ingresses"),
-)
-# Groups of which every kind may be read: Istio's and the Gateway API's own objects, which hold no credentials.
-_WHOLE_GROUPS = (
-    "networking.istio.io",
-    "security.istio.io",
-    "telemetry.istio.io",
-    "extensions.istio.io",
-    "gateway.networking.k8s.io",
-)
 # ConfigMaps may hold anything, so only Istio's own are read, by name.
 CONFIG_MAPS = r"istio(?:-[a-z0-9][-a-z0-9]*)?"
 
@@ -65,22 +51,15 @@ _FORBIDDEN_HEADERS = (
 
 
 def _resource_pattern() -> str:
-    core = sorted(
-        {k.resource for k in KINDS if not k.group and k.resource != "configmaps"} | {r for g, r in _MORE if not g}
-    )
-    alternatives = [f"/api/v1(?:/namespaces/{_NAMESPACE})?/(?:{'|'.join(core)})(?:/{_NAME})?"]
+    """The kinds that are decoded, and no others, in any version of their group."""
     groups: dict[str, set[str]] = {}
-    for group, resource in [*((k.group, k.resource) for k in KINDS), *_MORE]:
-        if group and group not in _WHOLE_GROUPS:
-            groups.setdefault(group, set()).add(resource)
+    for kind in KINDS:
+        if kind.name != "ConfigMap":
+            groups.setdefault(kind.group, set()).add(kind.resource)
+    alternatives = [f"/api/v1/namespaces/{_NAMESPACE}/configmaps/{CONFIG_MAPS}"]
     for group, resources in sorted(groups.items()):
-        names = "|".join(sorted(resources))
-        alternatives.append(
-            rf"/apis/{re.escape(group)}/v[0-9a-z]+(?:/namespaces/{_NAMESPACE})?/(?:{names})(?:/{_NAME})?"
-        )
-    whole = "|".join(re.escape(group) for group in _WHOLE_GROUPS)
-    alternatives.append(rf"/apis/(?:{whole})/v[0-9a-z]+(?:/namespaces/{_NAMESPACE})?/[a-z]+(?:/{_NAME})?")
-    alternatives.append(rf"/api/v1/namespaces/{_NAMESPACE}/configmaps/{CONFIG_MAPS}")
+        start = rf"/apis/{re.escape(group)}/v[0-9a-z]+" if group else "/api/v1"
+        alternatives.append(f"{start}(?:/namespaces/{_NAMESPACE})?/(?:{'|'.join(sorted(resources))})(?:/{_NAME})?")
     return "|".join(alternatives)
 
 
@@ -106,19 +85,32 @@ def port_forward_allowed(path: str, query: list[tuple[str, str]]) -> bool:
     return bool(_PORT_FORWARD.fullmatch(path)) and all(key == "ports" and value.isdigit() for key, value in query)
 
 
-# `pilot-agent request GET PATH` is the one command that may be run, and only when the user allowed exec.
-EXEC_COMMAND = ("pilot-agent", "request", "GET")
+class ExecRequest(NamedTuple):
+    """The one command that may be run in a pod of a role, and only when the user allowed exec: an HTTP GET."""
+
+    container: str
+    command: tuple[str, ...]
+
+
+# Both programs are in the distroless images too, which have neither a shell nor curl (istioctl bug-report uses them).
+# They send what stands behind GET as it is to localhost:15000 and 127.0.0.1:15014 (pilot/pkg/request).
+EXEC_REQUESTS = {
+    "envoy": ExecRequest("istio-proxy", ("pilot-agent", "request", "GET")),
+    "istiod": ExecRequest("discovery", ("pilot-discovery", "request", "GET")),
+}
 
 
 def exec_allowed(path: str, query: list[tuple[str, str]]) -> bool:
-    """`pods/exec` of `pilot-agent request GET <admin path>` and nothing else; no stdin, no terminal."""
+    """`pods/exec` of one of `EXEC_REQUESTS` with an admin path, and nothing else; no stdin, no terminal."""
     command = [value for key, value in query if key == "command"]
     rest = {key: value for key, value in query if key != "command"}
     return bool(
         _EXEC.fullmatch(path)
-        and tuple(command[:3]) == EXEC_COMMAND
         and len(command) == 4
-        and pod_path_allowed("envoy", command[3])
+        and any(
+            tuple(command[:3]) == request.command and pod_path_allowed(role, command[3])
+            for role, request in EXEC_REQUESTS.items()
+        )
         and set(rest) <= {"container", "stdout", "stderr"}
     )
 

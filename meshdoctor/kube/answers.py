@@ -21,7 +21,7 @@ from meshdoctor.kube.errors import (
     Unauthorized,
     Unreachable,
 )
-from meshdoctor.kube.rbac import rule_for
+from meshdoctor.kube.rbac import Rule, rule_for
 from meshdoctor.model.text import visible_line
 
 RETRIED = frozenset((429, 500, 502, 503, 504))
@@ -58,32 +58,39 @@ def retry_after(headers: httpx.Headers) -> float | None:
     return None if moment is None else min(max(0.0, email.utils.mktime_tz(moment) - time.time()), 60.0)
 
 
-def error_of(status: int, headers: httpx.Headers, body: bytes, path: str, *, watch: bool = False) -> ApiError:
-    """The error that an answer with an error *status* means for a GET of *path*."""
+def error_of(
+    status: int, headers: httpx.Headers, body: bytes, path: str, *, watch: bool = False, method: str = "GET"
+) -> ApiError:
+    """The error that an answer with an error *status* means for a GET of *path*, or a POST of a review."""
     told = decode_status(body)
     message = visible_line(told.message)[:300]
     said = f" ({message})" if message else ""
-    what = f"GET {path}"
+    what = f"{method} {path}"
     match status:
         case 401:
             return Unauthorized(401, told.reason, f"{what}: the cluster does not accept the credential{said}",
                                 "log in again")  # fmt: skip
         case 403:
-            return _forbidden(told, what, said, path, watch)
+            return _forbidden(told, what, said, rule_for(path, watch=watch, create=method == "POST"))
         case 404:
             return NotFound(
                 404, told.reason, f"{what}: not found{said}", "the object or its kind is not in this cluster"
             )
         case 410:
             return Expired(410, told.reason, f"{what}: the position in the list is too old{said}", "list again")
+    if status in (301, 302, 303, 307, 308):
+        where = visible_line(headers.get("location", ""))[:200]
+        return ApiError(
+            status, told.reason, f"{what}: redirected to {where!r}, which is not followed",
+            "a login page or another server stands before the cluster: check the server's address and log in",
+        )  # fmt: skip
     after = retry_after(headers)
     if status in RETRIED:
         return Busy(status, told.reason, f"{what}: HTTP {status}{said}", "the server is busy or down; try later", after)
     return ApiError(status, told.reason, f"{what}: HTTP {status}{said}", "see the API server's log", after)
 
 
-def _forbidden(told: Status, what: str, said: str, path: str, watch: bool) -> Forbidden:
-    rule = rule_for(path, watch=watch)
+def _forbidden(told: Status, what: str, said: str, rule: Rule | None) -> Forbidden:
     if rule is None:
         return Forbidden(
             403, told.reason, f"{what}: forbidden{said}", "`meshdoctor check-access` shows what is allowed"

@@ -13,7 +13,7 @@ import msgspec
 
 from meshdoctor.kube.answers import error_of, reachable
 from meshdoctor.kube.connection import Connection
-from meshdoctor.kube.errors import Expired, Unreachable
+from meshdoctor.kube.errors import Expired, Forbidden, NotFound, Unreachable
 from meshdoctor.kube.retry import with_retries
 from meshdoctor.model.kinds import Kind
 
@@ -27,6 +27,11 @@ class ListMeta(msgspec.Struct, frozen=True, rename="camel"):
     continue_: str = msgspec.field(default="", name="continue")
     resource_version: str = ""
     remaining_item_count: int | None = None
+
+
+class _Version(msgspec.Struct, frozen=True):
+    major: str = ""
+    minor: str = ""
 
 
 class ListHead(msgspec.Struct, frozen=True):
@@ -85,6 +90,14 @@ class KubeClient:
         if response.status_code != 200:
             raise error_of(response.status_code, response.headers, response.content, path)
         return response.content
+
+    async def version(self) -> tuple[int, int] | None:
+        """Kubernetes' major and minor version, None when the server does not tell. Raises what `get` raises."""
+        try:
+            told = msgspec.json.decode(await self.get("/version"), type=_Version)
+            return int(told.major), int(told.minor.rstrip("+"))  # GKE and EKS write "33+"
+        except (Forbidden, NotFound, msgspec.DecodeError, ValueError):
+            return None
 
     async def pages(self, path: str, *, params: Mapping[str, str] | None = None) -> AsyncIterator[Page]:
         """A list page by page; when a page has expired (410), the list begins again with a `first` page.

@@ -1,5 +1,8 @@
 """`pilot-agent request GET …` by exec, when port-forward is forbidden and the user gave `--allow-exec`.
 
+For istiod it is `pilot-discovery request GET …`. Both print the body of a 404 and succeed; of any other status above
+399 they print it behind the status on stderr and fail (pilot/pkg/request `Command.Do`).
+
 v4.channel.k8s.io, not v5: with a slow reader v5 reported Success with a tenth of the output missing (Kubernetes 1.34,
 kubernetes#124571). The output is read at full speed, the status must arrive, and JSON must parse to its end. A session
 is never abandoned: closing early leaves `pilot-agent` running in the container.
@@ -7,12 +10,14 @@ is never abandoned: closing early leaves `pilot-agent` running in the container.
 
 from __future__ import annotations
 
+import re
+
 import anyio
 import httpcore
 import httpx
 import msgspec
 
-from meshdoctor.kube.allowlist import EXEC_COMMAND, pod_path_allowed
+from meshdoctor.kube.allowlist import EXEC_REQUESTS, pod_path_allowed
 from meshdoctor.kube.connection import Connection
 from meshdoctor.kube.errors import PathRefused, PodError, Unreachable
 from meshdoctor.kube.portforward import PROTOCOL
@@ -22,6 +27,7 @@ from meshdoctor.model.text import visible_line
 
 _STDOUT, _STDERR, _STATUS = 1, 2, 3
 _LIMIT = 256 << 20
+_UNSUCCESSFUL = re.compile(rb"received unsuccessful status code (\d+): (.*)", re.DOTALL)
 
 
 class _Cause(msgspec.Struct, frozen=True):
@@ -40,22 +46,30 @@ class _Status(msgspec.Struct, frozen=True):
 
 
 async def exec_get(
-    connection: Connection, pod: PodRef, target: str, *, deadline: float, container: str = "istio-proxy"
+    connection: Connection,
+    pod: PodRef,
+    target: str,
+    *,
+    deadline: float,
+    role: str = "envoy",
+    statuses: tuple[int, ...] = (200,),
 ) -> bytes:
-    """What `pilot-agent request GET target` prints in *pod*; *connection* must have been made with `allow_exec`.
+    """The body of `GET target`, asked inside *pod* as *role*: envoy or istiod.
 
+    *connection* must have been made with `allow_exec`. *statuses*: those whose body is an answer.
     Raises PodError when the command failed or its output is cut short, Unreachable after *deadline* seconds, ApiError.
     """
-    what = f"exec pilot-agent request GET {target} in {pod}"
+    request = EXEC_REQUESTS[role]
     path = target if target.startswith("/") else f"/{target}"
-    if not pod_path_allowed("envoy", path):
+    what = f"exec {' '.join(request.command)} {path} in {pod}"
+    if not pod_path_allowed(role, path):
         raise PathRefused(f"{what}: the path is not read from a pod", "this program only reads")
-    params = [("command", word) for word in (*EXEC_COMMAND, path)]
-    params += [("container", container), ("stdout", "true"), ("stderr", "true")]
+    params = [("command", word) for word in (*request.command, path)]
+    params += [("container", request.container), ("stdout", "true"), ("stderr", "true")]
     api_path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}/exec"
     try:
         with anyio.fail_after(deadline):
-            output = await _run(connection, api_path, params, what)
+            output = await _run(connection, api_path, params, what, statuses)
     except TimeoutError:
         raise Unreachable(f"{what}: did not end in {deadline:g} s", "the proxy is slow or stuck") from None
     if _is_json(path):
@@ -64,12 +78,11 @@ async def exec_get(
 
 
 def _is_json(path: str) -> bool:
-    return "format=json" in path or path.partition("?")[0] in (
-        "/config_dump",
-        "/server_info",
-        "/certs",
-        "/init_dump",
-        "/memory",
+    name = path.partition("?")[0]
+    return (
+        "format=json" in path
+        or name.startswith("/debug/")
+        or name in ("/config_dump", "/server_info", "/certs", "/init_dump", "/memory")
     )
 
 
@@ -77,12 +90,17 @@ def _must_be_complete(output: bytes, what: str) -> None:
     try:
         msgspec.json.decode(output, type=msgspec.Raw)
     except msgspec.DecodeError:
+        if not output.lstrip().startswith((b"{", b"[")):
+            said = visible_line(output[:300].decode("utf-8", "replace").strip())
+            raise PodError(f"{what}: HTTP 404 ({said})", "this Envoy or istiod has no such path") from None
         raise PodError(
             f"{what}: the output is cut short after {len(output)} bytes", "it is not used; try again"
         ) from None
 
 
-async def _run(connection: Connection, path: str, params: list[tuple[str, str]], what: str) -> bytes:
+async def _run(
+    connection: Connection, path: str, params: list[tuple[str, str]], what: str, statuses: tuple[int, ...]
+) -> bytes:
     timeout = httpx.Timeout(connection.settings.timeouts.connect, pool=None)
     websocket = await open_websocket(connection.upgrades, path, params, [PROTOCOL], timeout)
     output, complaint = bytearray(), bytearray()
@@ -106,6 +124,9 @@ async def _run(connection: Connection, path: str, params: list[tuple[str, str]],
     if status is None:
         raise PodError(f"{what}: ended without a status, so the output may be cut short", "it is not used; try again")
     if status.status != "Success":
+        answered = _UNSUCCESSFUL.search(bytes(complaint))
+        if answered is not None and int(answered[1]) in statuses:
+            return answered[2]
         raise _failed(status, bytes(complaint), what)
     return bytes(output)
 
@@ -114,5 +135,5 @@ def _failed(status: _Status, complaint: bytes, what: str) -> PodError:
     said = visible_line(complaint.decode("utf-8", "replace").strip() or status.message)[:300]
     code = next((cause.message for cause in (status.details or _Details()).causes if cause.reason == "ExitCode"), "")
     return PodError(
-        f"{what}: {f'exit status {code}' if code else 'failed'} ({said})", "the image may have no pilot-agent"
+        f"{what}: {f'exit status {code}' if code else 'failed'} ({said})", "the image may have no such program"
     )

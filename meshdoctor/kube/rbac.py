@@ -29,8 +29,8 @@ class Rule(msgspec.Struct, frozen=True):
         return f'{{apiGroups: ["{self.group}"], resources: [{self.resource}]{names}, verbs: [{verbs}]}}'
 
 
-def rule_for(path: str, *, watch: bool = False) -> Rule | None:
-    """The rule that a GET of *path* needs; None for a path that is no resource (`/version`).
+def rule_for(path: str, *, watch: bool = False, create: bool = False) -> Rule | None:
+    """The rule that a GET of *path* needs, or a POST to *create*; None for a path that is no resource (`/version`).
 
     A websocket to pods/portforward or pods/exec needs `get`, and from Kubernetes 1.35 on `create` as well
     (kubernetes#134577), so both are named.
@@ -41,6 +41,8 @@ def rule_for(path: str, *, watch: bool = False) -> Rule | None:
     resource, sub, name = found["resource"], found["sub"], found["name"]
     if sub in ("portforward", "exec"):
         verbs: tuple[str, ...] = ("get", "create")
+    elif create:
+        verbs = ("create",)
     elif name:
         verbs = ("get",)
     else:

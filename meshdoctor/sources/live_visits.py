@@ -106,13 +106,18 @@ class PodVisits:
 
         port = admin_port(pods.all[pod]) if read.role == "envoy" else None
 
+        by_exec = False
+
         async def get(target: str) -> bytes:
-            try:
-                return await visit.get(read.role, target, deadline=deadline, port=port, statuses=read.statuses)
-            except Forbidden:
-                if not self._allow_exec or read.role != "envoy":
-                    raise
-                return await exec_get(self._connection, pod, target, deadline=deadline, statuses=read.statuses)
+            nonlocal by_exec
+            if not by_exec:
+                try:
+                    return await visit.get(read.role, target, deadline=deadline, port=port, statuses=read.statuses)
+                except Forbidden:
+                    if not self._allow_exec or read.role != "envoy":
+                        raise
+                    by_exec = True  # the parts of a big answer need not be refused one by one
+            return await exec_get(self._connection, pod, target, deadline=deadline, statuses=read.statuses)
 
         try:
             if read.parts and read.role == "envoy":

@@ -52,7 +52,7 @@ ALLOWED = [
     "/apis/discovery.k8s.io/v1/endpointslices",
     "/apis/networking.istio.io/v1beta1/namespaces/shop/virtualservices/web",
     "/apis/gateway.networking.k8s.io/v1/httproutes",
-    "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+    "/apis/gateway.networking.k8s.io/v1beta1/grpcroutes",
 ]
 
 REFUSED = [
@@ -90,6 +90,34 @@ REFUSED = [
     "/apis/apps/v1/namespaces/shop/deployments/web/scale",
     "/apis/networking.istio.io/v1/namespaces/shop/virtualservices/web/status",
     "/apis/cert-manager.io/v1/certificates",
+    "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
+    "/api/v1/endpoints",
+    "/api/v2/secrets",
+    "/apis/v1/secrets",
+    "/apis/core/v1/secrets",
+    "/apis/networking.istio.io/v1/secrets",
+    "/apis/networking.istio.io/v1/namespaces/shop/secrets/istio-ca-secret",
+    "/apis/gateway.networking.k8s.io/v1/referencegrants",
+    "/API/V1/SECRETS",
+    "/api/v1/SECRETS",
+    "/api/v1/namespaces/shop/secret",
+    "/api/v1/namespaces/shop/secrets/",
+    "/api/v1/namespaces/shop/secrets?watch=1&fieldSelector=metadata.name=x",
+    "/api/v1/namespaces/shop/pods/web-1%2f..%2f..%2fsecrets",
+    "/api/v1/namespaces/shop%2fsecrets/pods",
+    "/api/v1/namespaces/%2e%2e/secrets",
+    "/api/v1/namespaces/shop/pods/.../secrets",
+    "/api/v1/namespaces/shop/pods\\..\\secrets",
+    "/api/v1/pods/%00/secrets",
+    "/api/v1/namespaces/shop/configmaps/istio/../../secrets",
+    "/api/v1/namespaces/shop/pods/web/ephemeralcontainers",
+    "/api/v1/namespaces/shop/pods/web/binding",
+    "/api/v1/namespaces/shop/pods/web/status",
+    "/api/v1/namespaces/shop/pods/web/log/secrets",
+    "/api/v1/namespaces/shop/pods/web/proxy",
+    "/api/v1/namespaces/shop/pods/web:15000/proxy/quitquitquit",
+    "/api/v1/namespaces/shop/services/https:web:443/proxy/",
+    "/api/v1/namespaces/shop/pods/web/exec?command=pilot-agent&command=request&command=GET&command=/ready",
     "/apis/bitnami.com/v1alpha1/sealedsecrets",
     "/logs/",
     "/metrics",
@@ -202,9 +230,16 @@ async def test_the_one_exception_is_narrow(method: str, path: str) -> None:
     assert wire.sent == []
 
 
-def test_exec_runs_one_command_only() -> None:
+def test_exec_runs_two_commands_only() -> None:
     path = "/api/v1/namespaces/shop/pods/web/exec"
+    istiod = [("command", word) for word in ("pilot-discovery", "request", "GET", "/debug/syncz")]
+    assert exec_allowed(path, [*istiod, ("container", "discovery"), ("stdout", "true")])
+    assert not exec_allowed(path, [*istiod[:3], ("command", "/debug/force_disconnect?proxyID=x")])
+    assert not exec_allowed(path, [*istiod[:3], ("command", "/config_dump")])
+    assert not exec_allowed(path, [("command", "pilot-agent"), *istiod[1:]])
     good = [("command", word) for word in ("pilot-agent", "request", "GET", "/config_dump")]
+    assert not exec_allowed(path, [*good[:2], ("command", "--debug-port=15004"), *good[2:]])
+    assert not exec_allowed(path, [*good[:3], ("command", "@127.0.0.1:15020/quitquitquit")])
     assert exec_allowed(path, [*good, ("container", "istio-proxy"), ("stdout", "true"), ("stderr", "true")])
     assert not exec_allowed(path, [*good, ("stdin", "true")])
     assert not exec_allowed(path, [*good, ("tty", "true")])

@@ -35,7 +35,7 @@ def _guarded(serve: Serve) -> Serve:
     return guarded
 
 
-def answering(bodies: dict[str, bytes] | Callable[[str], bytes | None]) -> Serve:
+def answering(bodies: dict[str, bytes] | Callable[[str], bytes | None], status: str = "200 OK") -> Serve:
     """Answers GETs by path (the query is ignored when the whole target is not found)."""
     look = bodies.get if isinstance(bodies, dict) else bodies
 
@@ -46,9 +46,9 @@ def answering(bodies: dict[str, bytes] | Callable[[str], bytes | None]) -> Serve
             body = look(target)
             if body is None:
                 body = look(target.partition("?")[0])
-            status = "200 OK" if body is not None else "404 Not Found"
+            answer = status if body is not None else "404 Not Found"
             body = body if body is not None else b"no such path"
-            writer.write(f"HTTP/1.1 {status}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
+            writer.write(f"HTTP/1.1 {answer}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body)
             await writer.drain()
 
     return serve

@@ -11,6 +11,7 @@ import yaml
 from meshdoctor.cli import main
 from meshdoctor.kube.rights import role_yaml, used_rights
 from tests.live.apiserver import ApiServer
+from tests.live.apiserver.rbac import Rbac
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,16 +24,76 @@ def test_everything_is_allowed(api: ApiServer, kubeconfig: Path, capsys: pytest.
     assert output.count("✓") == len(used_rights())
 
 
+def line_of(output: str, resource: str) -> str:
+    """The line about *resource*, blanks put together."""
+    (line,) = [line for line in output.splitlines() if line[3:].startswith(f"{resource} ")]
+    return " ".join(line.split())
+
+
 def test_what_is_missing_is_named_with_the_role(
     api: ApiServer, kubeconfig: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    api.denied = {("create", "pods/portforward"), ("watch", "virtualservices")}
+    api.denied = {("create", "pods/portforward"), ("watch", "pods"), ("list", "services"), ("get", "nodes")}
     assert main(["check-access", "--kubeconfig", str(kubeconfig)]) == 1
     output = capsys.readouterr().out
-    assert "create missing: proxies' configuration and istiod's sync status are not read" in output
-    assert "virtualservices.networking.istio.io" in output and "watch missing" in output
+    lost = "proxies' configuration and istiod's sync status are not read"
+    assert line_of(output, "pods/portforward") == f"✗ pods/portforward create missing: {lost}"
+    assert line_of(output, "pods") == "✗ pods watch missing: live views refresh at an interval instead of at once"
+    assert line_of(output, "services") == "✗ services list missing: hosts cannot be matched to workloads"
+    assert line_of(output, "nodes") == "✗ nodes get missing: a single object is not shown by its name"
     assert output.endswith(role_yaml())
     assert {method for method, path in api.requests if "review" not in path} <= {"GET"}
+
+
+def test_before_kubernetes_1_35_get_alone_forwards_a_port(
+    api: ApiServer, kubeconfig: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.denied, api.minor = {("create", "pods/portforward")}, "34+"
+    assert main(["check-access", "--kubeconfig", str(kubeconfig)]) == 0
+    assert line_of(capsys.readouterr().out, "pods/portforward") == "✓ pods/portforward get"
+
+
+def test_rights_in_one_namespace_are_told_as_such(
+    api: ApiServer, kubeconfig: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A Role in shop: what the cluster as a whole forbids is read there, as every command does."""
+    document = yaml.safe_load(kubeconfig.read_text())
+    document["contexts"][0]["context"]["namespace"] = "shop"
+    kubeconfig.write_text(yaml.safe_dump(document))
+    (role, _) = yaml.safe_load_all(role_yaml())
+    api.rbac = Rbac([{**role, "kind": "Role", "metadata": {"namespace": "shop"}}])
+    assert main(["check-access", "--kubeconfig", str(kubeconfig)]) == 1
+    output = capsys.readouterr().out
+    assert line_of(output, "pods") == "◐ pods get, list, watch in shop alone: only shop is read"
+    assert line_of(output, "pods/log") == "◐ pods/log get in shop alone: only shop is read"
+    assert line_of(output, "nodes") == "✗ nodes get, list missing: faults of a node are not seen"
+    assert line_of(output, "configmaps/istio in istio-system").startswith("✗")
+    assert "✓" not in output
+    # Asked about shop alone, only what is not in a namespace is missing.
+    assert main(["check-access", "--kubeconfig", str(kubeconfig), "-n", "shop", "-o", "json"]) == 1
+    rights = json.loads(capsys.readouterr().out)["rights"]
+    lacking = {right["resource"] for right in rights if right["missing"]}
+    assert lacking == {"nodes", "namespaces", "mutatingwebhookconfigurations", "configmaps"}
+
+
+def test_each_named_object_is_asked_about(api: ApiServer, kubeconfig: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    api.rbac = Rbac.of_yaml(role_yaml().replace("istio-sidecar-injector, ", ""))
+    assert main(["check-access", "--kubeconfig", str(kubeconfig)]) == 1
+    output = capsys.readouterr().out
+    assert line_of(output, "configmaps/istio in istio-system").startswith("✓")
+    assert line_of(output, "configmaps/istio-sidecar-injector in istio-system").startswith("✗")
+    assert line_of(output, "configmaps/istio-ca-root-cert in istio-system").startswith("✓")
+    assert output.count("✗") == 1
+
+
+def test_who_may_not_ask_is_told_so_once(api: ApiServer, kubeconfig: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    api.denied = {("create", "selfsubjectaccessreviews"), ("create", "selfsubjectreviews")}
+    assert main(["check-access", "--kubeconfig", str(kubeconfig)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"test ({api.url})"
+    assert lines[2].startswith("?  nothing could be asked: POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews")
+    assert "resources: [selfsubjectaccessreviews], verbs: [create]" in lines[2]
+    assert lines[4].startswith("The minimal role")
 
 
 def test_as_json_in_one_namespace(api: ApiServer, kubeconfig: Path, capsys: pytest.CaptureFixture[str]) -> None:

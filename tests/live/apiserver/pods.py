@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import json
 import struct
-from collections.abc import AsyncIterator, Callable
-from urllib.parse import unquote
+from collections.abc import Callable
 
 from tests.live.apiserver import spdy
 from tests.live.apiserver.websocket import ServerSocket, frame
@@ -137,30 +136,39 @@ async def forward_spdy(socket: ServerSocket, dial: Dial) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+# The port that each program asks (pilot/cmd/pilot-agent/app/request.go, pilot/cmd/pilot-discovery/app/request.go).
+REQUESTS: dict[tuple[str, ...], int] = {
+    ("pilot-agent", "request", "GET"): 15000,
+    ("pilot-discovery", "request", "GET"): 15014,
+}
+
+
 async def run_command(socket: ServerSocket, command: list[str], dial: Dial, cut_after: int | None) -> None:
-    """`pilot-agent request GET PATH` against the pod's admin port; anything else is not found."""
+    """`… request GET PATH` against the pod's admin port as pilot/pkg/request does it; anything else is not found."""
     for channel in (1, 2, 3):
         await socket.send(bytes((channel,)))
-    if command[:3] != ["pilot-agent", "request", "GET"] or len(command) != 4:
+    port = REQUESTS.get((command[0], *command[1:3])) if len(command) == 4 else None
+    if port is None:
         await socket.send(b"\x02" + f"exec: {command[0]!r}: executable file not found\n".encode())
         await socket.send(b"\x03" + json.dumps(_exit_status(127)).encode())
         await socket.close()
         return
-    target = unquote(command[3])
-    sent = 0
     try:
-        async for data in _http_body(dial, target if target.startswith("/") else f"/{target}"):
-            if cut_after is not None and sent + len(data) > cut_after:
-                # As Kubernetes' v5 with a slow reader: the rest is lost and the status still says Success.
-                await socket.send(b"\x01" + data[: cut_after - sent])
-                break
-            sent += len(data)
-            await socket.send(b"\x01" + data)
+        status, body = await _http_get(dial, port, f"/{command[3].removeprefix('/')}")
     except (OSError, LookupError) as error:
-        await socket.send(b"\x02" + f"Error: {error}\n".encode())
+        status, body = 0, f"Error: {error}".encode()
+    if status > 399 and status != 404:
+        body = f"Error: received unsuccessful status code {status}: ".encode() + body
+    if status == 0 or (status > 399 and status != 404):
+        await socket.send(b"\x02" + body + b"\n")
         await socket.send(b"\x03" + json.dumps(_exit_status(1)).encode())
-    else:
-        await socket.send(b'\x03{"metadata":{},"status":"Success"}')
+        await socket.close()
+        return
+    # As Kubernetes' v5 with a slow reader: the rest is lost and the status still says Success.
+    body = (body + b"\n")[:cut_after]
+    for start in range(0, len(body), 32000):
+        await socket.send(b"\x01" + body[start : start + 32000])
+    await socket.send(b'\x03{"metadata":{},"status":"Success"}')
     await socket.close()
 
 
@@ -174,23 +182,19 @@ def _exit_status(code: int) -> dict[str, object]:
     }
 
 
-async def _http_body(dial: Dial, target: str) -> AsyncIterator[bytes]:
-    """The body of one HTTP/1.0 GET: the server ends it by closing."""
-    reader, writer = await asyncio.open_connection(*dial(15000))
+async def _http_get(dial: Dial, port: int, target: str) -> tuple[int, bytes]:
+    """Status and body of one GET."""
+    reader, writer = await asyncio.open_connection(*dial(port))
     try:
         writer.write(f"GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode())
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        status = int(head.split(b" ", 2)[1])
         if b"transfer-encoding: chunked" not in head:
-            left = int(head.partition(b"content-length:")[2].split()[0])
-            while left and (data := await reader.read(min(left, 32000))):
-                left -= len(data)
-                yield data
-            return
+            return status, await reader.readexactly(int(head.partition(b"content-length:")[2].split()[0]))
+        body = b""
         while size := int(await reader.readline(), 16):
-            while size:
-                data = await reader.readexactly(min(size, 32000))
-                size -= len(data)
-                yield data
+            body += await reader.readexactly(size)
             await reader.readexactly(2)
+        return status, body
     finally:
         writer.close()

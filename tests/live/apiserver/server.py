@@ -23,6 +23,7 @@ from tests.live.apiserver.http1 import (
     write_chunk,
 )
 from tests.live.apiserver.objects import Objects
+from tests.live.apiserver.rbac import Asked, Rbac
 from tests.live.apiserver.reviews import resource_attributes
 from tests.live.apiserver.websocket import ServerSocket
 from tests.live.certificates import authority
@@ -31,6 +32,7 @@ _PATH = re.compile(
     r"(?P<list>/api/v1|/apis/[^/]+/[^/]+)(?:/namespaces/(?P<namespace>[^/]+)(?=/))?/(?P<resource>[a-z]+)"
     r"(?:/(?P<name>[^/]+)(?:/(?P<sub>[a-z]+))?)?"
 )
+_REVIEWS = ("/apis/authorization.k8s.io/v1", "/apis/authentication.k8s.io/v1")
 TOKEN = "test-token"
 Address = tuple[str, int]
 
@@ -44,6 +46,11 @@ class ApiServer:
         self.tokens = {TOKEN}
         self.denied: set[tuple[str, str]] = set()
         """(verb, resource) pairs that are forbidden; a resource may be `pods/log`."""
+        self.rbac: Rbac | None = None
+        """What is allowed at all; None allows everything."""
+        self.authorized: set[Asked] = set()
+        self.refused: set[Asked] = set()
+        """What requests were asked for, reviews left out, and which of it was forbidden."""
         self.logs: dict[tuple[str, str, str, bool], bytes] = {}
         """(namespace, pod, container, previous) to the log."""
         self.ports: dict[tuple[str, str, int], Address] = {}
@@ -57,6 +64,8 @@ class ApiServer:
         self.open_sockets = 0
         self.most_sockets = 0
         self.port = 0
+        self.minor = "37"
+        """Of Kubernetes 1."""
         self.tls = True
         self.stopping = False
 
@@ -138,18 +147,24 @@ class ApiServer:
         if self.tls and authorization.removeprefix("Bearer ") not in self.tokens:
             return status_answer(401, "Unauthorized", "Unauthorized")
         found = _PATH.fullmatch(request.path)
-        if found and found["list"] != "/apis/authorization.k8s.io/v1":
-            resource = found["resource"] + (f"/{found['sub']}" if found["sub"] else "")
+        if found and found["list"] not in _REVIEWS:
             for verb in self._verbs(request, found):
-                if (verb, resource) in self.denied:
-                    text = f'{resource} is forbidden: User "tester" cannot {verb} resource "{resource}"'
+                asked = _asked(found, verb)
+                self.authorized.add(asked)
+                if not self._may(asked):
+                    self.refused.add(asked)
+                    text = f'{asked.resource} is forbidden: User "tester" cannot {verb} resource "{asked.resource}"'
                     return status_answer(403, "Forbidden", text)
+        elif found and ("create", found["resource"]) in self.denied:
+            return status_answer(403, "Forbidden", f'User "tester" cannot create resource "{found["resource"]}"')
         return None
 
-    @staticmethod
-    def _verbs(request: Request, found: re.Match[str]) -> tuple[str, ...]:
+    def _may(self, asked: Asked) -> bool:
+        return (asked.verb, asked.resource) not in self.denied and (self.rbac is None or self.rbac.allows(asked))
+
+    def _verbs(self, request: Request, found: re.Match[str]) -> tuple[str, ...]:
         if found["sub"] in ("portforward", "exec"):
-            return ("get", "create")  # Kubernetes 1.35 and later ask for both
+            return ("get", "create") if int(self.minor.rstrip("+")) >= 35 else ("get",)
         if found["name"]:
             return ("get",)
         return ("watch",) if request.one("watch") in ("true", "1") else ("list",)
@@ -158,7 +173,7 @@ class ApiServer:
         if request.method == "POST":
             return self._review(request)
         if request.path == "/version":
-            return json_answer({"major": "1", "minor": "37", "gitVersion": "v1.37.1"})
+            return json_answer({"major": "1", "minor": self.minor, "gitVersion": f"v1.{self.minor}.1"})
         if found is None or f"{found['list']}/{found['resource']}" not in self.objects.lists:
             return self._discovery(request.path)
         if found["sub"] == "log":
@@ -202,7 +217,9 @@ class ApiServer:
             return json_answer({"kind": "SelfSubjectReview", "status": {"userInfo": user}}, 201)
         asked = resource_attributes(request.body)
         resource = asked["resource"] + (f"/{asked['subresource']}" if asked.get("subresource") else "")
-        allowed = (asked["verb"], resource) not in self.denied
+        allowed = self._may(
+            Asked(asked["verb"], asked.get("group", ""), resource, asked.get("namespace", ""), asked.get("name", ""))
+        )
         review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
         return json_answer({**review, "spec": {"resourceAttributes": asked}, "status": {"allowed": allowed}}, 201)
 
@@ -278,6 +295,12 @@ class ApiServer:
             await pods.forward_canned(socket, int(request.one("ports")), canned)
         else:
             await pods.forward_v4(socket, int(request.one("ports")), dial, cut)
+
+
+def _asked(found: re.Match[str], verb: str) -> Asked:
+    parts = found["list"].split("/")
+    resource = found["resource"] + (f"/{found['sub']}" if found["sub"] else "")
+    return Asked(verb, parts[2] if parts[1] == "apis" else "", resource, found["namespace"] or "", found["name"] or "")
 
 
 def _group(name: str, versions: set[str]) -> dict[str, Any]:
