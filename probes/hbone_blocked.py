@@ -15,8 +15,8 @@ from meshdoctor.mesh.pods import is_ready
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import APPLICATION, Seen, split_address
-from meshdoctor.mesh.tunnel_failures import TUNNEL_BROKEN, TUNNEL_TIMEOUT, explained, failures, kind, silent, since
-from meshdoctor.mesh.tunnels import source_pod, target_pod
+from meshdoctor.mesh.ztunnel.failures import TUNNEL_BROKEN, TUNNEL_TIMEOUT, explained, failures, kind, silent, since
+from meshdoctor.mesh.ztunnel.tunnels import source_pod, target_pod
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.moment import unix
 from meshdoctor.model.wants import ZtunnelConfig

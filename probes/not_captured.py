@@ -20,8 +20,8 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.pods import is_ready
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
-from meshdoctor.mesh.tunnel_failures import TUNNEL_REFUSED, ended, explained, failures
-from meshdoctor.mesh.tunnels import target_pod
+from meshdoctor.mesh.ztunnel.failures import TUNNEL_REFUSED, ended, explained, failures
+from meshdoctor.mesh.ztunnel.tunnels import target_pod
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.snapshot import PodRef
 from meshdoctor.model.wants import ZtunnelConfig

@@ -16,8 +16,8 @@ from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import Seen
-from meshdoctor.mesh.tunnel_failures import PLAINTEXT, UNLOGGED, explained, failures, since, unlogged
-from meshdoctor.mesh.tunnels import source_pod, target_pod
+from meshdoctor.mesh.ztunnel.failures import PLAINTEXT, UNLOGGED, explained, failures, since, unlogged
+from meshdoctor.mesh.ztunnel.tunnels import source_pod, target_pod
 from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.moment import unix

@@ -12,8 +12,6 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import Seen, split_address
-from meshdoctor.mesh.tunnel_failures import DENIED_BY, POLICY, UNLOGGED, explained, failures, since, unlogged
-from meshdoctor.mesh.tunnels import source_pod, target_pod
 from meshdoctor.mesh.ztunnel.enforcement import (
     Caller,
     enforced,
@@ -21,6 +19,8 @@ from meshdoctor.mesh.ztunnel.enforcement import (
     matches_connection,
     policy_attributes,
 )
+from meshdoctor.mesh.ztunnel.failures import DENIED_BY, POLICY, UNLOGGED, explained, failures, since, unlogged
+from meshdoctor.mesh.ztunnel.tunnels import source_pod, target_pod
 from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.moment import unix

@@ -19,7 +19,7 @@ from meshdoctor.mesh.pods import is_ready
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import Seen
-from meshdoctor.mesh.tunnel_failures import (
+from meshdoctor.mesh.ztunnel.failures import (
     NO_UPSTREAM,
     REFUSED,
     TUNNEL_REFUSED,
@@ -29,7 +29,7 @@ from meshdoctor.mesh.tunnel_failures import (
     explained,
     failures,
 )
-from meshdoctor.mesh.tunnels import target_pod
+from meshdoctor.mesh.ztunnel.tunnels import target_pod
 from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.snapshot import PodRef

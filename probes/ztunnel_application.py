@@ -13,8 +13,8 @@ from meshdoctor.mesh.owners import Workload
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
 from meshdoctor.mesh.traffic import Seen, split_address
-from meshdoctor.mesh.tunnel_failures import REFUSED, ended, explained, failures
-from meshdoctor.mesh.tunnels import target_pod
+from meshdoctor.mesh.ztunnel.failures import REFUSED, ended, explained, failures
+from meshdoctor.mesh.ztunnel.tunnels import target_pod
 from meshdoctor.model.moment import clock
 from meshdoctor.model.snapshot import PodRef
 

@@ -28,7 +28,7 @@ from meshdoctor.mesh.lifecycle import Lives, PodLife
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import counted, lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import APPLICATION, Seen
-from meshdoctor.mesh.tunnel_failures import (
+from meshdoctor.mesh.ztunnel.failures import (
     TUNNEL_BROKEN,
     TUNNEL_REFUSED,
     TUNNEL_TIMEOUT,
@@ -36,7 +36,7 @@ from meshdoctor.mesh.tunnel_failures import (
     failures,
     silent,
 )
-from meshdoctor.mesh.tunnels import target_pod
+from meshdoctor.mesh.ztunnel.tunnels import target_pod
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.moment import clock, unix
 from meshdoctor.model.snapshot import PodRef

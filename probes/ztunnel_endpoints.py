@@ -10,7 +10,7 @@ from meshdoctor.mesh.interruptions import NoPods
 from meshdoctor.mesh.pods import is_ready
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, logged, remedy
-from meshdoctor.mesh.tunnel_failures import NO_UPSTREAM, UNLOGGED, ended, explained, failures, unlogged
+from meshdoctor.mesh.ztunnel.failures import NO_UPSTREAM, UNLOGGED, ended, explained, failures, unlogged
 
 
 def examine(case: Case, mesh: MeshIndex) -> Finding:

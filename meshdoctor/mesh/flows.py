@@ -10,8 +10,8 @@ from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.owners import Workload
 from meshdoctor.mesh.traffic import CLIENT, GATEWAY, SERVER, Destination, Seen, TrafficReader
-from meshdoctor.mesh.tunnels import read_tunnels, without_unnoticed
 from meshdoctor.mesh.unlogged import unlogged
+from meshdoctor.mesh.ztunnel.tunnels import read_tunnels, without_unnoticed
 from meshdoctor.model.accesslog import AccessLine
 
 CONNECTION_SECONDS = 30.0

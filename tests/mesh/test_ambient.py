@@ -10,7 +10,8 @@ from meshdoctor.guide.examination import Examination
 from meshdoctor.mesh import ambient
 from meshdoctor.mesh.egress_policy import egress_blocking
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.tunnel_failures import (
+from meshdoctor.mesh.ztunnel.enforcement import Caller, http_attributes, matches_connection
+from meshdoctor.mesh.ztunnel.failures import (
     NO_UPSTREAM,
     OTHER,
     PLAINTEXT,
@@ -24,7 +25,6 @@ from meshdoctor.mesh.tunnel_failures import (
     failures,
     kind,
 )
-from meshdoctor.mesh.ztunnel.enforcement import Caller, http_attributes, matches_connection
 from meshdoctor.model.snapshot import PodRef, Snapshot
 from meshdoctor.model.wants import AccessLog, LogRef, ZtunnelAccessLog
 from meshdoctor.model.ztunnellog import parse_ztunnel_log

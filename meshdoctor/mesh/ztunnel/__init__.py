@@ -1,1 +1,1 @@
-"""ztunnel's configuration as tables, by the rules of `istioctl ztunnel-config`."""
+"""ztunnel: the connections that it logs and why they fail, what it enforces, and its tables as istioctl shows them."""
