@@ -51,7 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         sub.set_defaults(table=table)
         add_source_arguments(sub)
         sub.add_argument("targets", nargs="*", metavar="TARGET", help="[type/]name[.namespace]")
-        sub.add_argument("-o", "--output", default="short", help="short, json, yaml, istioctl (default: short)")
+        sub.add_argument("-o", "--output", default="short", help="short, wide, json, yaml, istioctl (default: short)")
         sub.add_argument("-f", "--file", default="", metavar="FILE", help="read this file; - is stdin")
         sub.add_argument("--node", default="", help="the ztunnel of this node")
         sub.add_argument("--proxy-admin-port", type=int, default=15000, help=argparse.SUPPRESS)
@@ -85,7 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _show(arguments: argparse.Namespace) -> int:
     if arguments.output not in ("short", "wide", "json", "yaml", "istioctl"):
-        raise UsageError(f'output format "{arguments.output}" not supported', "short, json, yaml or istioctl")
+        raise UsageError(f'output format "{arguments.output}" not supported', "short, wide, json, yaml or istioctl")
     if len(arguments.targets) > 1:
         raise UsageError("too many arguments", "name one pod")
     dump, workload = _dump(arguments)
@@ -116,24 +116,26 @@ def print_table(dump: ProxyDump, workload: str, arguments: argparse.Namespace) -
 
 
 def _write(dump: ZtunnelDump, now: float, workload: str, arguments: argparse.Namespace) -> None:
-    from meshdoctor.mesh.ztunnel import tables
+    from meshdoctor.mesh.ztunnel import tables, wide
     from meshdoctor.present.tabwriter import render
 
+    widely = arguments.output == "wide"
     if arguments.table == "all":
-        for banner, table in tables.all_tables(dump, now):
+        for banner, table in wide.all_tables(dump, now) if widely else tables.all_tables(dump, now):
             sys.stdout.write("\n")
             if arguments.with_headers:
                 sys.stdout.write(f"------ {banner} INFO ------\n\n")
             sys.stdout.write(render(table))
         return
     if arguments.table == "workload":
-        table = tables.workload_table(dump, _workload_filter(workload, arguments))
+        make = wide.wide_workloads if widely else tables.workload_table
+        table = make(dump, _workload_filter(workload, arguments))
     elif arguments.table == "service":
-        table = tables.service_table(dump, arguments.service_namespace)
+        table = (wide.wide_services if widely else tables.service_table)(dump, arguments.service_namespace)
     elif arguments.table == "policy":
-        table = tables.policy_table(dump, arguments.policy_namespace)
+        table = (wide.wide_policies if widely else tables.policy_table)(dump, arguments.policy_namespace)
     elif arguments.table == "certificate":
-        table = tables.certificate_table(dump, now)
+        table = (wide.wide_certificates if widely else tables.certificate_table)(dump, now)
     else:
         table = tables.connection_table(dump, _connection_filter(workload, arguments))
     sys.stdout.write(render(table))

@@ -61,7 +61,7 @@ def workload_table(dump: ZtunnelDump, chosen: WorkloadFilter) -> TextTable:
     rows = []
     for workload in sort_by(workloads(dump, chosen), lambda w: (f"{w.namespace}.{w.name}", w.node)):
         address = ",".join(workload.workload_ips or ()) or workload.hostname
-        waypoint = _waypoint(workload.waypoint, dump.services)
+        waypoint = waypoint_name(workload.waypoint, dump.services)
         rows.append((workload.namespace, workload.name, address, workload.node, waypoint, workload.protocol))
     return TextTable(("NAMESPACE", "POD NAME", "ADDRESS", "NODE", "WAYPOINT", "PROTOCOL"), rows, padding=1)
 
@@ -78,12 +78,12 @@ def service_table(dump: ZtunnelDump, namespace: str) -> TextTable:
         vips = ",".join(vip.partition("/")[2] for vip in service.vips or ())
         endpoints = service.all_endpoints
         alive = sum(endpoint.workload_uid in healthy for endpoint in endpoints)
-        waypoint = _waypoint(service.waypoint, dump.services)
+        waypoint = waypoint_name(service.waypoint, dump.services)
         rows.append((service.namespace, service.name, vips, waypoint, f"{alive}/{len(endpoints)}"))
     return TextTable(("NAMESPACE", "SERVICE NAME", "SERVICE VIP", "WAYPOINT", "ENDPOINTS"), rows, padding=1)
 
 
-def _waypoint(waypoint: Any, known: Iterable[Service]) -> str:
+def waypoint_name(waypoint: Any, known: Iterable[Service]) -> str:
     """The waypoint's name, found by its address (`network/ip`) or `namespace/hostname`; "NA" when none has it."""
     if not isinstance(waypoint, GatewayAddress):
         return "None"
