@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from meshdoctor.mesh.ambient import GATEWAY_NAME
 from meshdoctor.mesh.applying import applying
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import (
@@ -15,11 +16,11 @@ from meshdoctor.mesh.finding import (
     Resource,
     Verdict,
     culprit,
-    inconclusive,
     not_applicable,
 )
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.labels import selects
+from meshdoctor.mesh.mended import by_flag
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import Seen
@@ -59,29 +60,44 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     }
     if not any(groups.values()):
         return not_applicable("no policy refused a request")
-    verdicts = [
-        verdict
-        for found, verdict in (
-            (groups["rbac"], denied(case, mesh, groups["rbac"]) if groups["rbac"] else None),
-            (groups["jwt"], _token(mesh, groups["jwt"]) if groups["jwt"] else None),
-            (groups["ext"], _external(mesh, groups["ext"]) if groups["ext"] else None),
-        )
-        if found and verdict
-    ]
-    return culprit(*verdicts) if verdicts else inconclusive("a policy refused requests, and the object was not found")
+    findings = [_of_kind(case, mesh, kind, lines) for kind, lines in groups.items() if lines]
+    verdicts = [verdict for finding in findings for verdict in finding.verdicts]
+    return culprit(*verdicts) if verdicts else findings[0]
 
 
-def policies(mesh: MeshIndex, pod: PodRef, action: str) -> list[istio.AuthorizationPolicy]:
-    """The AuthorizationPolicies with *action* that select a pod (its namespace and the root namespace)."""
+def _of_kind(case: Case, mesh: MeshIndex, kind: str, lines: tuple[Seen, ...]) -> Finding:
+    if kind == "rbac":
+        verdict, cause, of = denied(case, mesh, lines), "authorization-denied", "AuthorizationPolicy"
+    elif kind == "jwt":
+        verdict, cause, of = _token(mesh, lines), "jwt-rejected", "RequestAuthentication"
+    else:
+        verdict, cause, of = _external(mesh, lines), "ext-authz-failed", "AuthorizationPolicy"
+    return culprit(verdict) if verdict else by_flag(case, mesh, cause, lines, (of,), "a policy refused the requests")
+
+
+def policies(
+    mesh: MeshIndex, pod: PodRef, action: str, service: tuple[str, str] | None = None
+) -> list[istio.AuthorizationPolicy]:
+    """The AuthorizationPolicies with *action* that apply to a pod: those that select it (in its namespace and the root
+    namespace), and those that target the Gateway whose proxy it is, or the *service* behind that (a waypoint).
+    """
     found = mesh.pods.get(pod)
     labels = found.metadata.labels if found else {}
+    gateway = (pod.namespace, labels.get(GATEWAY_NAME, "")) if labels.get(GATEWAY_NAME) else None
+
+    def applies(policy: istio.AuthorizationPolicy) -> bool:
+        refs = [*policy.spec.target_refs, *([policy.spec.target_ref] if policy.spec.target_ref else [])]
+        if refs:
+            aims = {"Gateway": gateway, "Service": service if gateway else None}
+            return any(aims.get(ref.kind) == (policy.namespace, ref.name) for ref in refs)
+        namespaces = (pod.namespace, mesh.mesh_config.root_namespace)
+        wanted = policy.spec.selector.all_labels if policy.spec.selector else {}
+        return policy.namespace in namespaces and selects(wanted, labels)
+
     return [
         policy
         for policy in mesh.objects("AuthorizationPolicy", istio.AuthorizationPolicy)
-        if policy.namespace in (pod.namespace, mesh.mesh_config.root_namespace)
-        and policy.spec.action == action
-        and not (policy.spec.target_ref or policy.spec.target_refs)
-        and selects(policy.spec.selector.all_labels if policy.spec.selector else {}, labels)
+        if policy.spec.action == action and applies(policy)
     ]
 
 
@@ -112,7 +128,9 @@ def denied(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Verdict | No
         says = f"{resources[0]} denies it: rule {match['rule']} matches"
         fix = f"Narrow rule {match['rule']} of {resources[0]}."
     else:
-        allowing, denying = policies(mesh, newest.pod, "ALLOW"), policies(mesh, newest.pod, "DENY")
+        allowing, denying = (
+            policies(mesh, newest.pod, action, case.destination.service) for action in ("ALLOW", "DENY")
+        )
         # The body of the answer, where it is all that was read, does not tell which of the two refused.
         found = allowing if "[" in text else [*denying, *allowing]
         resources = [Resource("AuthorizationPolicy", policy.namespace, policy.name, "spec.rules") for policy in found]

@@ -7,9 +7,10 @@ from typing import Any
 
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
-from meshdoctor.mesh.finding import Finding, Resource, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.finding import Finding, Resource, Verdict, culprit, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.labels import selects
+from meshdoctor.mesh.mended import by_flag
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import config_says, lines_say, listed, logged, remedy
 from meshdoctor.mesh.traffic import SERVER, Seen, cluster_of
@@ -57,9 +58,8 @@ def _client(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
         else tuple(blame.resource(found, field) for found in blame.destination_rules(mesh, host, sets_pool))
     )
     if not resources:
-        return inconclusive(
-            "a connection pool overflowed, and no DestinationRule sets one", lines_say(lines, logged(newest))
-        )
+        what = "the caller's sidecar refused requests, as its connection pool was full"
+        return by_flag(case, mesh, "client-pool-overflow", lines, ("DestinationRule",), what)
     limits = _limits(cluster)
     return culprit(
         Verdict(
@@ -100,9 +100,8 @@ def _server(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
     ]
     resources = tuple(sidecars or rules)
     if not resources:
-        return inconclusive(
-            "the server's connection pool overflowed, and no object sets one", lines_say(lines, logged(newest))
-        )
+        what = "the server's sidecar refused requests, as its connection pool was full"
+        return by_flag(case, mesh, "server-pool-overflow", lines, ("Sidecar", "DestinationRule"), what)
     limits = _limits(cluster_of(mesh, newest))
     return culprit(
         Verdict(

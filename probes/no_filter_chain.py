@@ -45,10 +45,13 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     server = mesh.pods.get(refused[-1].pod)
     port = split_address(refused[-1].access.downstream_local_address if refused[-1].access else None)[1]
     policy = server_policy(mesh, server) if server else None
-    if policy is None or policy.for_port(port) != STRICT:
+    strict = policy is not None and policy.for_port(port) == STRICT
+    # A listener refuses plain text only where it takes nothing but mutual TLS; what made it so may be gone again.
+    if policy is None or not (strict or case.is_over(refused)):
         return inconclusive("a server's listener took no connection, and no STRICT policy explains it", said)
     peer = decider(policy, port)
-    why = (said, Evidence(policy.reason_for(port), mesh.file("PeerAuthentication"), str(peer or "")))
+    reason = policy.reason_for(port) if strict else f"it refused plain text then; now: {policy.reason_for(port)}"
+    why = (said, Evidence(reason, mesh.file("PeerAuthentication"), str(peer or "")))
     if passed:
         return _around_the_mesh(case, mesh, passed, lines, why, peer)
     if sent:

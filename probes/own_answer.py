@@ -9,6 +9,7 @@ from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Finding, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.mended import by_flag
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import GATEWAY
@@ -51,7 +52,10 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
             )
         )
     if not resources:
-        return inconclusive("a route answered by itself, but the object that it comes from was not found")
+        if code in (500, 502):  # what istiod's own routes answer, for other reasons
+            return inconclusive("a route answered by itself, but the object that it comes from was not found")
+        what = f"a route answered {code} by itself"
+        return by_flag(case, mesh, "direct-response", lines, ("VirtualService",), what)
     named = listed(str(owner) for owner in resources)
     where = "the gateway" if lines[-1].side == GATEWAY else "the caller's sidecar"
     return culprit(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
-from meshdoctor.mesh.finding import Evidence, Finding, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.finding import Evidence, Finding, Verdict, culprit, not_applicable
 from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.mended import by_flag
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
 from meshdoctor.model import istio
@@ -34,7 +35,8 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     resources = tuple(dict.fromkeys(owners or [blame.resource(found, "spec.http[].timeout") for found in services]))
     evidence = lines_say(lines, f"{logged(newest)} after {newest.duration or 0:.0f} ms")
     if not resources:
-        return inconclusive("a route timeout ended the requests, and no VirtualService sets one", evidence)
+        what = f"a timeout of a route ended the requests after {newest.duration or 0:.0f} ms"
+        return by_flag(case, mesh, "route-timeout", lines, ("VirtualService",), what)
     values = listed(dict.fromkeys(_limit(route.route) for route in routes if route.route))
     limit = f"timeout {values}" if values else "its timeout"
     return culprit(

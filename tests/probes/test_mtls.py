@@ -353,3 +353,29 @@ def test_an_address_of_nobody(tmp_path: Path) -> None:
     for at in range(100, 106):
         depot.refused(at, client_ip="198.51.100.44")
     is_open(strict(depot).ask("no-filter-chain"))
+
+
+def test_a_port_that_goes_past_the_servers_sidecar(tmp_path: Path) -> None:
+    """The pod has a sidecar and no policy turns mutual TLS off, but its port is not redirected to the sidecar."""
+    past = {"traffic.sidecar.istio.io/excludeInboundPorts": "15090, 9191"}
+    depot = (
+        Depot(tmp_path, servers=ledgers(annotations=past)).configured().objects("DestinationRule", rule("ISTIO_MUTUAL"))
+    )
+    verdict = accuses(handshake(depot, "WRONG_VERSION_NUMBER").ask("tls-handshake"), "mtls-to-plaintext-server")
+    assert [str(one) for one in verdict.resources] == ["DestinationRule books/locks", OWNER]
+    some = {"traffic.sidecar.istio.io/includeInboundPorts": "9191"}
+    depot = Depot(tmp_path / "b", servers=ledgers(annotations=some)).configured()
+    is_open(handshake(depot, "WRONG_VERSION_NUMBER").ask("tls-handshake"))
+
+
+def test_plain_text_that_was_refused_by_a_policy_that_is_gone(tmp_path: Path) -> None:
+    """The listener refused it, so nothing but mutual TLS was accepted; now everything goes well."""
+    client = picker(sidecar=False)
+    depot = Depot(tmp_path, client=client).objects("PeerAuthentication")
+    depot.drop(r"kube/core/v1/namespaces\.json").objects("Namespace", namespace("depot"), namespace("books"))
+    for at in range(100, 106):
+        depot.refused(at).call(at, error="Connection reset by peer")
+    is_open(depot.ask("no-filter-chain"))
+    for at in range(110, 200):
+        depot.call(at, 200, "")
+    accuses(depot.ask("no-filter-chain"), "out-of-mesh-client-to-strict")

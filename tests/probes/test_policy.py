@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.kube_objects import istio, service
+from meshdoctor.mesh.ambient import GATEWAY_NAME
+from meshdoctor.model.snapshot import PodRef
+from meshdoctor.probes.access_policy import policies
+from tests.kube_objects import istio, pod, service
 from tests.probes.depot import (
     APP,
     INBOUND,
@@ -70,8 +73,39 @@ def test_a_policy_is_not_accused_of_the_applications_own_403(tmp_path: Path) -> 
 
 def test_policies_that_were_not_read(tmp_path: Path) -> None:
     depot = refused(Depot(tmp_path), 403, "-", f"{DENIED}[none]").drop(POLICIES)
+    """The details say what it was; only whose it is stays open."""
+    verdict = accuses(depot.ask("access-policy"), "authorization-denied", "Deployment books/ledger")
+    assert verdict.confidence < 0.8 and "AuthorizationPolicy objects were not read" in verdict.summary
+    assert causes(depot.diagnose()) == ["authorization-denied"]
+
+
+def test_policies_of_which_none_is_left(tmp_path: Path) -> None:
+    depot = refused(Depot(tmp_path), 403, "-", f"{DENIED}[none]").objects("AuthorizationPolicy")
     is_open(depot.ask("access-policy"))
-    assert causes(depot.diagnose()) == []
+    depot.good(*range(400, 460))
+    accuses(depot.ask("access-policy"), "authorization-denied")
+    assert [verdict.state for verdict in depot.diagnose().verdicts] == ["over"]
+
+
+def test_a_policy_of_a_gateways_proxy(tmp_path: Path) -> None:
+    """A policy that targets the Gateway (or, behind a waypoint, the Service) selects no pod by labels."""
+    waypoint = pod("way-5d7c9f8b6-k4j2h", "books", "10.40.3.3", {GATEWAY_NAME: "way"}, gateway=True)
+    mesh = (
+        Depot(tmp_path)
+        .objects("Pod", waypoint)
+        .objects(
+            "AuthorizationPolicy",
+            istio("gate", "books", {"targetRefs": [{"kind": "Gateway", "name": "way"}], "rules": []}),
+            istio("served", "books", {"targetRefs": [{"kind": "Service", "name": "ledger"}], "rules": []}),
+            istio("other", "books", {"targetRefs": [{"kind": "Service", "name": "archive"}], "rules": []}),
+            istio("there", "depot", {"targetRefs": [{"kind": "Gateway", "name": "way"}], "rules": []}),
+        )
+        .examination()
+        .mesh
+    )
+    ref = PodRef("books", "way-5d7c9f8b6-k4j2h")
+    assert [one.name for one in policies(mesh, ref, "ALLOW", ("books", "ledger"))] == ["gate", "served"]
+    assert not policies(mesh, PodRef(*LEDGER.split("/")), "ALLOW", ("books", "ledger"))
 
 
 def test_a_token_that_is_rejected(tmp_path: Path) -> None:
@@ -84,7 +118,9 @@ def test_a_token_that_is_rejected(tmp_path: Path) -> None:
 
 
 def test_a_rejected_token_without_its_object(tmp_path: Path) -> None:
-    is_open(refused(Depot(tmp_path), 401, "-", "jwt_authn_access_denied{Jwt_is_expired}").ask("access-policy"))
+    depot = refused(Depot(tmp_path), 401, "-", "jwt_authn_access_denied{Jwt_is_expired}")
+    assert accuses(depot.ask("access-policy"), "jwt-rejected").confidence < 0.8
+    is_open(depot.objects("RequestAuthentication").ask("access-policy"))
 
 
 def test_the_applications_own_401_is_not_a_rejected_token(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_the_callers_pool_overflows(tmp_path: Path) -> None:
 
 def test_the_callers_pool_overflows_and_its_configuration_was_not_read(tmp_path: Path) -> None:
     depot = overflown(Depot(tmp_path))
-    is_open(depot.ask("connection-pool"))
+    assert accuses(depot.ask("connection-pool"), "client-pool-overflow").confidence < 0.8
     depot.objects("DestinationRule", istio("narrow", "books", POOL))
     accuses(depot.ask("connection-pool"), "client-pool-overflow", "DestinationRule books/narrow")
 
@@ -58,7 +58,9 @@ def test_the_servers_pool_overflows(tmp_path: Path) -> None:
 
 
 def test_the_servers_pool_overflows_and_its_object_was_not_read(tmp_path: Path) -> None:
-    is_open(overflown(Depot(tmp_path), server=True).ask("connection-pool"))
+    depot = overflown(Depot(tmp_path), server=True)
+    assert accuses(depot.ask("connection-pool"), "server-pool-overflow").confidence < 0.8
+    is_open(depot.objects("Sidecar").objects("DestinationRule").ask("connection-pool"))
 
 
 # -- connection-limit

@@ -185,7 +185,13 @@ def test_a_direct_response_by_the_objects_alone(tmp_path: Path) -> None:
 
 
 def test_a_direct_response_of_nobody_that_was_read(tmp_path: Path) -> None:
-    is_open(own(Depot(tmp_path), 503, "-", "direct_response").ask("own-answer"))
+    depot = own(Depot(tmp_path), 503, "-", "direct_response")
+    assert accuses(depot.ask("own-answer"), "direct-response").confidence < 0.8
+    is_open(depot.objects("VirtualService").ask("own-answer"))
+
+
+def test_istiods_own_answers_are_no_direct_response(tmp_path: Path) -> None:
+    is_open(own(Depot(tmp_path), 500, "-", "direct_response").ask("own-answer"))
 
 
 def test_an_invalid_backend_of_an_http_route(tmp_path: Path) -> None:

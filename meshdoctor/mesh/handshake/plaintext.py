@@ -10,6 +10,20 @@ from meshdoctor.mesh.mtls.peer_authentication import DISABLE
 from meshdoctor.mesh.peer_policy import decider, server_policy
 from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.quoting import remedy
+from meshdoctor.model import kubernetes as k8s
+
+_INCLUDED, _EXCLUDED = (
+    "traffic.sidecar.istio.io/includeInboundPorts",
+    "traffic.sidecar.istio.io/excludeInboundPorts",
+)
+
+
+def _is_excluded(server: k8s.Pod, port: int) -> bool:
+    """Whether connections to *port* of a pod go past its sidecar (istio-init's annotations; `*` or nothing: every)."""
+    marks = server.metadata.annotations
+    included = [one.strip() for one in marks.get(_INCLUDED, "*").split(",")]
+    excluded = [one.strip() for one in marks.get(_EXCLUDED, "").split(",")]
+    return str(port) in excluded or ("*" not in included and str(port) not in included)
 
 
 def plaintext_server(mesh: MeshIndex, failed: FailedHandshake) -> Finding:
@@ -21,6 +35,12 @@ def plaintext_server(mesh: MeshIndex, failed: FailedHandshake) -> Finding:
     if not has_sidecar(server):
         shown = Evidence(f"{ref} has no sidecar", mesh.file("Pod"), str(ref))
         resources = tuple(one for one in (owner, blame.of_workload(mesh.workload(ref))) if one)
+    elif _is_excluded(server, failed.port):
+        shown = Evidence(
+            f"annotations keep port {failed.port} of {ref} away from its sidecar", mesh.file("Pod"), str(ref)
+        )
+        workload = blame.of_workload(mesh.workload(ref), "spec.template.metadata.annotations")
+        resources = tuple(one for one in (owner, workload) if one)
     else:
         policy, port = server_policy(mesh, server), failed.port
         if policy.for_port(port) != DISABLE:
