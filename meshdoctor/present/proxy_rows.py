@@ -13,7 +13,7 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.proxy import joined_routing as routing
 from meshdoctor.mesh.proxy import joined_upstreams as upstreams
 from meshdoctor.model import wants as ask
-from meshdoctor.model.envoy.config_dump import ConfigDump
+from meshdoctor.model.envoy.config_dump import PARTLY, ConfigDump
 from meshdoctor.model.moment import unix
 from meshdoctor.model.snapshot import PodRef, Want
 from meshdoctor.present.short_names import short_cluster, short_host
@@ -130,6 +130,8 @@ def _unique(rows: Iterable[Row]) -> Iterable[Row]:
 def _state(state: str, error: str) -> Text:
     if error or state == "rejected":
         return Text("NACK", "state.nack")
+    if state == PARTLY:
+        return Text("PART", "warning")
     return Text(state.upper(), "state.stale") if state in ("warming", "draining") else Text("OK", "state.ok")
 
 
@@ -143,7 +145,8 @@ def _listener(pod: PodRef, row: routing.ListenerRow) -> Row:
         table = "routes" if row.leads == routing.ROUTE else "clusters"
         target = f"proxy {pod} {table} {','.join(row.to)}"
     cells = (_state(row.state, row.error), row.address, str(row.port), row.match, leads)
-    return Row(f"{row.listener}  {row.match}", cells, target, bool(row.error), copies=row.listener)
+    problem = bool(row.error) or row.state == PARTLY
+    return Row(f"{row.listener}  {row.match}", cells, target, problem, copies=row.listener)
 
 
 def _route(pod: PodRef, row: routing.RouteRow) -> Iterable[Row]:
@@ -175,7 +178,7 @@ def _cluster(pod: PodRef, row: upstreams.ClusterRow) -> Row:
         _state(row.state, row.error),
         row.origin or "-",
     )
-    problem = empty or bool(row.error) or row.state == "warming"
+    problem = empty or bool(row.error) or row.state in ("warming", PARTLY)
     return Row(row.name, cells, f"proxy {pod} endpoints {row.name}", problem)
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from meshdoctor.mesh.blame import of_route
 from meshdoctor.model.envoy.config_dump import ConfigDump, Resource
 from meshdoctor.model.envoy.listener import FilterChain, FilterChainMatch, Listener
-from meshdoctor.model.envoy.route import Route, RouteMatch
+from meshdoctor.model.envoy.route import Route, RouteConfiguration, RouteMatch
 
 ROUTE, CLUSTER = "route", "cluster"
 
@@ -45,7 +45,8 @@ class RouteRow(NamedTuple):
 
 def listener_rows(config: ConfigDump) -> Iterator[ListenerRow]:
     """A row per filter chain, by port; a rejected listener without any is one row with the reason."""
-    for entry in sorted(config.listeners, key=lambda one: (one.body.address.port, one.name)):
+    listeners = (*config.listeners, *config.partly(Listener))
+    for entry in sorted(listeners, key=lambda one: (one.body.address.port, one.name)):
         listener = entry.body
         error = " ".join(entry.error.details.split()) if entry.error else ""
         if not listener.chains:
@@ -115,7 +116,7 @@ def describe_chain(match: FilterChainMatch) -> str:
 
 def route_rows(config: ConfigDump) -> Iterator[RouteRow]:
     """A row per route, in Envoy's order of matching; a virtual host without routes answers 404."""
-    for entry in config.routes:
+    for entry in (*config.routes, *config.partly(RouteConfiguration)):
         for host in entry.body.virtual_hosts:
             domains = tuple(host.domains)
             for route in host.routes:

@@ -62,7 +62,8 @@ def cluster_rows(mesh: MeshIndex, pod: PodRef, config: ConfigDump) -> Iterator[C
     """A row per cluster, active, static and warming ones, by host, port and subset."""
     live = mesh.snapshot.value(ProxyClusters(pod))
     statuses = {status.name: status for status in live.cluster_statuses} if live else None
-    for entry in sorted(config.clusters, key=lambda one: cluster_order(one.name)):
+    clusters = (*config.clusters, *config.partly(Cluster))
+    for entry in sorted(clusters, key=lambda one: cluster_order(one.name)):
         name = parse_cluster_name(entry.name)
         origin = of_cluster(entry.body)
         status = statuses.get(entry.name) if statuses is not None else None

@@ -8,16 +8,20 @@ import msgspec
 
 from meshdoctor.mesh.proxy.joined_routing import CLUSTER, ROUTE
 from meshdoctor.model.decode import decode_json
+from meshdoctor.model.envoy.cluster import Cluster
 from meshdoctor.model.envoy.config_dump import ConfigDump, Resource
+from meshdoctor.model.envoy.endpoint import ClusterLoadAssignment
+from meshdoctor.model.envoy.listener import Listener
+from meshdoctor.model.envoy.route import RouteConfiguration
 
 
 def resource_json(config: ConfigDump, kind: str, name: str) -> list[msgspec.Raw]:
     """The JSON of a listener, route configuration, cluster, endpoint assignment or secret, as it stood in the dump."""
     found: dict[str, tuple[Resource[Any], ...]] = {
-        "listener": config.listeners,
-        ROUTE: config.routes,
-        CLUSTER: config.clusters,
-        "endpoint": config.endpoints,
+        "listener": (*config.listeners, *config.partly(Listener)),
+        ROUTE: (*config.routes, *config.partly(RouteConfiguration)),
+        CLUSTER: (*config.clusters, *config.partly(Cluster)),
+        "endpoint": (*config.endpoints, *config.partly(ClusterLoadAssignment)),
         "secret": config.secrets,
     }
     named = [

@@ -10,6 +10,7 @@ import msgspec
 
 from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.envoy.sections import Part, Sections, salvaged, snake
+from meshdoctor.model.mending import mended
 
 S = TypeVar("S")
 
@@ -139,6 +140,8 @@ def readable(
             yield from readable([msgspec.Raw(_utf8(bytes(raw)))], kind, where, problems)
         except (msgspec.DecodeError, RecursionError) as error:
             _note(problems, f"{where}: {_line(error)}")
+            if (part := mended(raw, kind)) is not None:
+                yield part, raw
 
 
 def resource_value(raw: msgspec.Raw) -> Any:
@@ -218,6 +221,8 @@ def _entries(raw: Any, kind: type[Any], where: str, problems: list[str]) -> list
             found.append(msgspec.json.decode(entry, type=kind, strict=False))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             _note(problems, f"{where}[{number}]: {_line(error)}")
+            if (part := mended(entry, kind)) is not None:
+                found.append(part)
     return found
 
 

@@ -20,8 +20,13 @@ from meshdoctor.model.envoy.endpoint import ClusterLoadAssignment
 from meshdoctor.model.envoy.listener import Listener
 from meshdoctor.model.envoy.route import RouteConfiguration
 from meshdoctor.model.envoy.sections import find_sections, salvaged, snake
+from meshdoctor.model.mending import mended
 
 T = TypeVar("T")
+
+
+PARTLY = "partly read"
+"""The state of a resource of which a part could not be read."""
 
 
 class ErrorState(EnvoyFact, frozen=True):
@@ -142,6 +147,11 @@ class ConfigDump:
         """Raw JSON by message name (`ClustersConfigDump`); a name may repeat in a dump that was read in parts."""
         self.problems: list[str] = list(problems)
         """What could not be decoded so far, one line each."""
+        self._partly: dict[str, list[Resource[Any]]] = {}
+
+    def partly(self, kind: type[T]) -> tuple[Resource[T], ...]:
+        """Resources of which a part could not be read (the problems say which): for tables, never to conclude from."""
+        return tuple(self._partly.get(kind.__name__, ()))
 
     @cached_property
     def bootstrap(self) -> Bootstrap | None:
@@ -279,9 +289,13 @@ class ConfigDump:
         raw: msgspec.Raw = getattr(entry, field)
         body = self._body(raw, kind, f"{field} {entry.name or outer_name}".strip()) if bytes(raw) else None
         if body is None and not error:
+            if (part := mended(raw, kind) if bytes(raw) else None) is not None:
+                name = entry.name or outer_name or _name(part)
+                found = Resource(name, PARTLY, entry.version_info, entry.last_updated, raw, part, error, status)
+                self._partly.setdefault(kind.__name__, []).append(found)
             return []
         body = kind() if body is None else body
-        name = entry.name or outer_name or getattr(body, "name", "") or getattr(body, "cluster_name", "")
+        name = entry.name or outer_name or _name(body)
         return [Resource(name, state, entry.version_info, entry.last_updated, raw, body, error, status)]
 
     def _body(self, raw: msgspec.Raw, kind: type[T], what: str) -> T | None:
@@ -290,3 +304,7 @@ class ConfigDump:
         except UnreadableError as error:
             self.problems.append(f"{what}: {error}")
             return None
+
+
+def _name(body: object) -> str:
+    return str(getattr(body, "name", "") or getattr(body, "cluster_name", ""))
