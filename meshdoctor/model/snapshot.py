@@ -38,7 +38,8 @@ class Part(NamedTuple):
     why: str = ""
 
     def __str__(self) -> str:
-        return f"only of namespaces {', '.join(self.namespaces)}{f' ({self.why})' if self.why else ''}"
+        what = f"only of namespaces {', '.join(self.namespaces)}" if self.namespaces else "not of a whole namespace"
+        return f"{what}{f' ({self.why})' if self.why else ''}"
 
 
 class Fact(NamedTuple, Generic[T]):

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+import msgspec
+
 from meshdoctor.errors import RecordingError, UsageError
 from meshdoctor.recording.archive import Files, read_files, shown, starts_as_zip
-from meshdoctor.recording.raw import Manifest, RawRecording, below_root, is_raw, raw_recording
+from meshdoctor.recording.raw import Manifest, Partial, RawRecording, below_root, is_raw, raw_recording
 
 _HOLDS = "expected a recording, a bundle, or what kubectl, istioctl or Envoy's admin port answered"
 
@@ -26,11 +28,14 @@ def open_any(paths: Sequence[Path], at: str | None = None) -> RawRecording:
     foreign: Files = {}
     moments: tuple[str, ...] = ()
     manifest = Manifest()
+    partial: dict[str, Partial] = {}
     problems: list[str] = []
     for path in paths:
         found = _read(path, at)
         if isinstance(found, RawRecording):
             together.update(found.files)
+            partial = {file: part for file, part in partial.items() if file not in found.files}
+            partial |= {part.file: part for part in found.manifest.partial}
             problems += found.problems
             moments, manifest = (found.moments or moments), found.manifest
         else:
@@ -38,6 +43,8 @@ def open_any(paths: Sequence[Path], at: str | None = None) -> RawRecording:
     imported = _imported(foreign, ", ".join(shown(path) for path in paths), bool(together))
     name = Path(f"{paths[0]} and {len(paths) - 1} more")
     files = {**imported.files, **together}
+    parts = (*(part for part in imported.manifest.partial if part.file not in together), *partial.values())
+    manifest = msgspec.structs.replace(manifest, partial=parts)
     return RawRecording(name, files, manifest, moments, (*problems, *imported.problems))
 
 
@@ -66,7 +73,7 @@ def _imported(files: Files, what: str, optional: bool, path: Path | None = None)
     return RawRecording(
         path or Path(what),
         imported.files,
-        Manifest(started_at=imported.read_at, finished_at=imported.read_at, note=note),
+        Manifest(started_at=imported.read_at, finished_at=imported.read_at, note=note, partial=imported.partial),
         (),
         imported.problems,
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+import codecs
+from collections.abc import Callable
+from typing import NamedTuple
 
 import msgspec
 
 from meshdoctor.model.decode import UnreadableError, decode_json
-from meshdoctor.model.istiod import SyncRecord
+from meshdoctor.model.kinds import BY_NAME
 from meshdoctor.model.moment import unix
 from meshdoctor.model.snapshot import PodRef
 from meshdoctor.model.text import visible_line
@@ -16,8 +17,10 @@ from meshdoctor.recording.archive import Files, shown
 from meshdoctor.recording.body import FileBody, PackedBody
 from meshdoctor.recording.importing import envoy_text, owners, recognise
 from meshdoctor.recording.importing import sync_status as sync
+from meshdoctor.recording.importing.coverage import coverage
 from meshdoctor.recording.importing.kube_objects import KubeObjects
 from meshdoctor.recording.importing.layouts import Place, place, tool
+from meshdoctor.recording.raw import Partial
 
 _ADMIN_FILES = {
     recognise.CONFIG_DUMP: "config_dump.json",
@@ -40,6 +43,8 @@ _SYNC: dict[str, Callable[[bytes], dict[str, bytes]]] = {
     recognise.SYNC_TABLE: sync.sync_table,
 }
 _SHOWN_PROBLEMS = 20
+_WITHOUT_ALL = "listed without -A"
+_SINGLE = "single objects, not a list"
 
 
 class Imported(NamedTuple):
@@ -50,6 +55,7 @@ class Imported(NamedTuple):
     tool: str = ""
     read_at: float | None = None
     """When it was gathered, in Unix seconds, where the tool says so."""
+    partial: tuple[Partial, ...] = ()
 
 
 class _Manifest(msgspec.Struct, frozen=True):
@@ -60,10 +66,12 @@ class _Manifest(msgspec.Struct, frozen=True):
 
 class _Gathering:
     def __init__(self, given: Files) -> None:
-        self.given = given
+        self.given = {path: _utf8(read) for path, read in given.items()}
         self.files: Files = {}
         self.problems: list[str] = []
         self.objects = KubeObjects()
+        self.tool = tool(list(given))
+        self.partial: list[Partial] = []
         self.known: dict[str, PodRef] = {}
         """The pod of the files of each stem."""
         self.waiting: list[tuple[str, str]] = []
@@ -85,14 +93,15 @@ def import_files(given: Files) -> Imported:
             if where is not None and where.room:
                 _placed(work, path, where)
             else:
-                _recognised(work, path, _head(given[path]))
+                _recognised(work, path, _head(work.given[path]))
         except UnreadableError as error:
             work.problem(path, error)
         except OSError as error:
             work.problem(path, error.strerror or "it cannot be read")
     _assign(work)
     _objects(work)
-    _coverage(work)
+    if found := coverage(work.files, work.objects.bodies("Pod")):
+        work.problems.append(found)
     if work.unknown:
         names = ", ".join(shown(path) for path in work.unknown[:3])
         more = f" and {len(work.unknown) - 3} more" if len(work.unknown) > 3 else ""
@@ -104,7 +113,16 @@ def import_files(given: Files) -> Imported:
         if rest > 0
         else work.problems
     )
-    return Imported(work.files, tuple(kept), tool(list(given)), work.read_at)
+    return Imported(work.files, tuple(kept), work.tool, work.read_at, tuple(work.partial))
+
+
+def _utf8(read: Callable[[], bytes]) -> Callable[[], bytes]:
+    """*read*, or what it gives as UTF-8: PowerShell's `kubectl … > file` writes UTF-16 with a byte order mark."""
+    try:
+        marked = _head(read)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    except (UnreadableError, OSError):
+        return read  # whoever reads it is told
+    return (lambda: read().decode("utf-16", "replace").encode()) if marked else read
 
 
 def _head(body: Callable[[], bytes]) -> bytes:
@@ -257,42 +275,22 @@ def _last(text: str) -> str:
 
 
 def _objects(work: _Gathering) -> None:
-    """The objects' lists; pods that are evidently not all of them are not used, for absence would prove things."""
+    """The objects' lists, and of which namespaces they are, for absence would prove things.
+
+    Of what a tool gathers nobody knows: pods that are evidently not all of them are not used.
+    """
     listed = work.objects.names("Pod")
     places = {namespace for namespace, _ in listed}
     proxies = {PodRef(*file.split("/")[1:3]) for file in work.files if file.startswith("envoy/")}
     outside = sorted(str(pod) for pod in proxies if pod.namespace not in places | {owners.UNKNOWN_NAMESPACE})
-    if listed and outside:
+    if listed and outside and (work.tool or work.objects.listed(BY_NAME["Pod"]) is None):
         work.problems.append(
             f"the list of pods ({len(listed)}) is not complete: {outside[0]} is not in it"
             f"{f', nor {len(outside) - 1} others' if len(outside) > 1 else ''}; it is not used"
         )
         work.objects.drop("Pod")
-    for file, body in work.objects.lists():
+    for kind, file, body in work.objects.lists():
         work.files[file] = lambda body=body: body  # type: ignore[misc]
-
-
-def _coverage(work: _Gathering) -> None:
-    """Of how many proxies there is a configuration: a tool that failed on one leaves nothing of it."""
-    read = {tuple(file.split("/")[1:3]) for file in work.files if file.startswith(("envoy/", "ztunnel/"))}
-    expected = {(pod.namespace, pod.name) for pod in _with_proxy(work.objects.bodies("Pod"))} | _connected(work.files)
-    if read and expected - read:
-        work.problems.append(f"configuration of {len(read)} of {len(expected | read)} proxies")
-
-
-def _with_proxy(bodies: Any) -> list[PodRef]:
-    needle = b'"istio-proxy"'
-    return list(owners.addresses(body for body in bodies if needle in body))
-
-
-def _connected(files: Mapping[str, Callable[[], bytes]]) -> set[tuple[str, str]]:
-    """The proxies that the istiods know."""
-    found: set[tuple[str, str]] = set()
-    for file, read in files.items():
-        if file.startswith("istiod/") and file.endswith("/syncz.json"):
-            try:
-                records = decode_json(read(), list[SyncRecord] | None)  # type: ignore[arg-type]
-            except (UnreadableError, OSError):
-                continue  # whoever asks for the file is told so
-            found |= {(record.namespace, record.pod) for record in records or ()}
-    return found
+        namespaces = None if work.tool else work.objects.listed(kind)
+        if namespaces is not None:
+            work.partial.append(Partial(file, namespaces, _WITHOUT_ALL if namespaces else _SINGLE))
