@@ -145,7 +145,8 @@ def cluster_settings(arguments: argparse.Namespace) -> Settings:
     if not seconds:
         return settings
     timeouts = msgspec.structs.replace(settings.timeouts, read=seconds, connect=min(seconds, settings.timeouts.connect))
-    return msgspec.structs.replace(settings, timeouts=timeouts)
+    fan_out = msgspec.structs.replace(settings.fan_out, deadline=seconds, dump_deadline=seconds)
+    return msgspec.structs.replace(settings, timeouts=timeouts, fan_out=fan_out)
 
 
 def open_live_source(arguments: argparse.Namespace, **options: Any) -> LiveSource:

@@ -102,14 +102,21 @@ def fact(source: Source, want: Want[T]) -> T:
 
 
 def places(source: Source, target: str) -> Places:
-    """What *target* is looked up in: other objects than pods only where it names a type."""
+    """What *target* is looked up in: other objects than pods only where it names a type.
+
+    Raises SourceError when a cluster did not let its pods be read: then nothing can be found, or said to be missing.
+    """
     from meshdoctor.mesh.proxy.target import Places, workload_kinds
     from meshdoctor.model import wants as ask
     from meshdoctor.model.kubernetes import Pod, Service, Workload
+    from meshdoctor.model.snapshot import Missing
 
     kinds = ("Pod", "Service", *workload_kinds()) if "/" in target else ("Pod",)
     snapshot = source.read([ask.Contents(), *(ask.Objects(kind) for kind in kinds)])
     inventory = snapshot.value(ask.Contents()) or ask.Inventory()
+    listed = snapshot.get(ask.Objects("Pod"))
+    if isinstance(listed, Missing) and listed.reason != "not recorded" and not inventory.proxies:
+        raise SourceError(f"the pods could not be read: {listed}")
     return Places(
         pods=objects(snapshot, "Pod", Pod),
         recorded=(*inventory.proxies, *inventory.ztunnels),

@@ -80,13 +80,33 @@ def _show(arguments: argparse.Namespace) -> int:
         _check_istiods(istiods)
         _write(_of_namespace(connected_proxies(istiods, now), arguments.namespace), arguments)
         return 0
-    if not mesh.known("Pod"):
-        sys.stderr.write("meshdoctor: the pods could not be read: a proxy that nothing else names is not shown\n")
     proxies = all_proxies(mesh, now, istiods)
     if arguments.target:
         return _one(source, mesh, proxies, arguments)
+    _tell_unread(mesh, istiods, proxies)
     _write(_of_namespace(proxies, arguments.namespace), arguments)
     return 0
+
+
+def _tell_unread(mesh: MeshIndex, istiods: list[IstiodFacts], proxies: tuple[ProxySync, ...]) -> None:
+    """Why the table says less than it could, a line each on standard error; raises `SourceError` when it is empty."""
+    from meshdoctor.model import wants as ask
+    from meshdoctor.model.snapshot import Missing
+    from meshdoctor.model.text import visible_line
+
+    pods = mesh.snapshot.get(ask.Objects("Pod"))
+    if isinstance(pods, Missing):
+        if not proxies and pods.reason != "not recorded":
+            raise SourceError(f"the pods could not be read: {pods}")
+        sys.stderr.write(
+            f"meshdoctor: the pods could not be read ({visible_line(str(pods))}):"
+            " a proxy that nothing else names is not shown\n"
+        )
+    for istiod in istiods:
+        if istiod.records is None and istiod.why:
+            sys.stderr.write(
+                f"meshdoctor: {visible_line(f'{istiod.name} did not say which proxies it has: {istiod.why}')}\n"
+            )
 
 
 def _check_istiods(istiods: list[IstiodFacts]) -> None:

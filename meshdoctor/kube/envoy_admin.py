@@ -107,6 +107,10 @@ class _Configs(msgspec.Struct, frozen=True):
     configs: tuple[msgspec.Raw, ...] = ()
 
 
+SIZE_TARGETS = ("/stats?filter=", "/memory")
+"""How the targets begin that `proxy_size` asks for."""
+
+
 async def proxy_size(get: Get, memory_limit: int | None) -> Size:
     """Ask `/stats` for the number of clusters and `/memory` for what is used; *memory_limit* in bytes."""
     clusters = memory = None

@@ -35,7 +35,9 @@ class FanOut(msgspec.Struct, frozen=True):
     most: int = 32
     per_node: int = 2
     deadline: float = 15.0
-    """The longest that one pod may take."""
+    """The longest that a small answer of one pod may take."""
+    dump_deadline: float = 60.0
+    """The longest that a whole dump, or one part of it, may take: a proxy's main thread may be busy for seconds."""
     patience: float = 0.5
     """After this long a pod's place is given to the next one; the pod itself is still waited for."""
     straggler_floor: float = 1.5

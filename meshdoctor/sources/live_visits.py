@@ -8,7 +8,7 @@ from typing import Any, cast
 import msgspec
 
 from meshdoctor.kube.connection import Connection
-from meshdoctor.kube.envoy_admin import read_clusters, read_config_dump
+from meshdoctor.kube.envoy_admin import SIZE_TARGETS, read_clusters, read_config_dump
 from meshdoctor.kube.errors import ClusterError, Forbidden
 from meshdoctor.kube.exec_fallback import exec_get
 from meshdoctor.kube.fanout import Job, Unread, fan_out
@@ -23,7 +23,6 @@ from meshdoctor.sources.live_pods import MeshPods, admin_port, is_sidecar, memor
 Answers = dict[Want[Any], Fact[Any] | Missing]
 Decode = Callable[[Want[Any], str, bytes], Fact[Any] | Missing]
 
-_DUMP_DEADLINE = 60.0
 _OF_ISTIOD = ask.SyncStatus | ask.Registry | ask.ControlPlaneVersion | ask.SentConfig
 
 
@@ -75,7 +74,7 @@ class PodVisits:
 
         limits = self._connection.settings.fan_out
         if not small:
-            limits = msgspec.structs.replace(limits, deadline=max(limits.deadline, 2 * _DUMP_DEADLINE))
+            limits = msgspec.structs.replace(limits, deadline=max(limits.deadline, 2 * limits.dump_deadline))
         for result in await fan_out(jobs, visit, limits, cut_stragglers=small):
             if isinstance(result, Unread):
                 reason = "failed" if result.reason in ("busy", "node") else result.reason
@@ -102,14 +101,16 @@ class PodVisits:
             answers[want] = Missing("not recorded", "this file is not read of a live proxy")
             return
         file = f"{'ztunnel' if read.role == 'ztunnel' else 'envoy'}/{pod.namespace}/{pod.name}/{read.file}"
-        deadline = self._connection.settings.fan_out.deadline if read.small else _DUMP_DEADLINE
-
+        limits = self._connection.settings.fan_out
         port = admin_port(pods.all[pod]) if read.role == "envoy" else None
 
         by_exec = False
 
         async def get(target: str) -> bytes:
             nonlocal by_exec
+            # How large a proxy is, it tells at once: one that is stuck is not waited for as for a dump.
+            small = read.small or target.startswith(SIZE_TARGETS)
+            deadline = limits.deadline if small else limits.dump_deadline
             if not by_exec:
                 try:
                     return await visit.get(read.role, target, deadline=deadline, port=port, statuses=read.statuses)
@@ -154,7 +155,7 @@ class PodVisits:
                 answers[want] = Missing("not asked for", why, file)
                 return
             query = f"?proxyID={want.pod.name}.{want.pod.namespace}&include_eds=true"
-            deadline = _DUMP_DEADLINE
+            deadline = self._connection.settings.fan_out.dump_deadline
         try:
             body = await self._istiod(visit, f"/{path}{query}", deadline, monitoring_port(pod))
         except ClusterError as error:

@@ -22,6 +22,8 @@ from meshdoctor.model import wants as ask
 from meshdoctor.model.snapshot import Missing, Part, PodRef, Want
 from meshdoctor.model.ztunnellog import ZtunnelLine
 
+_NEVER_ASKED = ("not recorded", "not asked for")
+
 
 def object_wants() -> list[Want[Any]]:
     """What must be read before anything can be said."""
@@ -219,7 +221,15 @@ class MtlsView:
         return (
             *(f"{name}: {fact}" for name, fact in facts.items() if isinstance(fact, Missing)),
             *(f"{', '.join(names)}: {part}" for part, names in parts.items()),
+            *self._unread_proxies(),
         )
+
+    def _unread_proxies(self) -> tuple[str, ...]:
+        """Proxies that should have told what they hold and did not: one line for all of them."""
+        pods = self.index.inventory.proxies
+        facts = (self.index.snapshot.get(ask.ProxyConfig(pod)) for pod in pods)
+        lost = [fact for fact in facts if isinstance(fact, Missing) and fact.reason not in _NEVER_ASKED]
+        return (f"configuration of {len(lost)} of {len(pods)} proxies: {lost[0]}",) if lost else ()
 
 
 def _ref(key: str) -> PodRef:
