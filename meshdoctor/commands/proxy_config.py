@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from meshdoctor.commands.mesh_source import (
@@ -21,6 +21,8 @@ from meshdoctor.errors import MeshDoctorError, SourceError, UsageError
 
 if TYPE_CHECKING:
     from meshdoctor.commands.proxy_dump import ProxyDump
+    from meshdoctor.model.snapshot import PodRef
+    from meshdoctor.sources.source import Source
 
 _ALIASES = {
     "cluster": ("clusters", "c"),
@@ -125,6 +127,7 @@ def _add_flags(sub: argparse.ArgumentParser, table: str) -> None:
     if table == "log":
         sub.add_argument("--level", default="", help="what levels would be set: level, or logger:level,...")
         sub.add_argument("-r", "--reset", action="store_true", help="what would reset the levels")
+        sub.add_argument("-l", "--selector", default="", metavar="LABELS", help="the pods with these labels")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -158,9 +161,9 @@ def _check(arguments: argparse.Namespace) -> None:
     if table == "rootca-compare":
         if len(arguments.targets) != 2:
             raise UsageError("rootca-compare requires 2 pods as an argument")
-    elif table == "log" and not arguments.targets and not arguments.file:
+    elif table == "log" and not arguments.targets and not arguments.file and not arguments.selector:
         raise UsageError("log requires pod name or --selector", "name a pod, or a --file with its answer to /logging")
-    elif (len(arguments.targets) == 1) == bool(arguments.file):
+    elif (len(arguments.targets) == 1 or bool(getattr(arguments, "selector", ""))) == bool(arguments.file):
         # istioctl says "endpoints" here, and the names of the other tables as they are.
         name = "endpoints" if table == "endpoint" else table
         raise UsageError(f"{name} requires pod name or --file parameter")
@@ -182,13 +185,43 @@ def _show(arguments: argparse.Namespace) -> int:
         return 0
     source = KEPT.source(identity, lambda: open_source(arguments))
     tell_problems(source)
+    if arguments.table == "log":
+        return _print_logs([SourceDump(source, each) for each in _pods_of_log(source, arguments)], arguments)
     ref = pod(source, arguments.targets[0], arguments.namespace, exact=arguments.output == "istioctl")
     with KEPT.dump((*identity, ref) if identity else None, lambda: SourceDump(source, ref)) as dump:
-        if arguments.table != "log" and ref in fact(source, ask.Contents()).ztunnels:
+        if ref in fact(source, ask.Contents()).ztunnels:
             _print_ztunnel(dump, arguments)
         else:
             _print(dump, arguments)
     return 0
+
+
+def _print_logs(dumps: Sequence[ProxyDump], arguments: argparse.Namespace) -> int:
+    """Of several pods, those whose loggers cannot be read are named; raises `SourceError` when none can."""
+    unread = []
+    for dump in dumps:
+        try:
+            _print(dump, arguments)
+        except SourceError as error:
+            unread.append(error)
+    if unread and len(unread) == len(dumps):
+        raise unread[0]
+    for missing in unread:
+        sys.stderr.write(f"meshdoctor: {missing.what}\n")
+    return 0
+
+
+def _pods_of_log(source: Source, arguments: argparse.Namespace) -> Sequence[PodRef]:
+    """Every pod that is named or selected: istioctl shows and sets the levels of all of them."""
+    from meshdoctor.commands.mesh_source import places
+    from meshdoctor.mesh.proxy.target import find_pods, kind_of, labelled_pods
+
+    if arguments.selector:
+        return labelled_pods(arguments.selector, places(source, ""), arguments.namespace)
+    target = arguments.targets[0]
+    if kind_of(target.partition("/")[0]) and "/" in target:
+        return find_pods(target, places(source, target), arguments.namespace)
+    return [pod(source, target, arguments.namespace, exact=arguments.output == "istioctl")]
 
 
 def _print_ztunnel(dump: ProxyDump, arguments: argparse.Namespace) -> None:

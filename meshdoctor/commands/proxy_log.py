@@ -20,11 +20,11 @@ def print_log(dump: ProxyDump, arguments: argparse.Namespace) -> None:
     """Raises `UsageError` for a level that does not exist, `SourceError` when the loggers were not recorded."""
     text = visible(bytes(dump.body(LOGGING_FILE)).decode(errors="replace"))
     queries = reset_queries() if arguments.reset else level_queries(arguments.level, text) if arguments.level else []
-    sys.stdout.write(f"{dump.name}:\n{text}" if arguments.targets else text)
+    sys.stdout.write(text if arguments.file else f"{dump.name}:\n{text}")
     if not text.endswith("\n"):
         sys.stdout.write("\n")
     if queries:
-        name, _, namespace = dump.name.rpartition(".") if arguments.targets else ("POD", "", "NAMESPACE")
+        name, _, namespace = ("POD", "", "NAMESPACE") if arguments.file else dump.name.rpartition(".")
         sys.stderr.write("meshdoctor changes nothing; to set these levels, run:\n")
         for query in queries:
             sys.stderr.write(

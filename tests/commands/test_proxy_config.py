@@ -199,3 +199,15 @@ def test_what_of_the_given_files_was_not_used_is_said(capsys: Captured, tmp_path
     told = capsys.readouterr()
     assert "cart.shop.svc.cluster.local" in told.out
     assert told.err == "meshdoctor: b.json: a second config dump of shop/web: this one is used\n"
+
+
+def test_log_of_a_workload_is_that_of_every_pod(capsys: Captured, tmp_path: Path) -> None:
+    source = ["--recording", str(mesh(tmp_path))]
+    for target in (["deployment/web.shop"], ["-l", "app=web", "-n", "shop"]):
+        assert main(["proxy-config", "log", *target, *source]) == 0
+        printed = capsys.readouterr()
+        assert printed.out == "web-1.shop:\nactive loggers:\n  http: warning\n"
+        assert "envoy/shop/web-2/logging.txt: not recorded" in printed.err
+    assert main(["proxy-config", "log", "web-2", *source]) == 2
+    assert main(["proxy-config", "log", "-l", "app=none", *source]) == 2
+    assert "no pods found" in capsys.readouterr().err

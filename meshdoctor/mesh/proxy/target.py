@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from meshdoctor.errors import NothingMatches
+from meshdoctor.errors import NothingMatches, UsageError
+from meshdoctor.mesh.labels import selects
 from meshdoctor.model.kubernetes import Pod, Service, Workload
 from meshdoctor.model.snapshot import PodRef
 
@@ -97,24 +98,77 @@ def _named(target: str, namespace: str, places: Places) -> PodRef:
     raise NothingMatches(f'unable to retrieve Pod: pods "{name}" not found', _nearest(name, places))
 
 
+def find_pods(target: str, places: Places, namespace: str = "") -> tuple[PodRef, ...]:
+    """As `find_pod`, but of a workload or a Service every pod, as the commands on log levels have it."""
+    kind, slash, rest = target.partition("/")
+    first = find_pod(target, places, namespace)
+    if not slash or kind.lower() not in _KIND:
+        return (first,)
+    pods = _selected_pods(_KIND[kind.lower()], split(rest, namespace)[0], first.namespace, places)
+    return tuple(PodRef(pod.namespace, pod.name) for pod in sorted(pods, key=lambda pod: pod.name))
+
+
+def labelled_pods(selector: str, places: Places, namespace: str = "") -> tuple[PodRef, ...]:
+    """The pods that `-l key=value,...` selects; *namespace* "" is default. Raises `NothingMatches`, `UsageError`."""
+    wanted = {}
+    for part in selector.split(","):
+        key, sign, value = part.replace("==", "=").partition("=")
+        if not sign or key.endswith("!"):
+            raise UsageError(f"--selector {selector}: only key=value,... is known")
+        wanted[key.strip()] = value.strip()
+    pods = [pod for pod in places.pods if pod.namespace == (namespace or "default")]
+    found = tuple(pod.ref for pod in pods if selects(wanted, pod.metadata.labels))
+    if not found:
+        raise NothingMatches("no pods found", ())
+    return found
+
+
 def _selected(kind: str, name: str, namespace: str, places: Places) -> PodRef | None:
-    """The first running pod that the object selects, as kubectl's `logs deployment/x` chooses."""
+    """The pod of an object that kubectl's `logs deployment/x` chooses."""
     namespaces = (
         [namespace] if namespace else sorted({pod.namespace for pod in places.pods}, key=lambda n: (n != "default", n))
     )
     for where in namespaces:
-        pods = [pod for pod in places.pods if pod.namespace == where]
-        if kind == "Pod":
-            chosen = [pod for pod in pods if pod.name == name]
-        elif kind == "Gateway":
-            chosen = [pod for pod in pods if pod.metadata.labels.get(GATEWAY_LABEL) == name]
-        else:
-            labels = _labels(kind, name, where, places)
-            chosen = [pod for pod in pods if labels and labels.items() <= pod.metadata.labels.items()]
+        chosen = _selected_pods(kind, name, where, places)
         if chosen:
-            best = min(chosen, key=lambda pod: (pod.status.phase != "Running", pod.name))
-            return PodRef(best.namespace, best.name)
+            return min(chosen, key=_by_logging).ref
     return None
+
+
+def _selected_pods(kind: str, name: str, namespace: str, places: Places) -> list[Pod]:
+    pods = [pod for pod in places.pods if pod.namespace == namespace]
+    if kind == "Pod":
+        return [pod for pod in pods if pod.name == name]
+    if kind == "Gateway":
+        return [pod for pod in pods if pod.metadata.labels.get(GATEWAY_LABEL) == name]
+    labels = _labels(kind, name, namespace, places)
+    return [pod for pod in pods if labels and labels.items() <= pod.metadata.labels.items()]
+
+
+_PHASES = {"Running": 2, "Unknown": 1}
+
+
+def _by_logging(pod: Pod) -> tuple[bool, int, bool, bool, str, int, bool, str, str]:
+    """The smaller, the better: kubectl's podutils.ByLogging, which istioctl takes, and the name where that is equal.
+
+    Assigned, running, ready, ready for longer, restarted more often, older.
+    """
+    ready = next((entry for entry in pod.status.conditions if entry.type == "Ready"), None)
+    is_ready = ready is not None and ready.status == "True"
+    since = (ready.last_transition_time or "") if ready is not None and is_ready else ""
+    restarts = max((status.restart_count for status in pod.status.container_statuses), default=0)
+    created = pod.metadata.creation_timestamp or ""
+    return (
+        not pod.spec.node_name,
+        -_PHASES.get(pod.status.phase, 0),
+        not is_ready,
+        not since,
+        since,
+        -restarts,
+        not created,
+        created,
+        pod.name,
+    )
 
 
 def _labels(kind: str, name: str, namespace: str, places: Places) -> dict[str, str]:
