@@ -91,6 +91,9 @@ def _gone(case: Case, mesh: MeshIndex, lives: Lives, lines: tuple[Seen, ...]) ->
     # Behind a Service with a selector are pods of its namespace; any other address may be a pod's of any namespace.
     where = (service.namespace,) if service and service.spec.selector else ()
     if not mesh.complete("Pod", *where) or (case.destination.service is None and not _in_slices(mesh, addresses)):
+        outside = tuple(seen for seen in lines if _reason(seen) == "connection_timeout")
+        if outside and mesh.complete("Pod"):
+            return timed_out(case, mesh, outside)
         return inconclusive(f"no pod with address {listed(addresses)} was recorded")
     said = lines_say(lines, f"{logged(newest)}, to {listed(addresses)}")
     dead = [life for address in addresses if (life := lives.of_address(address, newest.start))]

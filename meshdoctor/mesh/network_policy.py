@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from meshdoctor.mesh.index import MeshIndex
@@ -61,19 +62,21 @@ def _admits(
     server: k8s.Pod,
 ) -> bool:
     ports, peers = rule.get("ports"), rule.get("from")
-    if ports and not any(_port_fits(entry, port, server) for entry in ports):
+    if ports and not any(port_fits(entry, port, server) for entry in ports):
         return False
     return not peers or client is None or any(peer_fits(mesh, policy, peer, client) for peer in peers)
 
 
-def _port_fits(entry: dict[str, Any], port: int, server: k8s.Pod) -> bool:
+def port_fits(entry: dict[str, Any], port: int, server: k8s.Pod | None) -> bool:
+    """Whether a NetworkPolicyPort takes a TCP port; a name is one that a container of *server* declares."""
     if entry.get("protocol", "TCP") != "TCP":
         return False
     wanted = entry.get("port")
     if wanted is None:
         return True
     if isinstance(wanted, str) and not wanted.isdigit():
-        named = {one.name: one.container_port for container in server.spec.containers for one in container.ports}
+        containers = server.spec.containers if server else []
+        named = {one.name: one.container_port for container in containers for one in container.ports}
         return named.get(wanted) == port
     return int(wanted) <= port <= int(entry.get("endPort", wanted))
 
@@ -81,7 +84,7 @@ def _port_fits(entry: dict[str, Any], port: int, server: k8s.Pod) -> bool:
 def peer_fits(mesh: MeshIndex, policy: k8s.NetworkPolicy, peer: dict[str, Any], pod: k8s.Pod) -> bool:
     """Whether a NetworkPolicyPeer, of `from` or of `to`, takes *pod*."""
     if "ipBlock" in peer:
-        return True  # an address range may well hold the pod; it clears the policy rather than accuse it
+        return in_block(peer["ipBlock"], pod.status.pod_ip)
     if "namespaceSelector" in peer:
         labels = {one.name: one.metadata.labels for one in mesh.objects("Namespace", k8s.Namespace)}
         if not matches(peer["namespaceSelector"], labels.get(pod.namespace, {})):
@@ -89,3 +92,14 @@ def peer_fits(mesh: MeshIndex, policy: k8s.NetworkPolicy, peer: dict[str, Any], 
     elif pod.namespace != policy.namespace:
         return False
     return "podSelector" not in peer or matches(peer["podSelector"], pod.metadata.labels)
+
+
+def in_block(block: dict[str, Any], address: str) -> bool:
+    """Whether an IPBlock takes *address*; True where one of them cannot be read, which clears rather than accuses."""
+    try:
+        ip = ip_address(address)
+        inside = ip in ip_network(str(block.get("cidr", "")), strict=False)
+        left_out = any(ip in ip_network(str(one), strict=False) for one in block.get("except") or [])
+    except ValueError:
+        return True
+    return inside and not left_out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
+from meshdoctor.mesh.egress_policy import egress_blocking
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.network_policy import blocking
@@ -11,8 +12,11 @@ from meshdoctor.mesh.pods import has_sidecar, is_ready
 from meshdoctor.mesh.quoting import counted, lines_say, logged, object_says, remedy
 from meshdoctor.mesh.traffic import Seen, split_address
 from meshdoctor.mesh.traffic_policy import sets_connect_timeout
-from meshdoctor.model.moment import duration
+from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.moment import duration, unix
 
+CLOCK_SECONDS = 60.0
+"""The API server's clock and those of the nodes may differ by so much."""
 SMALL_TIMEOUT = 0.5
 """Seconds. A TCP and TLS handshake needs a few round trips; Istio's default is 10 s."""
 
@@ -59,39 +63,21 @@ def timed_out(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
         )
     address, port = split_address(newest.access.upstream_host if newest.access else None)
     server = mesh.pod_by_ip(address)
-    if server is None:
-        return inconclusive(f"connections to {address} were never answered")
     client = mesh.pods.get(newest.pod)
+    name = server.key if server else address
     answered = _answered_meanwhile(case, lines)
     if answered:
         return inconclusive(
-            f"{counted(len(lines), 'connection')} to {server.key} had no answer, and {len(answered)} requests were "
+            f"{counted(len(lines), 'connection')} to {name} had no answer, and {len(answered)} requests were "
             "answered there meanwhile: its packets are not dropped as a whole",
             said,
         )
-    policies = blocking(mesh, server, port, client)
-    if policies:
-        resources = tuple(Resource("NetworkPolicy", one.namespace, one.name, "spec.ingress") for one in policies)
-        return culprit(
-            Verdict(
-                "packets-dropped",
-                0.96,
-                f"{resources[0]} does not admit {newest.client} to port {port} of {server.key}: the packets are "
-                "dropped",
-                resources,
-                (
-                    said,
-                    *(
-                        object_says(
-                            mesh, "NetworkPolicy", one, f"selects {server.key}; no ingress rule admits the caller"
-                        )
-                        for one in policies
-                    ),
-                ),
-                remedy(f"Admit {newest.client} to port {port} in {resources[0]}."),
-                lines,
-            )
-        )
+    inward = _older(blocking(mesh, server, port, client), newest) if server else []
+    outward = _older(egress_blocking(mesh, client, server, port, address), newest) if client and not inward else []
+    if inward or outward:
+        return _kept_apart(mesh, inward or outward, "ingress" if inward else "egress", lines, (name, port, said))
+    if server is None:
+        return inconclusive(f"connections to {address} were never answered")
     pods = {split_address(seen.access.upstream_host)[0] for seen in lines if seen.access}
     if cluster is None:
         return inconclusive(
@@ -124,6 +110,42 @@ def timed_out(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
             )
         )
     return inconclusive(f"connections to {server.key} were never answered")
+
+
+def _older(policies: list[k8s.NetworkPolicy], newest: Seen) -> list[k8s.NetworkPolicy]:
+    """*policies*, or none of them when one was made only after the newest connection had failed."""
+    end = (newest.start or 0.0) + (newest.duration or 0.0) / 1000
+    made = [unix(policy.metadata.creation_timestamp) or 0.0 for policy in policies]
+    return policies if newest.start is None or all(one <= end + CLOCK_SECONDS for one in made) else []
+
+
+def _kept_apart(
+    mesh: MeshIndex,
+    policies: list[k8s.NetworkPolicy],
+    direction: str,
+    lines: tuple[Seen, ...],
+    where: tuple[str, int, Evidence],
+) -> Finding:
+    name, port, said = where
+    client = lines[-1].client
+    resources = tuple(Resource("NetworkPolicy", one.namespace, one.name, f"spec.{direction}") for one in policies)
+    if direction == "ingress":
+        does = f"does not admit {client} to port {port} of {name}"
+        shown, fix = f"selects {name}; no ingress rule admits the caller", f"Admit {client} to port {port}"
+    else:
+        does = f"does not let {client} send to port {port} of {name}"
+        shown, fix = f"selects {client}; no egress rule admits {name}", f"Let {client} send to port {port} of {name}"
+    return culprit(
+        Verdict(
+            "packets-dropped",
+            0.96,
+            f"{resources[0]} {does}: the packets are dropped",
+            resources,
+            (said, *(object_says(mesh, "NetworkPolicy", one, shown) for one in policies)),
+            remedy(f"{fix} in {resources[0]}."),
+            lines,
+        )
+    )
 
 
 def _answered_meanwhile(case: Case, lines: tuple[Seen, ...]) -> tuple[Seen, ...]:

@@ -159,3 +159,19 @@ def test_another_rule_never_takes_a_permission_away(rules: list[Any], more: list
     if not blocked(policy(**ingress(*rules))):
         assert not blocked(policy(**ingress(*rules, *more)))
         assert not blocked(policy(**ingress(*rules)), policy("second", **ingress(*more)))
+
+
+@pytest.mark.parametrize(
+    ("block", "names"),
+    [
+        ({"cidr": "10.0.0.0/24"}, []),
+        ({"cidr": "10.0.0.2/32"}, []),
+        ({"cidr": "192.168.0.0/16"}, ["shelf"]),
+        ({"cidr": "10.0.0.0/24", "except": ["10.0.0.2/32"]}, ["shelf"]),
+        ({"cidr": "fd00::/8"}, ["shelf"]),
+        ({"cidr": "what?"}, []),
+        ({}, []),
+    ],
+)
+def test_address_ranges(block: dict[str, Any], names: list[str]) -> None:
+    assert blocked(policy(**ingress({"from": [{"ipBlock": block}]}))) == names

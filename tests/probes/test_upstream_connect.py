@@ -173,6 +173,41 @@ def test_a_network_policy_that_admits_the_caller_is_not_accused(tmp_path: Path) 
     assert "NetworkPolicy" not in {resource.kind for resource in verdict.resources}
 
 
+def test_a_network_policy_that_was_made_afterwards(tmp_path: Path) -> None:
+    depot = unconnected(Depot(tmp_path).configured(), TIMED_OUT, *range(100, 106), duration=10_000)
+    late = policy("shelf", OTHERS)
+    late["metadata"]["creationTimestamp"] = when(500)
+    depot.objects("NetworkPolicy", late)
+    accuses(depot.ask("upstream-connect"), "packets-dropped", OWNER)
+
+
+def egress(name: str, *rules: Any) -> Any:
+    return istio(name, "depot", {"podSelector": {}, "policyTypes": ["Egress"], "egress": list(rules)})
+
+
+DNS_ONLY = {"ports": [{"protocol": "UDP", "port": 53}, {"port": 53}]}
+
+
+def test_a_policy_that_does_not_let_the_caller_send(tmp_path: Path) -> None:
+    depot = unconnected(Depot(tmp_path).configured(), TIMED_OUT, *range(100, 106), duration=10_000)
+    depot.objects("NetworkPolicy", egress("lock-in", DNS_ONLY))
+    verdict = accuses(depot.ask("upstream-connect"), "packets-dropped", "NetworkPolicy depot/lock-in")
+    assert verdict.resources[0].field == "spec.egress"
+    to_books = {"to": [{"namespaceSelector": {}, "podSelector": {"matchLabels": APP}}], "ports": [{"port": 9191}]}
+    depot.objects("NetworkPolicy", egress("way-out", to_books))
+    accuses(depot.ask("upstream-connect"), "packets-dropped", OWNER)
+
+
+@pytest.mark.parametrize(("block", "kept"), [("203.0.113.0/24", False), ("198.51.100.0/24", True), ("nonsense", False)])
+def test_an_address_outside_that_no_egress_rule_admits(tmp_path: Path, block: str, kept: bool) -> None:
+    depot = Depot(tmp_path).configured()
+    unconnected(depot, TIMED_OUT, *range(100, 106), to="203.0.113.8", duration=10_000)
+    depot.objects("NetworkPolicy", egress("lock-in", {"to": [{"ipBlock": {"cidr": block}}]}))
+    depot.objects("Event").drop(r"kube/core/v1/services")
+    finding = depot.ask("upstream-connect")
+    assert ["NetworkPolicy depot/lock-in" in map(str, one.resources) for one in finding.verdicts] == [True] * kept
+
+
 def test_a_mesh_wide_connect_timeout(tmp_path: Path) -> None:
     depot = Depot(tmp_path).configured(connect_timeout="0.005s").mesh(connectTimeout="0.005s").good(*range(1, 40))
     unconnected(depot, TIMED_OUT, 50, 60, 70, duration=5)
