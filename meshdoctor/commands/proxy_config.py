@@ -17,12 +17,10 @@ from meshdoctor.commands.mesh_source import (
     uncollected,
 )
 from meshdoctor.commands.misplaced import refuse_recorded_file, refuse_recordings
-from meshdoctor.errors import MeshDoctorError, SourceError, UsageError
+from meshdoctor.errors import SourceError, UsageError
 
 if TYPE_CHECKING:
     from meshdoctor.commands.proxy_dump import ProxyDump
-    from meshdoctor.model.snapshot import PodRef
-    from meshdoctor.sources.source import Source
 
 _ALIASES = {
     "cluster": ("clusters", "c"),
@@ -177,7 +175,9 @@ def _show(arguments: argparse.Namespace) -> int:
     from meshdoctor.model import wants as ask
 
     if arguments.table == "rootca-compare":
-        return _compare_roots(arguments)
+        from meshdoctor.commands.proxy_roots import compare_roots
+
+        return compare_roots(arguments)
     identity = identity_of(arguments)
     if arguments.file:
         with KEPT.dump(identity, lambda: FileDump(arguments.file)) as dump:
@@ -186,7 +186,9 @@ def _show(arguments: argparse.Namespace) -> int:
     source = KEPT.source(identity, lambda: open_source(arguments))
     tell_problems(source)
     if arguments.table == "log":
-        return _print_logs([SourceDump(source, each) for each in _pods_of_log(source, arguments)], arguments)
+        from meshdoctor.commands.proxy_log import pods_of_log
+
+        return _print_each([SourceDump(source, each) for each in pods_of_log(source, arguments)], arguments)
     ref = pod(source, arguments.targets[0], arguments.namespace, exact=arguments.output == "istioctl")
     with KEPT.dump((*identity, ref) if identity else None, lambda: SourceDump(source, ref)) as dump:
         if ref in fact(source, ask.Contents()).ztunnels:
@@ -196,8 +198,8 @@ def _show(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _print_logs(dumps: Sequence[ProxyDump], arguments: argparse.Namespace) -> int:
-    """Of several pods, those whose loggers cannot be read are named; raises `SourceError` when none can."""
+def _print_each(dumps: Sequence[ProxyDump], arguments: argparse.Namespace) -> int:
+    """Of several pods, those that cannot be read are named; raises `SourceError` when none can."""
     unread = []
     for dump in dumps:
         try:
@@ -209,19 +211,6 @@ def _print_logs(dumps: Sequence[ProxyDump], arguments: argparse.Namespace) -> in
     for missing in unread:
         sys.stderr.write(f"meshdoctor: {missing.what}\n")
     return 0
-
-
-def _pods_of_log(source: Source, arguments: argparse.Namespace) -> Sequence[PodRef]:
-    """Every pod that is named or selected: istioctl shows and sets the levels of all of them."""
-    from meshdoctor.commands.mesh_source import places
-    from meshdoctor.mesh.proxy.target import find_pods, kind_of, labelled_pods
-
-    if arguments.selector:
-        return labelled_pods(arguments.selector, places(source, ""), arguments.namespace)
-    target = arguments.targets[0]
-    if kind_of(target.partition("/")[0]) and "/" in target:
-        return find_pods(target, places(source, target), arguments.namespace)
-    return [pod(source, target, arguments.namespace, exact=arguments.output == "istioctl")]
 
 
 def _print_ztunnel(dump: ProxyDump, arguments: argparse.Namespace) -> None:
@@ -277,35 +266,6 @@ def _is_of_ztunnel(dump: ProxyDump) -> bool:
     if "sections" not in dump.answers or dump.sections.parts:
         return False
     return b'"workloads"' in bytes(dump.body("config_dump.json"))
-
-
-def _compare_roots(arguments: argparse.Namespace) -> int:
-    from meshdoctor.commands.mesh_source import pod
-    from meshdoctor.commands.proxy_dump import SourceDump
-    from meshdoctor.mesh.proxy.secret import root_certificates, share_a_root
-    from meshdoctor.model.decode import UnreadableError
-    from meshdoctor.model.text import visible_line
-    from meshdoctor.model.x509 import CertificateError
-
-    source = open_source(arguments)
-    exact = arguments.output == "istioctl"
-    refs = [pod(source, target, arguments.namespace, exact=exact) for target in arguments.targets]
-    try:
-        roots = [root_certificates(SourceDump(source, ref).sections) for ref in refs]
-        common = share_a_root(*roots)
-    except (UnreadableError, CertificateError) as error:
-        raise SourceError(visible_line(str(error))) from None
-    first, second = (f"[{ref.name}.{ref.namespace}]" for ref in refs)
-    same, can = ("identical", "available") if common else ("non identical", "unavailable")
-    report = f"Both {first} and {second} have the {same} ROOTCA, theoretically the connectivity between them is {can}"
-    if not common:
-        raise _NoCommonRoot(report)
-    print(report)
-    return 0
-
-
-class _NoCommonRoot(MeshDoctorError):
-    exit_status = 1
 
 
 def go_integer(text: str) -> int:
