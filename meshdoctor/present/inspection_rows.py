@@ -17,7 +17,7 @@ from meshdoctor.mesh.sync import ERROR, rejection
 from meshdoctor.model.text import visible
 from meshdoctor.present.short_names import short_cluster
 from meshdoctor.present.table import Cell, Column, Row
-from meshdoctor.present.undelivered import unknown_lines
+from meshdoctor.present.undelivered import unknown_lines, warming_text
 from meshdoctor.present.words import Words
 
 _WORDS = (
@@ -65,7 +65,8 @@ def inspection_rows(found: Inspection, words: Words) -> tuple[Shown, ...]:
     pod = str(found.sync.pod)
     return (
         *_rejected(found, pod, words),
-        *difference_rows(pod, "istiod", found.sent or (), words),
+        *_warming(found, pod, words),
+        *difference_rows(pod, "istiod", [one for one in found.sent or () if one.what != "warming"], words),
         *_missing(found, pod, words),
         *_endpoints(found, pod, words),
         *_not_acknowledged(found, words),
@@ -82,6 +83,11 @@ def _rejected(found: Inspection, pod: str, words: Words) -> Iterator[Shown]:
             said = words("inspection.nacked", name=entry.name)
             whole = ["", *visible(entry.error).splitlines()] if entry.error.strip() != rejection(entry.error) else []
             yield _shown("rejected", entry.name, rejection(entry.error), "", [said, rejection(entry.error), *whole])
+
+
+def _warming(found: Inspection, pod: str, words: Words) -> Iterator[Shown]:
+    for kind, name in found.warming:
+        yield _shown("warming", kind, name, pod, [warming_text(kind, words)])
 
 
 def _missing(found: Inspection, pod: str, words: Words) -> Iterator[Shown]:
@@ -118,9 +124,6 @@ def difference_rows(pod: str, other: str, found: Iterable[ResourceDifference], w
 
 def _difference_lines(found: ResourceDifference, pod: str, other: str, words: Words) -> Iterator[Cell]:
     """Each field that differs: `-` is the other's value, `+` this pod's."""
-    if found.what == "warming":
-        yield words("inspection.warming")
-        return
     if found.what != "differs":
         owner = other if found.what in ("only there", "only istiod") else pod
         yield words("difference.only", pod=owner, name=found.name)

@@ -32,12 +32,18 @@ def inspection_lines(found: Inspection) -> Iterator[str]:
     """One proxy in full: what istiod says of it, what Envoy refused, what differs, and what is not known."""
     yield from detail_lines(found.sync)
     yield from rejected_lines(found.rejected)
+    yield from (f"  {kind} {name} is warming: {warming_text(kind, Words('en'))}" for kind, name in found.warming)
     if found.sent is not None:
         yield from sent_lines(found.sent)
     yield from received_lines(found.received)
     yield from missing_lines(found.missing)
     yield from endpoint_lines(found.endpoints)
     yield from (f"  {line}" for line in unknown_lines(found, Words("en")))
+
+
+def warming_text(kind: str, words: Words) -> str:
+    """What it means that an object of this kind is warming."""
+    return words("inspection.warming_secret" if kind == "secret" else "inspection.warming")
 
 
 def unknown_lines(found: Inspection, words: Words) -> Iterator[str]:

@@ -9,7 +9,7 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.proxy.difference import ResourceDifference, sections_of
 from meshdoctor.mesh.proxy.rejected import RejectedResource, rejected_resources
 from meshdoctor.mesh.proxy.slices import EndpointDifference, endpoint_differences
-from meshdoctor.mesh.proxy.undelivered import missing_clusters, received, sent_differences
+from meshdoctor.mesh.proxy.undelivered import missing_clusters, received, sent_differences, warming
 from meshdoctor.mesh.sync import CONNECTED, SYNCED, ZTUNNEL, ProxySync
 from meshdoctor.mesh.workloads import SIDECAR
 from meshdoctor.model import wants as ask
@@ -29,7 +29,7 @@ class Unknown(NamedTuple):
 
 
 class Inspection(NamedTuple):
-    """One proxy: what Envoy *rejected*, and what differs from what it should run.
+    """One proxy: what Envoy *rejected*, what it took and cannot use yet (*warming*), and what differs.
 
     *sent* is what it does not run of what istiod would send now (None: not known); without that, or when the proxy is
     not in sync, *endpoints* are those that are not the EndpointSlices', *missing* the clusters that its routes name and
@@ -38,6 +38,7 @@ class Inspection(NamedTuple):
 
     sync: ProxySync
     rejected: tuple[RejectedResource, ...] = ()
+    warming: tuple[tuple[str, str], ...] = ()
     sent: tuple[ResourceDifference, ...] | None = None
     endpoints: tuple[EndpointDifference, ...] = ()
     missing: Mapping[str, tuple[str, ...]] = {}
@@ -47,7 +48,7 @@ class Inspection(NamedTuple):
     @property
     def finds(self) -> bool:
         """Whether the proxy is not in sync, or does not run what it should."""
-        return bool(self.sync.problem or self.rejected or self.sent or self.endpoints or self.missing)
+        return bool(self.sync.problem or self.rejected or self.warming or self.sent or self.endpoints or self.missing)
 
 
 def inspection_wants(sync: ProxySync, *, recorded: bool) -> tuple[Want[Any], ...]:
@@ -88,15 +89,17 @@ def inspect(mesh: MeshIndex, sync: ProxySync, *, recorded: bool) -> Inspection:
     sent = _compared(mesh, sync, config, recorded)
     if isinstance(sent, Unknown):
         unknown.append(sent)
+    waiting = tuple(warming(config))
     compared = None if isinstance(sent, Unknown) else sent
     late = sync.word != SYNCED
     if compared is not None and not late:
-        return Inspection(sync, rejected, compared, unknown=tuple(unknown))
+        return Inspection(sync, rejected, waiting, compared, unknown=tuple(unknown))
     unknown += _endpoints_unknown(mesh, config)
     endpoints = tuple(endpoint_differences(mesh, sync.pod))
     missing = missing_clusters(config) if late else {}
     unknown += [Unknown("part", problem) for problem in config.problems]
-    return Inspection(sync, rejected, compared, endpoints, missing, received(config) if late else {}, tuple(unknown))
+    changed = received(config) if late else {}
+    return Inspection(sync, rejected, waiting, compared, endpoints, missing, changed, tuple(unknown))
 
 
 def _compared(

@@ -97,3 +97,15 @@ def missing_clusters(config: ConfigDump) -> dict[str, tuple[str, ...]]:
                     if name not in known:
                         found.setdefault(name, {})[entry.name] = None
     return {name: tuple(tables) for name, tables in sorted(found.items())}
+
+
+def warming(config: ConfigDump) -> list[tuple[str, str]]:
+    """Kind and name of what the proxy took and cannot use yet, and has no older version of.
+
+    It waits for something: a secret that never came, the endpoints or the address of a cluster (Envoy's "warming").
+    """
+    found = []
+    for kind, resources in (("cluster", config.clusters), ("listener", config.listeners), ("secret", config.secrets)):
+        used = {entry.name for entry in resources if entry.state in ("active", "static")}
+        found += [(kind, entry.name) for entry in resources if entry.state == "warming" and entry.name not in used]
+    return found
