@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import mmap
 
+from meshdoctor.model.text import visible_line
+
 Body = bytes | mmap.mmap
 
 _MARKS = (
@@ -34,5 +36,5 @@ def utf8(body: Body) -> Body:
 def beginning(body: Body) -> str:
     """The first line of what is no JSON, for a message: an error of kubectl, a page of a proxy."""
     lines = bytes(body[:4096]).decode(errors="replace").split("\n")
-    line = next((line.strip() for line in lines if line.strip()), "")
+    line = visible_line(next((line.strip() for line in lines if line.strip()), ""))
     return f"{line[:_SHOWN]}…" if len(line) > _SHOWN else line

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import codecs
 from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
 
 from meshdoctor.model.decode import UnreadableError, decode_json
+from meshdoctor.model.envoy.body import utf8
 from meshdoctor.model.kinds import BY_NAME
 from meshdoctor.model.moment import unix
 from meshdoctor.model.snapshot import PodRef
@@ -117,12 +117,12 @@ def import_files(given: Files) -> Imported:
 
 
 def _utf8(read: Callable[[], bytes]) -> Callable[[], bytes]:
-    """*read*, or what it gives as UTF-8: PowerShell's `kubectl … > file` writes UTF-16 with a byte order mark."""
+    """*read*, or what it gives as UTF-8: PowerShell's `kubectl … > file` writes UTF-16."""
     try:
-        marked = _head(read)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        head = _head(read)[:4]
     except (UnreadableError, OSError):
         return read  # whoever reads it is told
-    return (lambda: read().decode("utf-16", "replace").encode()) if marked else read
+    return read if utf8(head) == head else lambda: bytes(utf8(read()))
 
 
 def _head(body: Callable[[], bytes]) -> bytes:
