@@ -9,11 +9,13 @@ from concurrent.futures import CancelledError
 from pathlib import Path
 
 from meshdoctor.commands.recorded_moment import record_moment
-from meshdoctor.errors import MeshDoctorError
+from meshdoctor.errors import MeshDoctorError, RecordingError
 from meshdoctor.model.moment import rfc3339
+from meshdoctor.recording.bundle.reader import open_written
 from meshdoctor.recording.bundle.writer import BundleWriter
 from meshdoctor.sources.live import LiveSource
 from meshdoctor.sources.live_lists import Capture
+from meshdoctor.sources.recording import RecordingSource
 
 EVERY = 30.0
 """Seconds between two moments."""
@@ -42,6 +44,18 @@ class BackgroundRecording:
             raise
         self._thread = threading.Thread(target=self._run, name="recording", daemon=True)
         self._thread.start()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The moments that are finished, oldest first."""
+        return self._writer.finished
+
+    def source(self) -> RecordingSource:
+        """The finished moments, also while more are written. Raises RecordingError when they cannot be read."""
+        try:
+            return RecordingSource(open_written(self._writer.part, self._writer.written()))
+        except RecordingError:
+            return RecordingSource.open(self.file)  # it got its own name
 
     @property
     def is_running(self) -> bool:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from meshdoctor.mesh.index import MeshIndex
     from meshdoctor.sources.recording import RecordingSource
 
 SUMMARY = "say what changed between two moments of a recording"
@@ -24,13 +23,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     import msgspec
 
-    from meshdoctor.mesh.comparison import compare
+    from meshdoctor.guide.comparison import compare_readings, read_moment
     from meshdoctor.model.text import visible_line
     from meshdoctor.present.comparison import change_lines
 
     before, after = _moments(arguments)
-    changes = compare(_mesh(before), _mesh(after))
     names = tuple(source.info.moment or source.info.name for source in (before, after))
+    first, second = (read_moment(name, one.read, one.info) for name, one in zip(names, (before, after), strict=True))
+    changes = compare_readings(first, second)
     if arguments.output == "json":
         found = {"before": names[0], "after": names[1], "changes": changes}
         sys.stdout.buffer.write(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
@@ -53,14 +53,3 @@ def _moments(arguments: argparse.Namespace) -> tuple[RecordingSource, RecordingS
     if len(last.info.moments) < 2:
         raise UsageError("the recording holds just one moment", "name two recordings")
     return last.at(arguments.at or last.info.moments[0]), last
-
-
-def _mesh(source: RecordingSource) -> MeshIndex:
-    from meshdoctor.mesh.comparison import wanted
-    from meshdoctor.mesh.index import MeshIndex
-    from meshdoctor.model import wants as ask
-    from meshdoctor.model.kinds import KINDS
-
-    mesh = MeshIndex(source.read([ask.Contents(), *(ask.Objects(kind.name) for kind in KINDS)]))
-    mesh.extend(source.read(wanted(mesh), mesh.snapshot))
-    return mesh

@@ -11,13 +11,14 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.model import wants as ask
 from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.istiod import ResourceSync
-from meshdoctor.model.kinds import KINDS
+from meshdoctor.model.kinds import BY_NAME, KINDS
 from meshdoctor.model.kubernetes import EndpointSlice
 from meshdoctor.model.snapshot import Missing, PodRef, Want
 
 OBJECT, ENDPOINT, PROXY, SYNC = "object", "endpoint", "proxy", "sync"
 ADDED, REMOVED, CHANGED, UNKNOWN = "added", "removed", "changed", "unknown"
 _UNCHANGING = ("resourceVersion", "managedFields", "generation", "uid")
+_RESOURCES = ("listener", "route", "cluster", "endpoint", "secret")
 _SHOWN_FIELDS = 6
 # Events come and go by themselves, and slices are told as endpoints.
 _NOT_COMPARED = ("Event", "EndpointSlice")
@@ -182,7 +183,7 @@ def _proxies(before: MeshIndex, after: MeshIndex) -> Iterator[Change]:
 
 
 def _differences(one: ConfigDump, other: ConfigDump) -> Iterator[tuple[str, str, str]]:
-    for subject in ("listener", "route", "cluster", "endpoint", "secret"):
+    for subject in _RESOURCES:
         old, new = _resources(one, subject), _resources(other, subject)
         yield from ((REMOVED, subject, name) for name in sorted(old.keys() - new.keys()))
         yield from ((ADDED, subject, name) for name in sorted(new.keys() - old.keys()))
@@ -242,3 +243,37 @@ def _state(sync: ResourceSync) -> str:
     if not sync.sent:
         return "not sent"
     return "synced" if sync.sent == sync.acked else "stale"
+
+
+def sides(before: MeshIndex, after: MeshIndex, change: Change) -> tuple[Any, Any]:
+    """What *change* is about as it was and as it is, as builtins; None on the side that has none, or where it is no
+    one thing. Of a resource that changed in several proxies, that of the first.
+    """
+    return _side(before, change), _side(after, change)
+
+
+def _side(mesh: MeshIndex, change: Change) -> Any:
+    match change.area:
+        case "object" if change.name:
+            kind = BY_NAME[change.subject]
+            found = next((one for one in mesh.objects(kind.name, kind.struct) if one.key == change.name), None)
+            return None if found is None else _told(_plain(found))
+        case "endpoint":
+            return _by_service(mesh, mesh).get(change.name)
+        case "sync":
+            return next((told for pod, told in (_states(mesh) or {}).items() if str(pod) == change.name), None)
+        case "proxy" if change.subject in _RESOURCES and change.details:
+            config = mesh.config(PodRef(*change.details[0].split("/", 1)))
+            value = _resources(config, change.subject).get(change.name) if config else None
+            if isinstance(value, list):
+                return [msgspec.json.decode(entry) for entry in value]
+            return None if value is None else _decoded(value)
+    return None
+
+
+def _told(value: Any) -> Any:
+    """*value* without the fields that nobody set."""
+    if isinstance(value, dict):
+        told = {key: _told(entry) for key, entry in value.items()}
+        return {key: entry for key, entry in told.items() if entry not in (None, "", {}, [])}
+    return [_told(entry) for entry in value] if isinstance(value, list | tuple) else value

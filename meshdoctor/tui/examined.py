@@ -17,11 +17,13 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from meshdoctor.errors import MeshDoctorError, NothingMatches
+from meshdoctor.errors import MeshDoctorError, NothingMatches, UsageError
 from meshdoctor.tui.glance import Glance
 from meshdoctor.tui.look import Looking
+from meshdoctor.tui.readings import RecordedReadings
 
 if TYPE_CHECKING:
+    from meshdoctor.guide.comparison import Reading
     from meshdoctor.guide.examination import Examination
     from meshdoctor.guide.walk import Step
     from meshdoctor.mesh.index import MeshIndex
@@ -58,6 +60,7 @@ class ExaminedSession(Glance):
         self._source: Source | None = None
         self._examination: Examination | None = None
         self._made: dict[object, object] = {}
+        self._readings = RecordedReadings()
 
     def check(self) -> None:
         """Try whether the source answers."""
@@ -107,6 +110,30 @@ class ExaminedSession(Glance):
                 self._source = self._source.at(moment)
                 self.moment = self._source.info.moment
                 self._forget()
+
+    def comparable(self) -> tuple[str, ...]:
+        """The names of the moments that can be compared, oldest first.
+
+        Raises:
+            UsageError: there are not two of them.
+        """
+        self.examination()
+        if len(self.moments) < 2:
+            raise UsageError("the recording holds just one moment", "`meshdoctor compare` takes two recordings")
+        return self.moments
+
+    def reading(self, moment: str) -> Reading:
+        """All of one moment, to be compared.
+
+        Raises:
+            UsageError: it is no time, or before the first moment.
+        """
+        from meshdoctor.sources.recording import RecordingSource
+
+        self.comparable()
+        with self._lock:
+            assert isinstance(self._source, RecordingSource)
+            return self._readings.of(self._source, moment)
 
     def _forget(self) -> None:
         self._examination = None

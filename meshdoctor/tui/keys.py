@@ -87,9 +87,16 @@ KEYS: tuple[Key, ...] = (
     Key("refresh", ("r",), "again", "live", footer=19),
     Key("log_in", ("A",), "log_in", "live"),
     Key("record", ("R",), "app.record", "live", footer=50),
+    Key("compare", ("equals_sign",), "app.show('compare')", "live", footer=55),
     Key("moment_before", ("comma",), "app.moment(-1)", "moments", footer=21),
     Key("moment_after", ("full_stop",), "app.moment(1)", "moments", footer=22),
     Key("go_to_moment", ("T",), "app.ask_moment", "moments"),
+    Key("compare", ("equals_sign",), "app.show('compare')", "moments", footer=23),
+    Key("second_before", ("comma",), "second(-1)", "compare", footer=13),
+    Key("second_after", ("full_stop",), "second(1)", "compare", footer=14),
+    Key("first_before", ("left_curly_bracket",), "first(-1)", "compare", footer=11),
+    Key("first_after", ("right_curly_bracket",), "first(1)", "compare", footer=12),
+    Key("choose_moments", ("T",), "ask_moments", "compare"),
     Key("object", ("y",), "object", "mesh", footer=12),
     Key("log", ("l",), "log", "mesh", footer=13),
     Key("inspect", ("D",), "inspect", "mesh", footer=11),
@@ -135,6 +142,8 @@ _DISPLAY = {
     "comma": ",",
     "full_stop": ".",
     "equals_sign": "=",
+    "left_curly_bracket": "{",
+    "right_curly_bracket": "}",
 }
 
 HANGUL_KEYS = dict(

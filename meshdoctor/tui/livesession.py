@@ -6,8 +6,7 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.text import Text
 
@@ -27,9 +26,12 @@ from meshdoctor.tui.examined import ExaminedSession
 from meshdoctor.tui.journal import Journal
 from meshdoctor.tui.kubeconfigwatch import Contexts, Kubeconfig, KubeconfigWatch, News
 from meshdoctor.tui.livefacts import LiveFacts, require_pods
+from meshdoctor.tui.livereadings import LiveReadings, Recording
 from meshdoctor.tui.look import Look
 
 if TYPE_CHECKING:
+    from meshdoctor.guide.comparison import Reading
+    from meshdoctor.guide.diagnosis import Diagnosis
     from meshdoctor.present.words import Words
     from meshdoctor.tui.router import Location
 
@@ -41,21 +43,6 @@ LEARN_AGAIN = 10.0
 """Seconds after which the names that can be typed are those of newer pods."""
 REFRESHED = frozenset(("mesh", "proxy", "log"))
 """Views that are kept up to date; the others examine much at once, and do so when a person asks."""
-
-
-class Recording(Protocol):
-    """A file that is being written in the background."""
-
-    file: Path
-    moments: int
-    problem: str
-
-    @property
-    def is_running(self) -> bool:
-        """Whether more moments will come."""
-
-    def stop(self, *, at_once: bool = False) -> None:
-        """Finish the file."""
 
 
 Record = Callable[[str], Recording]
@@ -92,6 +79,7 @@ class LiveSession(ExaminedSession):
         """What is being recorded now."""
         self._clock = clock
         self._facts = LiveFacts(self._link, clock)
+        self._moments = LiveReadings(self._facts, clock, lambda: self._link.trouble.error if self._link.trouble else "")
         self._examined_at = self._learned_at = float("-inf")
 
     @property
@@ -137,7 +125,7 @@ class LiveSession(ExaminedSession):
                 return self.contexts().names
             except ClusterError:
                 return ()
-        return super().names(route)
+        return self._moments.names if route == "moment" else super().names(route)
 
     def refreshes(self, location: Location) -> bool:
         """Whether this view is kept up to date; a log that was opened at a line stays as it is."""
@@ -257,6 +245,7 @@ class LiveSession(ExaminedSession):
         with self._lock:
             self._forget()
             self._facts.forget()
+            self._moments.forget()
             self._names = {}
             self._examined_at = self._learned_at = float("-inf")
             self.title = self._link.name
@@ -279,7 +268,7 @@ class LiveSession(ExaminedSession):
         """
         if self._record is None:
             raise UsageError("nothing can be recorded here", "use `meshdoctor record`")
-        self.recording = self._record(self.context)
+        self.recording = self._moments.recording = self._record(self.context)
         return self.recording
 
     def stop_recording(self) -> Recording | None:
@@ -321,6 +310,29 @@ class LiveSession(ExaminedSession):
         self._examined_at = begun
         self._learn_names(self._facts.take(examination.mesh.snapshot), examination)
         return examination
+
+    def note(self, diagnosis: Diagnosis, words: Words, *, whole: bool) -> None:
+        """As every session; what was examined can be compared with what will be."""
+        super().note(diagnosis, words, whole=whole)
+        with self._lock:
+            if whole and self._examination is not None and diagnosis.question is None:
+                self._moments.keep(self._examined_at, self._examination.mesh.snapshot, diagnosis)
+
+    def comparable(self) -> tuple[str, ...]:
+        """The moments of a recording under way, else what was read before and now.
+
+        Raises:
+            SourceError: the cluster cannot be read.
+            UsageError: nothing was read before.
+        """
+        look = self.looking.current
+        with self._lock:
+            return self._moments.comparable(renew=look is not None and look.renew)
+
+    def reading(self, moment: str) -> Reading:
+        """One of them. Raises UsageError when there is none of this name."""
+        with self._lock:
+            return self._moments.of(moment)
 
     def once(self, key: object, make: Callable[[], T]) -> T:
         """Made anew each time: the facts below may be others."""

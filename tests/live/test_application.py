@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.pilot import Pilot
 
 from meshdoctor.present.words import Words
 from meshdoctor.sources.recording import RecordingSource
@@ -371,6 +373,60 @@ async def test_an_object_is_one_get_of_it(cluster: Cluster) -> None:
         await pilot.app.go(f"object {service}")
         await shows(pilot, "spec:", f"name: {name}")  # of the list, which is still allowed
         assert [path for path in paths(cluster.api)[before:] if path.endswith("/services")]
+
+
+async def test_moments_of_a_recording_under_way_are_compared(cluster: Cluster) -> None:
+    async with running(cluster.session()) as pilot:
+        await shows(pilot, "CLERX", "s ago")
+        await pilot.press("R")
+        await shows(pilot, "REC 1")
+        service = json.loads(cluster.api.objects.select("/api/v1/services", "shop", "", "")[0].body)
+        cluster.api.objects.change("DELETED", "/api/v1/services", service)
+        await shows(pilot, "REC 3")
+        await pilot.press("equals_sign")
+        text = await shows(pilot, "moments 1 -> ", f"{service['metadata']['namespace']}/{service['metadata']['name']}")
+        assert "removed Service" in text
+        move_to(_app(pilot), lambda cell: cell == "Service")
+        await pilot.press("enter")
+        await shows(pilot, "-spec:", "object removed Service")
+        await pilot.press("R")
+        await shows(pilot, "moments recorded in")
+        await pilot.press("q")
+        await pilot.press("r")
+        await shows(pilot, "removed Service", "moments 1 -> ")
+
+
+async def test_what_was_read_before_is_compared_with_now(cluster: Cluster) -> None:
+    async with running(cluster.session(), start="guide") as pilot:
+        await shows(pilot, "CULPRIT", "s ago")
+        await until(pilot, lambda text: "the next step" not in text and "reading" not in text)
+        await asyncio.sleep(1.1)  # readings are named by the second
+        await pilot.press("equals_sign")
+        await shows(pilot, "moments 1 -> 2 of 2", "read at one of the two moments only")
+        service = json.loads(cluster.api.objects.select("/api/v1/services", "shop", "", "")[0].body)
+        cluster.api.objects.change("DELETED", "/api/v1/services", service)
+        await asyncio.sleep(1.1)
+        await pilot.press("r")
+        text = await shows(pilot, "moments 1 -> 3 of 3", "removed Service")
+        assert "the guide was not run at both moments" in text
+        cluster.api.faults.append(Fault("/", 503, "ServiceUnavailable"))
+        await pilot.press("r")
+        await shows(pilot, "HTTP 503", "removed Service")
+
+
+async def test_a_first_reading_has_nothing_to_be_compared_with(cluster: Cluster) -> None:
+    async with running(cluster.session(), language="ko") as pilot:
+        await shows(pilot, "초 전", "가이드 미실행 (i)")
+        await pilot.press("equals_sign")
+        await shows(pilot, "this is the first reading")
+        await asyncio.sleep(1.1)
+        await pilot.press("r")
+        await shows(pilot, "시점 1 -> 2 / 2", "바뀐 것이 없습니다")
+
+
+def _app(pilot: Pilot[Any]) -> MeshDoctorApp:
+    assert isinstance(pilot.app, MeshDoctorApp)
+    return pilot.app
 
 
 async def test_what_is_recorded_opens_with_its_moments(cluster: Cluster) -> None:

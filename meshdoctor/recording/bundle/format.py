@@ -13,6 +13,8 @@ is held once. What follows a file's last part belongs to it too: a bundle that w
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -91,6 +93,13 @@ class BundleManifest(msgspec.Struct, frozen=True, omit_defaults=True):
     root: str = ""
     """sha256 over the hashes of the indexes, for the incident's ticket."""
     note: str = ""
+
+
+class Written(NamedTuple):
+    """What stands in a bundle that is not finished: the places of its entries (offset of the header, size)."""
+
+    places: Mapping[str, tuple[int, int]]
+    manifest: BundleManifest
 
 
 PLAIN, BY_DUMP, BY_LOG = "t", "d", "l"

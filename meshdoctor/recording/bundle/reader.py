@@ -38,6 +38,7 @@ from meshdoctor.recording.bundle.format import (
     BundleManifest,
     Entry,
     Index,
+    Written,
     blob_name,
     index_name,
 )
@@ -53,13 +54,16 @@ _REPAIR = "it was cut short: try meshdoctor bundle repair"
 
 
 class Bundle:
-    """An open bundle; raises `RecordingError` when it is none, is damaged or hostile. To be closed."""
+    """An open bundle; raises `RecordingError` when it is none, is damaged or hostile. To be closed.
 
-    def __init__(self, path: Path) -> None:
+    *written*: what its writer, in this process, says of a file that has no directory yet.
+    """
+
+    def __init__(self, path: Path, written: Written | None = None) -> None:
         self.path = path
         try:
             with path.open("rb") as file:
-                self.places = _directory(file, path)
+                self.places = written.places if written else _directory(file, path)
                 # A descriptor of its own: bodies are read for as long as somebody holds a file of the recording.
                 descriptor = os.dup(file.fileno())
         except OSError as error:
@@ -67,7 +71,7 @@ class Bundle:
         self._descriptor = descriptor
         self._dictionaries: dict[str, Any] = {}
         self.close = weakref.finalize(self, os.close, descriptor)
-        self.manifest = self._manifest()
+        self.manifest = written.manifest if written else self._manifest()
 
     def __enter__(self) -> Bundle:
         return self
@@ -188,7 +192,15 @@ class Bundle:
 
 def open_bundle(path: Path, at: str | None = None) -> RawRecording:
     """The bundle at *path* as a recording, at its last moment or the last one not after *at* (RFC 3339)."""
-    bundle = Bundle(path)
+    return _recording(Bundle(path), path, at)
+
+
+def open_written(path: Path, written: Written) -> RawRecording:
+    """The finished moments of a bundle that this process is writing at *path*, at the last of them."""
+    return _recording(Bundle(path, written), path, None)
+
+
+def _recording(bundle: Bundle, path: Path, at: str | None) -> RawRecording:
     if not bundle.manifest.snapshots:
         bundle.close()
         raise RecordingError(f"{shown(path)}: the bundle holds no moment", "record again")

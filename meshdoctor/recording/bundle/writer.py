@@ -40,6 +40,7 @@ from meshdoctor.recording.bundle.format import (
     Entry,
     Index,
     SnapshotRef,
+    Written,
     blob_name,
     index_name,
 )
@@ -131,6 +132,16 @@ class BundleWriter:
         self._file.close()
         self.part.rename(self.path)
         return manifest
+
+    @property
+    def finished(self) -> tuple[str, ...]:
+        """The names of the moments that are whole, oldest first. For any thread."""
+        return tuple(known.name for known in self.snapshots)
+
+    def written(self) -> Written:
+        """Where everything is that was written so far, for whoever reads the finished moments meanwhile."""
+        places = {entry.name: (entry.offset, entry.size) for entry in tuple(self._stored)}
+        return Written(places, BundleManifest(FORMAT, VERSION, source=self._source, snapshots=list(self.snapshots)))
 
     # -- what SnapshotWriter uses
 
