@@ -6,7 +6,7 @@ import anyio
 import msgspec
 
 from meshdoctor.kube.client import KubeClient
-from meshdoctor.kube.errors import ClusterError, PodError
+from meshdoctor.kube.errors import ClusterError, Forbidden, PodError
 from meshdoctor.model.decode import UnreadableError, decode_json
 from meshdoctor.model.kubernetes import ConfigMap
 from meshdoctor.recording.importing.yaml_guard import load_documents
@@ -45,7 +45,10 @@ class LiveMeshConfig:
         try:
             return await config_map_mesh(self._client)
         except ClusterError as error:
-            return ClusterError(f"{told.what}; {error.what}", told.next_step)
+            what = f"{told.what}; {error.what}"
+            if isinstance(told, Forbidden) and isinstance(error, Forbidden):
+                return Forbidden(403, told.reason, what, f"{told.next_step}, or {error.next_step}")
+            return ClusterError(what, told.next_step)
 
 
 async def config_map_mesh(client: KubeClient) -> bytes:
