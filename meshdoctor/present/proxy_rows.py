@@ -154,7 +154,7 @@ def _route(pod: PodRef, row: routing.RouteRow) -> Iterable[Row]:
     for cluster in row.clusters or ("",):
         leads = short_cluster(cluster) if cluster else f"answers {row.answer}"
         target = f"proxy {pod} clusters {cluster}" if cluster else ""
-        cells = (row.config, _domains(row.domains), row.match, leads, row.origin or "-")
+        cells = (row.config or "(inline)", _domains(row.domains), row.match, leads, row.origin or "-")
         yield Row(key, cells, target, not cluster and row.answer not in ("redirect",), copies=row.config)
 
 

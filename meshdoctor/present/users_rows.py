@@ -30,7 +30,7 @@ def users_rows(pod: PodRef, uses: Iterable[Use]) -> tuple[Row, ...]:
         name = short_cluster(use.name) if use.kind == "cluster" else use.name
         target = f"proxy {pod} {_TABLE_OF_KIND[use.kind]} {use.name}"
         key = SEPARATOR.join((use.kind, use.name, str(number)))
-        rows.append(Row(key, (use.kind, name, use.how, use.where or "-"), target, copies=use.name))
+        rows.append(Row(key, (use.kind, name or "(inline)", use.how, use.where or "-"), target, copies=use.name))
     return tuple(rows)
 
 

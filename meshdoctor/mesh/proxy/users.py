@@ -101,9 +101,12 @@ def _proxies_to(config: ConfigDump, name: str) -> Iterator[Use]:
 
 
 def _chains_with(config: ConfigDump, name: str) -> Iterator[Use]:
+    """Chains that ask for a route configuration, and those that hold it: Envoy lists inline ones among its routes."""
     for listener, chain, owner in _chains(config):
         if chain.http is not None and chain.http.rds and chain.http.rds.route_config_name == name:
             yield Use(LISTENER, owner, "asks for this route configuration", _place(listener, chain))
+        elif chain.http is not None and chain.http.route_config and chain.http.route_config.name == name:
+            yield Use(LISTENER, owner, "holds it (inline)", _place(listener, chain))
 
 
 def _chains(config: ConfigDump) -> Iterator[tuple[Listener, FilterChain, str]]:

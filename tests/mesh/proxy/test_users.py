@@ -121,6 +121,7 @@ def test_a_cluster_is_used_by_listeners_inline_by_tcp_and_elsewhere() -> None:
 
 def test_a_route_configuration_is_used_by_listeners_and_a_listener_by_nobody() -> None:
     assert [(use.kind, use.name) for use in used(ROUTE, "web")] == [(LISTENER, "rds")]
+    assert [(use.name, use.how) for use in used(ROUTE, "")] == [("inline", "holds it (inline)")]
     assert used(LISTENER, "rds") == []
 
 
