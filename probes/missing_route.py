@@ -26,6 +26,8 @@ from meshdoctor.model import istio
 from meshdoctor.model.snapshot import PodRef
 from meshdoctor.model.wants import ProxyConfig
 
+MISDIRECTED = 421
+"""What a gateway that compares SNI and authority answers to a reused connection (RFC 9110, 15.5.20)."""
 MANY = 10
 """Requests for one host, from which on somebody means it; scanners try a name once or twice."""
 _ADDRESS = re.compile(r"[0-9.]+|[0-9a-f:]*:[0-9a-f:.]+")
@@ -35,7 +37,11 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     lines = tuple(
         seen
         for seen in case.caller_lines
-        if seen.access and seen.access.primary_flag == "NR" and seen.access.details == "route_not_found"
+        if seen.access
+        and (
+            (seen.access.primary_flag == "NR" and seen.access.details == "route_not_found")
+            or (seen.side == GATEWAY and seen.access.code == MISDIRECTED and seen.access.requested_server_name)
+        )
     )
     if not lines:
         return not_applicable("no request was without a route")
@@ -47,8 +53,11 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         newest.side == GATEWAY
         and line.requested_server_name
         and not _same_host(line.requested_server_name, line.authority)
+        and (_named(mesh, (line.authority or "").partition(":")[0]) or not mesh.known("Gateway"))
     ):
         return _coalesced(mesh, lines)
+    if line.code == MISDIRECTED:
+        return inconclusive("the gateway calls the requests misdirected, and their SNI is the host that was asked")
     if newest.side == GATEWAY and not hosts:
         return _gateway(case, mesh, lines)
     services = [blame.resource(found, "spec.http[].match") for found in blame.virtual_services(mesh, case.destination)]
@@ -178,6 +187,11 @@ def _named(mesh: MeshIndex, host: str) -> bool:
             for kind in ("HTTPRoute", "GRPCRoute")
             for one in mesh.objects(kind, istio.GenericObject)
             for name in one.spec.get("hostnames") or []
+        ),
+        *(
+            str(listener.get("hostname") or "*")
+            for one in mesh.objects("K8sGateway", istio.GenericObject)
+            for listener in one.spec.get("listeners") or []
         ),
     ]
     return serves((name for name in hosts if name.rpartition("/")[2] != "*"), host)

@@ -15,6 +15,7 @@ from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, reme
 from meshdoctor.mesh.traffic import GATEWAY
 from meshdoctor.model import istio
 from meshdoctor.model.wants import ProxyConfig
+from meshdoctor.probes.missing_route import MISDIRECTED
 
 BLOCK_ALL = "block_all"
 """The route that istiod adds for REGISTRY_ONLY (pilot/pkg/networking/core/httproute.go)."""
@@ -28,7 +29,10 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     lines = tuple(
         seen
         for seen in case.caller_lines
-        if seen.access and seen.access.details == "direct_response" and seen.access.route_name != BLOCK_ALL
+        if seen.access
+        and seen.access.details == "direct_response"
+        and seen.access.route_name != BLOCK_ALL
+        and seen.access.code != MISDIRECTED
     )
     if not lines:
         return not_applicable("no line was answered by a route")

@@ -157,6 +157,21 @@ def test_a_coalesced_connection(tmp_path: Path) -> None:
     accuses(finding, "http2-coalescing")
 
 
+def test_a_misdirected_request_is_a_coalesced_one(tmp_path: Path) -> None:
+    """A gateway that compares the two answers 421 by a route of its own."""
+    depot = gateway(Depot(tmp_path), 421, "-", "direct_response", "read.example.org", sni="library.example.org")
+    depot.objects("Gateway", front_door("*.example.org"))
+    assert causes(depot.diagnose()) == ["http2-coalescing"]
+
+
+def test_a_host_that_nobody_serves_on_a_connection_for_another(tmp_path: Path) -> None:
+    depot = gateway(Depot(tmp_path), 404, "NR", "route_not_found", "read.invalid", sni="library.example.org")
+    depot.objects("Gateway", front_door("library.example.org"))
+    finding = depot.ask("missing-route")
+    accuses(finding, "gateway-host-mismatch", "Gateway edge/door")
+    spares(finding, "http2-coalescing")
+
+
 def test_the_same_host_with_a_port_is_not_coalesced(tmp_path: Path) -> None:
     depot = gateway(Depot(tmp_path), 404, "NR", "route_not_found", "read.example.org:443", sni="read.example.org")
     spares(depot.ask("missing-route"), "http2-coalescing")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.envoy_dumps import config_dump, server_info
-from tests.kube_objects import container_status, event, istio, pod
+from tests.kube_objects import container_status, event, istio, pod, service
 from tests.moments import Json, when
 from tests.probes.depot import (
     CALLER,
@@ -107,12 +107,17 @@ SECRET = "kubernetes://door-plate"
 
 
 def door(
-    root: Path, *, secrets: tuple[tuple[str, str], ...] = (), waits: bool = False, host: str = "*.example.org"
+    root: Path,
+    *,
+    secrets: tuple[tuple[str, str], ...] = (),
+    waits: bool = False,
+    host: str = "*.example.org",
+    port: int = 443,
 ) -> Depot:
     depot = Depot(root)
     name = GATE.partition("/")[2]
     depot.objects("Pod", pod(name, "edge", "10.40.7.7", {"istio": "front-door"}, gateway=True))
-    server: Json = {"port": {"number": 443, "name": "https", "protocol": "HTTPS"}, "hosts": [host]}
+    server: Json = {"port": {"number": port, "name": "https", "protocol": "HTTPS"}, "hosts": [host]}
     server["tls"] = {"mode": "SIMPLE", "credentialName": "door-plate"}
     depot.objects("Gateway", istio("door", "edge", {"selector": {"istio": "front-door"}, "servers": [server]}))
     depot.proxy(GATE, server_info=server_info("router"), config_dump=config_dump(secrets=secrets))
@@ -128,6 +133,51 @@ def test_a_gateway_without_its_certificate(tmp_path: Path, secrets: tuple[tuple[
     depot = door(tmp_path, secrets=secrets, waits=waits)
     accuses(depot.ask("gateway-certificate"), "gateway-tls-credential", "Gateway edge/door", "Secret edge/door-plate")
     assert causes(depot.diagnose()) == ["gateway-tls-credential"]
+
+
+def test_a_gateway_that_is_asked_at_its_services_port(tmp_path: Path) -> None:
+    """The Gateway's server has the number of the container's port, the caller dials a node port."""
+    depot = door(tmp_path, secrets=((SECRET, "warming"),), port=8443)
+    assert depot.ask("gateway-certificate").outcome == "not-applicable"
+    door_service = service("front-door", "edge", "10.96.44.9", [(443, "https", 8443)], {"istio": "front-door"})
+    depot.objects("Service", door_service)
+    accuses(depot.ask("gateway-certificate"), "gateway-tls-credential", "Gateway edge/door")
+
+
+API_SECRET = "kubernetes-gateway://vault/door-plate"
+
+
+def api_door(root: Path, *secrets: tuple[str, str], conditions: list[Json] | None = None) -> Depot:
+    """A Gateway of the Gateway API whose listener names a certificate in another namespace."""
+    depot = Depot(root)
+    labels = {"gateway.networking.k8s.io/gateway-name": "door"}
+    depot.objects("Pod", pod(GATE.partition("/")[2], "edge", "10.40.7.7", labels, gateway=True))
+    tls = {"certificateRefs": [{"name": "door-plate", "namespace": "vault"}]}
+    listener = {"name": "https", "port": 443, "protocol": "HTTPS", "hostname": "*.example.org", "tls": tls}
+    made = istio("door", "edge", {"gatewayClassName": "istio", "listeners": [listener]})
+    made["status"] = {"listeners": [{"name": "https", "conditions": conditions or []}]}
+    depot.objects("K8sGateway", made)
+    depot.proxy(GATE, server_info=server_info("router"), config_dump=config_dump(secrets=secrets))
+    depot.proxy(GATE, init_dump={"unready_targets_dumps": []})
+    for at in range(100, 106):
+        depot.call(at, 0, "Connection refused", "https://read.example.org/page")
+    return depot
+
+
+def test_a_certificate_that_a_listener_names_and_nobody_has(tmp_path: Path) -> None:
+    depot = api_door(tmp_path, (API_SECRET, "warming"))
+    accuses(depot.ask("gateway-certificate"), "gateway-tls-credential", "Gateway edge/door", "Secret vault/door-plate")
+    assert api_door(tmp_path / "b", (API_SECRET, "active")).ask("gateway-certificate").outcome == "cleared"
+
+
+def test_a_listener_that_istiod_refuses(tmp_path: Path) -> None:
+    """Without a usable certificate the port is not opened at all: nothing of it is in the gateway's configuration."""
+    why = {"type": "ResolvedRefs", "status": "False", "reason": "InvalidCertificateRef", "message": "secret not found"}
+    finding = api_door(tmp_path, conditions=[why]).ask("gateway-certificate")
+    verdict = accuses(finding, "gateway-tls-credential", "Gateway edge/door", "Secret vault/door-plate")
+    assert any("InvalidCertificateRef" in evidence.says for evidence in verdict.evidence)
+    fine = {"type": "ResolvedRefs", "status": "True", "reason": "ResolvedRefs"}
+    spares(api_door(tmp_path / "b", conditions=[fine]).ask("gateway-certificate"))
 
 
 def test_a_gateway_that_holds_its_certificate(tmp_path: Path) -> None:
