@@ -16,6 +16,7 @@ from meshdoctor.mesh.finding import (
     Resource,
     Verdict,
     culprit,
+    merged,
     not_applicable,
 )
 from meshdoctor.mesh.index import MeshIndex
@@ -61,8 +62,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     if not any(groups.values()):
         return not_applicable("no policy refused a request")
     findings = [_of_kind(case, mesh, kind, lines) for kind, lines in groups.items() if lines]
-    verdicts = [verdict for finding in findings for verdict in finding.verdicts]
-    return culprit(*verdicts) if verdicts else findings[0]
+    return merged(findings)
 
 
 def _of_kind(case: Case, mesh: MeshIndex, kind: str, lines: tuple[Seen, ...]) -> Finding:

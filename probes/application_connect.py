@@ -20,7 +20,7 @@ from meshdoctor.mesh.lifecycle import Lives, PodLife
 from meshdoctor.mesh.owners import Workload
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import counted, lines_say, listed, logged, remedy
-from meshdoctor.mesh.traffic import SERVER, Seen, split_address
+from meshdoctor.mesh.traffic import SERVER, Seen
 from meshdoctor.model.moment import clock
 from meshdoctor.model.snapshot import PodRef
 
@@ -96,21 +96,17 @@ def _served(case: Case, seen: Seen) -> bool:
     good = [
         one.start or 0.0
         for one in case.seen
-        if _same_place(one, seen) and not one.failed and _upstream(one)[1] == _upstream(seen)[1]
+        if _same_place(one, seen) and not one.failed and one.upstream[1] == seen.upstream[1]
     ]
     moment = seen.start or 0.0
     return any(one < moment for one in good) and any(one > moment for one in good)
-
-
-def _upstream(seen: Seen) -> tuple[str, int]:
-    return split_address(seen.access.upstream_host if seen.access else None)
 
 
 def _same_place(one: Seen, seen: Seen) -> bool:
     """Whether two lines of the same side are about the same pod."""
     if seen.side == SERVER:
         return one.side == SERVER and one.pod == seen.pod
-    return one.side == seen.side and _upstream(one)[0] == _upstream(seen)[0]
+    return one.side == seen.side and one.upstream[0] == seen.upstream[0]
 
 
 def _refuses_itself(mesh: MeshIndex, seen: Seen) -> bool:
@@ -144,7 +140,7 @@ def _verdict(case: Case, mesh: MeshIndex, owner: Workload, kind: str, lines: tup
     resource = blame.of_workload(owner)
     newest = lines[-1]
     ref = application_of(mesh, newest) or newest.pod
-    port = (newest.cluster.port if newest.cluster and newest.side == SERVER else 0) or _upstream(newest)[1]
+    port = (newest.cluster.port if newest.cluster and newest.side == SERVER else 0) or newest.upstream[1]
     said = lines_say(lines, f"{logged(newest)} on port {port} of {ref}")
     together = case.together(lines)
     life = mesh.derived(Lives).by_ref.get(ref)

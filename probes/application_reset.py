@@ -7,7 +7,7 @@ from statistics import median
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.application import application_of
 from meshdoctor.mesh.case import Case
-from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, merged, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Lives, PodLife
 from meshdoctor.mesh.owners import Workload
@@ -49,8 +49,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         if ref := application_of(mesh, seen):
             owners.setdefault(mesh.workload(ref), []).append(seen)
     findings = [_of_workload(case, mesh, owner, tuple(group)) for owner, group in owners.items()]
-    verdicts = [verdict for finding in findings for verdict in finding.verdicts]
-    return culprit(*verdicts) if verdicts else findings[0]
+    return merged(findings)
 
 
 def _of_workload(case: Case, mesh: MeshIndex, owner: Workload, lines: tuple[Seen, ...]) -> Finding:

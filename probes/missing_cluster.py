@@ -7,7 +7,7 @@ from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.probe import Probe
-from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
+from meshdoctor.mesh.quoting import config_says, lines_say, listed, logged, remedy
 from meshdoctor.mesh.traffic import Seen
 from meshdoctor.model import istio
 from meshdoctor.model.moment import unix
@@ -64,7 +64,7 @@ def _hidden(mesh: MeshIndex, missing: dict[str, Resource], pod: PodRef) -> list[
 def _not_exported(
     hidden: list[Resource], missing: dict[str, Resource], lines: tuple[Seen, ...], evidence: Evidence
 ) -> Finding:
-    owners = tuple(dict.fromkeys(missing.values()))
+    owners, absent = tuple(dict.fromkeys(missing.values())), next(iter(missing))
     return culprit(
         Verdict(
             "host-outside-sidecar-scope",
@@ -72,15 +72,11 @@ def _not_exported(
             f"{hidden[0]} is not exported to {lines[-1].pod.namespace}, so the cluster that {owners[0]} names is "
             "not there",
             (*dict.fromkeys(hidden), *owners),
-            (evidence, Evidence(f"the proxy has no cluster {next(iter(missing))}", _dump(lines), next(iter(missing)))),
+            (evidence, config_says(lines[-1].pod, f"the proxy has no cluster {absent}", absent)),
             remedy(f"Add {lines[-1].pod.namespace} to {EXPORT_TO} of {hidden[0]}."),
             lines,
         )
     )
-
-
-def _dump(lines: tuple[Seen, ...]) -> str:
-    return f"envoy/{lines[-1].pod}/config_dump.json"
 
 
 def _missing(missing: dict[str, Resource], lines: tuple[Seen, ...], evidence: Evidence) -> Finding:
@@ -107,11 +103,7 @@ def _missing(missing: dict[str, Resource], lines: tuple[Seen, ...], evidence: Ev
             (
                 evidence,
                 *(
-                    Evidence(
-                        f"a route names cluster {name}, and the proxy has no such cluster",
-                        _dump(lines),
-                        name,
-                    )
+                    config_says(lines[-1].pod, f"a route names cluster {name}, and the proxy has no such cluster", name)
                     for name in missing
                 ),
             ),

@@ -47,7 +47,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     gone: list[Seen] = []
     alive: list[Seen] = []
     for seen in lines:
-        address = split_address(seen.access.upstream_host if seen.access else None)[0]
+        address = seen.upstream[0]
         ended = (seen.start or 0.0) + (seen.duration or 0.0) / 1000
         there = answers.get(address, 0.0) > ended or _lives(mesh, lives, address, seen)
         (alive if there else gone).append(seen)

@@ -9,8 +9,8 @@ from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culpri
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.network_policy import blocking
 from meshdoctor.mesh.pods import has_sidecar, is_ready
-from meshdoctor.mesh.quoting import counted, lines_say, logged, object_says, remedy
-from meshdoctor.mesh.traffic import Seen, split_address
+from meshdoctor.mesh.quoting import config_says, counted, lines_say, logged, object_says, remedy
+from meshdoctor.mesh.traffic import Seen, cluster_of, split_address
 from meshdoctor.mesh.traffic_policy import sets_connect_timeout
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.moment import duration, unix
@@ -23,9 +23,7 @@ SMALL_TIMEOUT = 0.5
 
 def timed_out(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
     newest = lines[-1]
-    raw = (newest.access.upstream_cluster or "") if newest.access else ""
-    config = mesh.config(newest.pod)
-    cluster = config.cluster(raw) if config else None
+    cluster = cluster_of(mesh, newest)
     limit = duration(cluster.connect_timeout) if cluster else None
     said = lines_say(lines, f"{logged(newest)}, to {newest.access.upstream_host if newest.access else ''}")
     good = sum(not seen.failed for seen in case.timeline)
@@ -50,18 +48,18 @@ def timed_out(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
                 resources,
                 (
                     said,
-                    Evidence(
+                    config_says(
+                        newest.pod,
                         f"connect_timeout is {cluster.connect_timeout if cluster else ''}; {good} other "
                         "requests went well",
-                        f"envoy/{newest.pod}/config_dump.json",
-                        raw,
+                        newest.cluster.name if newest.cluster else "",
                     ),
                 ),
                 remedy(f"Set connectTimeout in {resources[0]} to a second or more (Istio's default is 10s)."),
                 lines,
             )
         )
-    address, port = split_address(newest.access.upstream_host if newest.access else None)
+    address, port = newest.upstream
     server = mesh.pod_by_ip(address)
     client = mesh.pods.get(newest.pod)
     name = server.key if server else address
