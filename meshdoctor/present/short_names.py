@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+
 from meshdoctor.model.names import parse_cluster_name
+from meshdoctor.present.table import ELISION
+
+LEAST = 12
+"""Cells that the end of a name gets, however little room there is."""
 
 
 def short_host(host: str) -> str:
@@ -23,3 +31,14 @@ def short_cluster(name: str) -> str:
         return f"{parsed.direction}:{parsed.port}"
     place = f"{short_host(parsed.host)}:{parsed.port} {parsed.subset}".rstrip()
     return place if parsed.direction == "outbound" else f"{parsed.direction} {place}"
+
+
+def ends(names: Sequence[str], room: int) -> list[str]:
+    """*names* in *room* cells together: the longest lose their beginning (cloud contexts differ at their end)."""
+    found = list(names)
+    while sum(map(cell_len, found)) > room:
+        longest = max(found, key=cell_len)
+        if cell_len(longest) <= LEAST:
+            break
+        found[found.index(longest)] = ELISION + longest.removeprefix(ELISION)[1:]
+    return found

@@ -22,7 +22,8 @@ from textual.app import ComposeResult
 from textual.message import Message
 from textual.screen import Screen
 
-from meshdoctor.present.table import ELISION, Cell
+from meshdoctor.present.short_names import ends
+from meshdoctor.present.table import ELISION, Cell, plain
 from meshdoctor.present.words import Words
 from meshdoctor.tui.chrome import ChromeLine, key_line
 from meshdoctor.tui.crash import begins
@@ -162,9 +163,11 @@ class ShellScreen(Screen[None]):
         right = self.freshness()
         if width < LEAST[0] or height < LEAST[1]:
             right = words("shell.too_small", columns=LEAST[0], lines=LEAST[1], width=width, height=height)
-        left = Text(f" {session.title}  {session.source}  {words('shell.read_only')}", no_wrap=True)
-        if session.elsewhere:
-            left.append(f"  kubectl: {session.elsewhere}", style="state.stale")
+        rest = f"  {session.source}  {words('shell.read_only')}"
+        told = "  kubectl: " if session.elsewhere else ""
+        room = width - cell_len(f" {rest}{told}  {plain(right)} ")
+        title, elsewhere = ends([session.title, session.elsewhere], room)
+        left = Text.assemble(f" {title}{rest}", (f"{told}{elsewhere}", "state.stale"))
         self._context_line.write(left, Text.assemble(right, " "))
 
     def freshness(self) -> Cell:

@@ -13,7 +13,7 @@ from textual.app import SuspendNotSupported
 from textual.worker import get_current_worker
 
 from meshdoctor.errors import MeshDoctorError
-from meshdoctor.present.table import ELISION
+from meshdoctor.present.short_names import ends
 from meshdoctor.tui.examined import ExaminedSession
 from meshdoctor.tui.journal import KUBECONFIG, UNREAD
 from meshdoctor.tui.shell import Shell
@@ -21,17 +21,10 @@ from meshdoctor.tui.shell import Shell
 if TYPE_CHECKING:
     from meshdoctor.tui.livesession import LiveSession
 
-SHORT = 26
-"""Cells of a context's name in a line: those of cloud providers are longer than a line, and differ at their end."""
+SHORT = 30
+"""Cells of a context's name in a line that says little else."""
 BEAT = 1.0
 """Seconds between two looks at the clock: ages in the header, and whether the view is to be read again."""
-
-
-def shortened(name: str) -> str:
-    """*name* in at most `SHORT` cells, its end kept."""
-    while cell_len(name) > SHORT:
-        name = ELISION + name.removeprefix(ELISION)[1:]
-    return name
 
 
 @contextmanager
@@ -60,10 +53,15 @@ class SourceActions(Shell):
 
     async def _tell_kubeconfig(self, session: LiveSession) -> None:
         for news in await asyncio.to_thread(session.kubeconfig_news):
-            names = {"shown": shortened(session.title), "detail": shortened(news.detail)}
-            text = self.words(f"kubeconfig.{news.kind}", **names) if news.kind != "unreadable" else news.detail
-            session.journal.note(KUBECONFIG, text)
-            self.say(text, "warning")
+            if news.kind == "unreadable":
+                session.journal.note(KUBECONFIG, news.detail)
+                self.say(news.detail, "warning")
+                continue
+            key, names = f"kubeconfig.{news.kind}", (session.title, news.detail)
+            session.journal.note(KUBECONFIG, self.words(key, shown=names[0], detail=names[1]))
+            room = self.size.width - 2 - cell_len(self.words(key, shown="", detail=""))
+            shown, detail = ends(names, room)
+            self.say(self.words(key, shown=shown, detail=detail))
         if self.view:
             self.view.refresh_context()
 
@@ -142,7 +140,7 @@ class SourceActions(Shell):
         await self.close_views()
         self.gather_again()
         if session.recording is not None:
-            self.say(self.words("live.still_recording", context=shortened(before)))
+            self.say(self.words("live.still_recording", context=ends([before], SHORT)[0]))
 
     async def action_record(self) -> None:
         """`R`, `:record`: keep what the cluster looks like in a file, until it is pressed again."""

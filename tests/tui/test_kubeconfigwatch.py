@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from meshdoctor.kube.target import ClusterFlags, Target
+from meshdoctor.present.short_names import ends
 from meshdoctor.tui.kubeconfigwatch import Kubeconfig, KubeconfigWatch, News
-from meshdoctor.tui.sourceactions import SHORT, shortened
 
 
 class Home:
@@ -96,6 +96,10 @@ def test_a_file_that_is_being_written_is_looked_at_once_more(home: Home) -> None
 
 def test_a_long_name_keeps_its_end() -> None:
     name = "arn:aws:eks:ap-northeast-2:123456789012:cluster/prod-seoul"
-    assert shortened(name).endswith("cluster/prod-seoul")
-    assert len(shortened(name)) <= SHORT
-    assert shortened("prod") == "prod"
+    (short,) = ends([name], 26)
+    assert short.startswith("..")
+    assert short.endswith(":cluster/prod-seoul")
+    assert len(short) == 26
+    assert ends(["prod", name], 30) == ["prod", short]
+    assert ends([name, name], 0) == ["..prod-seoul"] * 2
+    assert ends(["부산-스테이징-클러스터"], 15)[0].endswith("클러스터")
