@@ -17,7 +17,8 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.interruptions import NoPods
 from meshdoctor.mesh.pods import is_ready
 from meshdoctor.mesh.probe import Probe
-from meshdoctor.mesh.quoting import config_says, lines_say, listed, logged, object_says, remedy
+from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
+from meshdoctor.mesh.told_by_proxies import told_by_proxies
 from meshdoctor.mesh.traffic import Seen, cluster_of
 from meshdoctor.mesh.traffic_policy import detects_outliers
 from meshdoctor.model import istio
@@ -169,13 +170,13 @@ def _subset_labels(mesh: MeshIndex, name: ClusterName) -> dict[str, str]:
 
 def _routes_to(lines: tuple[Seen, ...], mesh: MeshIndex) -> Iterable[Resource]:
     routes = blame.routes_for(mesh, lines[-1])
-    return dict.fromkeys(owner for route in routes if (owner := blame.of_route(route, "spec.http[].route")))
+    return dict.fromkeys(owner for route in routes if (owner := blame.of_route(route, "spec.http[].route", mesh)))
 
 
 def _of_service(case: Case, mesh: MeshIndex, name: ClusterName, lines: tuple[Seen, ...], evidence: Evidence) -> Finding:
     service = mesh.service_by_host(name.host or "")
     if service is None or not _known(mesh, service.namespace):
-        return _by_proxies(case, mesh, name, lines, evidence)
+        return told_by_proxies(case, mesh, name, lines, evidence)
     labels = tuple(_subset_labels(mesh, name).items())
     behind = _behind(case, mesh, name, service, lines, evidence)
     if behind:
@@ -223,51 +224,6 @@ def _behind(
         (evidence, seen, *absent),
         remedy(f"See why {pod} cannot reach istiod (log of istio-proxy, network policy for port 15012)."),
         lines,
-    )
-
-
-def _by_proxies(case: Case, mesh: MeshIndex, name: ClusterName, lines: tuple[Seen, ...], evidence: Evidence) -> Finding:
-    """Without the cluster's objects: what istiod told the caller's proxy, and the proxies that should be behind."""
-    pod = lines[-1].pod
-    config = mesh.config(pod)
-    cluster = config.cluster(name.name) if config else None
-    named = delivered.services(cluster) if cluster else ()
-    in_it = [named[0].namespace] if named else []
-    unread = [f"{kind}s" for kind in ("Service", "Pod", "EndpointSlice") if not mesh.known(kind, *in_it)]
-    without = f"without the {listed(unread)} nothing more can be said"
-    if config is None or cluster is None or not named:
-        return inconclusive(f"{name.host} has no healthy endpoint; {without}", evidence)
-    statuses = {cluster.name: status} if (status := mesh.cluster_status(pod, cluster.name)) else {}
-    if case.is_over(lines) or cluster not in list(delivered.without_endpoints(config, statuses)):
-        return inconclusive(f"{name.host} had no healthy endpoint for a while; {without}", evidence)
-    empty = config_says(pod, f"istiod gave {pod} no endpoint for {name.host}", cluster.name)
-    service = named[0]
-    told = delivered.selected(mesh, delivered.candidates(mesh, service), service)
-    if not told or any(told.values()):
-        return inconclusive(f"cluster {cluster.name} has no endpoint; {without}", evidence, empty)
-    resource = Resource("Service", service.namespace, service.name, "spec.selector")
-    servers = listed(str(found) for found in told)
-    return culprit(
-        Verdict(
-            "no-endpoints",
-            0.85,
-            f"{resource} has no endpoint: it does not select the pods that bear its name ({servers})",
-            (resource,),
-            (
-                evidence,
-                empty,
-                *(
-                    config_says(
-                        found,
-                        f"the proxy of {found} runs, and istiod gave it no inbound cluster of {service}",
-                        "ClustersConfigDump",
-                    )
-                    for found in told
-                ),
-            ),
-            remedy(f"Compare spec.selector of {resource} with the labels of its pods."),
-            lines,
-        )
     )
 
 
