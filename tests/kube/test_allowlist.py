@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import posixpath
+from urllib.parse import unquote
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from meshdoctor.kube.access import _ReviewsOnly
 from meshdoctor.kube.allowlist import (
@@ -17,6 +22,7 @@ from meshdoctor.kube.allowlist import (
 )
 from meshdoctor.kube.errors import PathRefused
 from meshdoctor.kube.podhttp import _GetOnly
+from meshdoctor.model.kinds import KINDS
 
 SERVER = "https://cluster.test:6443/prefix"
 
@@ -292,3 +298,46 @@ async def test_a_pod_is_only_got(method: str) -> None:
         with pytest.raises(PathRefused):
             await http.request(method, "http://web.shop.pod:15000/ready", extensions={"pod_role": "envoy"})
     assert wire.sent == []
+
+
+WORDS = """
+    api apis v1 v1beta1 v2 core networking.istio.io watch proxy namespaces shop kube-system pods services nodes web-1
+    secrets Secrets SECRETS secret %73ecrets secret%73 %53ecrets configmaps istio istio-x endpoints events log exec
+    attach portforward token status serviceaccounts virtualservices . .. ... %2e %2e%2e .%2e %2f %5c ; * pods;a=b
+    pods%00 pods%20 pods# pods?a secrets?watch=1 pods?watch=true&fieldSelector=x
+"""
+SEGMENTS = st.sampled_from((*WORDS.split(), ""))
+
+
+def request_info(path: str) -> tuple[str, str, str]:
+    """Group, resource and subresource as the API server reads a path (apiserver `RequestInfoFactory`)."""
+    parts = [part for part in posixpath.normpath(unquote(unquote(path))).split("/") if part]
+    if not parts or parts[0] not in ("api", "apis") or len(parts) < 3:
+        return "", "", ""
+    group = parts[1] if parts[0] == "apis" else ""
+    rest = parts[3:] if parts[0] == "apis" else parts[2:]
+    if rest and rest[0] in ("watch", "proxy"):
+        return group, rest[0], ""
+    if len(rest) > 2 and rest[0] == "namespaces" and rest[2] not in ("status", "finalize"):
+        rest = rest[2:]
+    return group, rest[0] if rest else "", rest[2] if len(rest) > 2 else ""
+
+
+@settings(max_examples=1500, deadline=None)
+@given(st.lists(SEGMENTS, min_size=1, max_size=10), st.sampled_from(["/", "//", ""]))
+def test_whatever_is_asked_only_known_kinds_get_out(segments: list[str], start: str) -> None:
+    wire = Wire()
+
+    async def ask() -> None:
+        async with client(wire) as http:
+            with contextlib.suppress(PathRefused, httpx.InvalidURL):
+                await http.get(start + "/".join(segments))
+
+    asyncio.run(ask())
+    known = {(kind.group, kind.resource) for kind in KINDS} | {("", "")}
+    for request in wire.sent:
+        path = request.url.raw_path.decode().partition("?")[0].removeprefix("/prefix")
+        group, resource, subresource = request_info(path)
+        assert (group, resource) in known or not resource
+        assert subresource in ("", "log", "portforward")
+        assert "secret" not in resource.lower()

@@ -136,6 +136,20 @@ def test_a_login_page_before_the_cluster(capsys: Captured, cluster: Cluster) -> 
     assert "redirected to 'https://login.mesh.test/?next=/version', which is not followed" in told.err
 
 
+def test_a_redirect_is_told_nothing(capsys: Captured, cluster: Cluster) -> None:
+    """Neither another host nor another path gets the credential, whoever sends there."""
+    with running_api_server(small_mesh()) as elsewhere:
+        for status in (301, 302, 303, 307, 308):
+            for place in (f"{elsewhere.url}/api/v1/pods", "/api/v1/secrets"):
+                cluster.api.faults[:] = [Fault("/api/v1/pods$", status, "Found", {"Location": place})]
+                cluster.api.faults.append(Fault("/api/v1/pods[?]", status, "Found", {"Location": place}))
+                cluster.api.faults.append(Fault("portforward", status, "Found", {"Location": place}))
+                told = run(capsys, cluster, "proxy-status")
+                assert "which is not followed" in told.err
+        assert elsewhere.requests == []
+    assert not any("secrets" in path for _, path in cluster.api.requests)
+
+
 # ---- a proxy -----------------------------------------------------------------------------------------------------
 
 
