@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from meshdoctor.errors import NothingMatches, SourceError
 from meshdoctor.mesh.places import Place
-from meshdoctor.mesh.proxy.joined_routing import ROUTE
-from meshdoctor.mesh.proxy.object_json import certificates_with, resource_json
+from meshdoctor.mesh.proxy.object_json import certificates_with, chain_json, endpoint_json, host_json, resource_json
 from meshdoctor.model import wants as ask
 from meshdoctor.model.decode import UnreadableError
+from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.snapshot import Missing
 from meshdoctor.present.document_lines import document_lines
 from meshdoctor.present.table import Cell
 from meshdoctor.screens.document import DocumentScreen
+
+_WHOLE = ("listener", "cluster", "secret")
+"""Kinds of which no part is asked for."""
 
 
 class DumpScreen(DocumentScreen):
@@ -34,18 +39,35 @@ class DumpScreen(DocumentScreen):
             config = mesh.snapshot.get(ask.ProxyConfig(ref))
         if isinstance(config, Missing):
             raise SourceError(f"{config.file}: {config}")
-        name, _, host = name.partition(" ") if kind == ROUTE else (name, "", "")
-        found = resource_json(config.value, kind, name)
-        if kind == "endpoint" and not found:
-            return tuple(self.of_file(f"envoy/{pod}/clusters.json", name))
-        if not found:
-            raise NothingMatches(f"{pod} has no {kind} {name}", ())
-        values = [msgspec.json.decode(raw) for raw in found]
+        name, _, part = (name, "", "") if kind in _WHOLE else name.partition(" ")
+        places = [Place("", value) for value in self._values(config.value, kind, name, part)]
+        if kind == "endpoint":
+            places += [Place(self.words("dump.host"), host) for host in self._hosts(str(ref), name, part)]
+        if not places:
+            raise NothingMatches(f"{pod} has no {kind} {name} {part}".rstrip(), ())
+        return tuple(document_lines(f"{pod}  {kind} {name} {part}".rstrip(), places, self.words))
+
+    def _values(self, config: ConfigDump, kind: str, name: str, part: str) -> list[Any]:
+        """The object, or the *part* of it that was asked for."""
+        if kind == "chain":
+            return list(chain_json(config, name, part))
+        if kind == "endpoint" and part:
+            return list(endpoint_json(config, name, part))
+        values = [msgspec.json.decode(raw) for raw in resource_json(config, kind, name)]
         hosts = [
-            each for value in values for each in value.get("virtual_hosts", ()) if host and each.get("name") == host
+            each for value in values for each in value.get("virtual_hosts", ()) if part and each.get("name") == part
         ]
-        places = [Place("", value) for value in hosts or values]
-        return tuple(document_lines(f"{pod}  {kind} {name} {host}".rstrip(), places, self.words))
+        return hosts or values
+
+    def _hosts(self, pod: str, cluster: str, address: str) -> list[dict[str, Any]]:
+        """The endpoint as Envoy itself sees it, with its counters; none where that was not read."""
+        want = ask.RecordedFile(f"envoy/{pod}/clusters.json")
+        with self.session.mesh([want]) as mesh:
+            body = mesh.snapshot.value(want)
+        try:
+            return host_json(body, cluster, address) if body else []
+        except UnreadableError:
+            return []
 
     def _certificate(self, pod: str, serial: str) -> list[Cell]:
         """The certificate with this serial number, as Envoy's `/certs` gives it."""

@@ -37,11 +37,16 @@ def document_lines(title: str, places: Iterable[Place], words: Words) -> list[Ce
 
 def object_lines(value: Any, words: Words) -> list[Cell]:
     """One object; Envoy's have metadata, too, and a type that Kubernetes' have not."""
-    if isinstance(value, dict) and isinstance(value.get("metadata"), dict) and "@type" not in value:
+    if _is_kubernetes(value):
         metadata = {key: entry for key, entry in value["metadata"].items() if key != "managedFields"}
         left_out = [comment(words("document.managed_fields"))] if len(metadata) < len(value["metadata"]) else []
         return [*left_out, *visible(yaml_text({**value, "metadata": metadata})).splitlines()]
     return list(visible(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()).splitlines())
+
+
+def _is_kubernetes(value: Any) -> bool:
+    metadata = value.get("metadata") if isinstance(value, dict) and "@type" not in value else None
+    return isinstance(metadata, dict) and "filter_metadata" not in metadata
 
 
 def capped(lines: list[Cell], words: Words) -> list[Cell]:

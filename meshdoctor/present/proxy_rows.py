@@ -18,6 +18,7 @@ from meshdoctor.model.moment import unix
 from meshdoctor.model.snapshot import PodRef, Want
 from meshdoctor.present.short_names import short_cluster, short_host
 from meshdoctor.present.table import Column, Row
+from meshdoctor.present.users_rows import SEPARATOR
 
 TABLES = ("listeners", "routes", "clusters", "endpoints", "certs")
 """The names of the tables, in the order of their digit keys."""
@@ -218,8 +219,16 @@ def _certificate(pod: PodRef, row: upstreams.CertificateRow, now: float) -> Row:
 
 def json_command(pod: PodRef, table: str, row: Row) -> str:
     """The command that shows the JSON of just the object of *row*."""
-    first = row.key.partition("  ")[0].partition(" #")[0]
-    if table == "routes":
-        first += f" {row.key.partition('  ')[2].partition(' ')[0]}"
-    kinds = {"listeners": "listener", "routes": "route", "clusters": "cluster", "endpoints": "endpoint"}
-    return f"dump {pod} {kinds[table]} {first}" if table in kinds else f"dump {pod} certificate {row.copies}"
+    first, _, second = row.key.partition(SEPARATOR)
+    second = second.partition(" #")[0]
+    match table:
+        case "listeners":
+            return f"dump {pod} chain {first} {second}" if second else f"dump {pod} listener {first}"
+        case "routes":
+            return f"dump {pod} route {first} {second.partition(' ')[0]}"
+        case "endpoints":
+            return f"dump {pod} endpoint {first} {second}"
+        case "clusters":
+            return f"dump {pod} cluster {first.partition(' #')[0]}"
+        case _:
+            return f"dump {pod} certificate {row.copies}"

@@ -92,3 +92,28 @@ async def test_a_proxy_that_only_istiod_knows(tmp_path: Path) -> None:
         await settled(pilot)
         assert column(app, "what") == ["unknown"]
         assert "what Envoy runs, and what it refused, is not known" in text_of(app)
+
+
+async def test_y_shows_just_this_object(tmp_path: Path) -> None:
+    root, pod = behind(tmp_path)
+    session = ExaminedSession("one", lambda: RecordingSource.open(root))
+    app = MeshDoctorApp(session, start=f"proxy shop/{pod} listeners", theme="md-dark", words=Words("en"))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settled(pilot)
+        for key, kind, field in (
+            ("1", "chain", "filters"),
+            ("4", "endpoint", "health_status"),
+            ("5", "certificate", ""),
+        ):
+            await pilot.press(key)
+            await settled(pilot)
+            if kind == "chain":
+                move_to(app, lambda cell: cell == "any")  # the first row is the listener without any
+            await pilot.press("y")
+            await settled(pilot)
+            assert app.view and str(app.view.location).startswith(f"dump shop/{pod} {kind} ")
+            assert f'"{field or "serial_number"}"' in text_of(app)
+            assert '"filter_chains"' not in text_of(app)
+            assert '"lb_endpoints"' not in text_of(app)
+            await pilot.press("q")
+            await settled(pilot)

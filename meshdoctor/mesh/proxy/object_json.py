@@ -6,13 +6,14 @@ from typing import Any
 
 import msgspec
 
-from meshdoctor.mesh.proxy.joined_routing import CLUSTER, ROUTE
+from meshdoctor.mesh.proxy.joined_routing import CLUSTER, ROUTE, describe_chain
 from meshdoctor.model.decode import decode_json
 from meshdoctor.model.envoy.cluster import Cluster
 from meshdoctor.model.envoy.config_dump import ConfigDump, Resource
-from meshdoctor.model.envoy.endpoint import ClusterLoadAssignment
-from meshdoctor.model.envoy.listener import Listener
+from meshdoctor.model.envoy.endpoint import ClusterLoadAssignment, HostStatus, LbEndpoint
+from meshdoctor.model.envoy.listener import FilterChainMatch, Listener
 from meshdoctor.model.envoy.route import RouteConfiguration
+from meshdoctor.model.mending import mended
 
 
 def resource_json(config: ConfigDump, kind: str, name: str) -> list[msgspec.Raw]:
@@ -40,3 +41,61 @@ def certificates_with(body: bytes, serial: str) -> list[dict[str, Any]]:
             if entry.get("serial_number") == serial and entry not in found:
                 found.append(entry)
     return found
+
+
+def chain_json(config: ConfigDump, listener: str, match: str) -> list[dict[str, Any]]:
+    """The filter chains of a listener of which *match* tells what they ask of a connection (`describe_chain`)."""
+    found = []
+    for raw in resource_json(config, "listener", listener):
+        value = _object(raw)
+        last = value.get("default_filter_chain")
+        for chain in (*_objects(value.get("filter_chains")), *((last,) if isinstance(last, dict) else ())):
+            asked = mended(msgspec.json.encode(chain.get("filter_chain_match") or {}), FilterChainMatch)
+            if asked is not None and describe_chain(asked) == match:
+                found.append(chain)
+    return found
+
+
+def endpoint_json(config: ConfigDump, cluster: str, address: str) -> list[dict[str, Any]]:
+    """The endpoint of a cluster with this address, as the proxy was sent it."""
+    found = []
+    for raw in resource_json(config, "endpoint", cluster):
+        for group in _objects(_object(raw).get("endpoints")):
+            for entry in _objects(group.get("lb_endpoints")):
+                endpoint = mended(msgspec.json.encode(entry), LbEndpoint)
+                if endpoint is not None and str(endpoint.endpoint.address) == address:
+                    found.append(entry)
+    return found
+
+
+def host_json(body: bytes, cluster: str, address: str) -> list[dict[str, Any]]:
+    """The host of a cluster with this address ("": all) in an answer of `/clusters?format=json`: Envoy's own view.
+
+    Raises `UnreadableError`.
+    """
+    found = []
+    for status in decode_json(body, _Statuses).cluster_statuses:
+        if status.name == cluster:
+            for entry in status.host_statuses:
+                host = mended(msgspec.json.encode(entry), HostStatus)
+                if host is not None and address in ("", str(host.address)):
+                    found.append(entry)
+    return found
+
+
+class _Status(msgspec.Struct):
+    name: str = ""
+    host_statuses: list[dict[str, Any]] = []
+
+
+class _Statuses(msgspec.Struct):
+    cluster_statuses: list[_Status] = []
+
+
+def _object(raw: msgspec.Raw) -> dict[str, Any]:
+    value = msgspec.json.decode(raw)
+    return value if isinstance(value, dict) else {}
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
