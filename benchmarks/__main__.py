@@ -6,7 +6,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-NOT_BENCHMARKS = {"__init__", "__main__", "refreshed_table", "stub_cluster"}
+NOT_BENCHMARKS = {
+    "__init__",
+    "__main__",
+    "busy_mesh",
+    "hours_client",
+    "mesh_objects",
+    "refreshed_table",
+    "stub_cluster",
+}
 
 
 def names() -> list[str]:

@@ -5,7 +5,7 @@
 Prints one line of JSON (the kubeconfig) when it listens. Each line of JSON on its standard input is an order, answered
 by one line: `{"do": "rate", "events": 100}` replaces pods so that so many watch events come each second (each replaced
 pod is four of them, as in a rollout), `{"do": "told"}` gives what was asked since the last time, `{"do": "state"}` what
-there is. It ends when its standard input does.
+there is; `{"do": "disturb", "what": …}` makes trouble. It ends when its standard input does.
 """
 
 from __future__ import annotations
@@ -18,23 +18,31 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
-from benchmarks.stub_cluster import ROOT, sidecar_pod
-from tests.live.apiserver import ApiServer, Objects, running_api_server
+from benchmarks.mesh_objects import (
+    admin_answer,
+    istiod_pod,
+    leaving,
+    moment,
+    namespace,
+    replica_set,
+    service,
+    sidecar,
+    sync_record,
+)
+from benchmarks.stub_cluster import ROOT
+from tests.live.apiserver import ApiServer, Fault, Objects, running_api_server
 from tests.live.pod_servers import Serve, answering, hanging, running_pod_servers
 
 PODS = "/api/v1/pods"
 HANG_EVERY = 25
 """Of so many pods one has an admin port that never answers."""
 SERVICES = 400
-ISTIODS = ("istiod-7c9d8f6b5-abcde", "istiod-7c9d8f6b5-fghij")
+ISTIODS = 2
 EVENTS_A_POD = 4
 STARTS, STOPS = 2.0, 1.0
 """Seconds from a pod to its connection, and from the end of the connection to that of the pod."""
-_TYPES = ("Cluster", "Listener", "ClusterLoadAssignment", "RouteConfiguration")
-_PLACES = ("cluster", "listener", "endpoint", "route")
 
 
 class Mesh:
@@ -44,20 +52,21 @@ class Mesh:
         self.objects = Objects(kept_changes)
         self.count = count
         self._next = count
+        self._generation = 0
         self._oldest = 0
         self._starting: deque[tuple[float, int, dict[str, Any]]] = deque()
         self._stopping: deque[tuple[float, dict[str, Any]]] = deque()
-        self._records: tuple[dict[str, bytes], ...] = tuple({} for _ in ISTIODS)
-        now = _moment(time.time() - 86_400)
-        self._pods = {number: _sidecar(number, now) for number in range(count)}
+        self._records: tuple[dict[str, bytes], ...] = tuple({} for _ in range(ISTIODS))
+        now = moment(time.time() - 86_400)
+        self._pods = {number: sidecar(number, now) for number in range(count)}
         for pod in self._pods.values():
             self._connect(pod)  # of each istiod every other proxy
         add = self.objects.add
-        add(PODS, "Pod", [*self._pods.values(), *map(_istiod, ISTIODS)])
+        add(PODS, "Pod", [*self._pods.values(), *map(istiod_pod, self.istiods)])
         names = sorted({pod["metadata"]["namespace"] for pod in self._pods.values()} | {"istio-system"})
-        add("/api/v1/namespaces", "Namespace", [_namespace(name) for name in names])
-        add("/api/v1/services", "Service", [_service(number) for number in range(min(SERVICES, count))])
-        add("/apis/apps/v1/replicasets", "ReplicaSet", [_owned(number) for number in range(min(SERVICES, count))])
+        add("/api/v1/namespaces", "Namespace", [namespace(name) for name in names])
+        add("/api/v1/services", "Service", [service(number) for number in range(min(SERVICES, count))])
+        add("/apis/apps/v1/replicasets", "ReplicaSet", [replica_set(number) for number in range(min(SERVICES, count))])
         add("/apis/discovery.k8s.io/v1/endpointslices", "EndpointSlice", self._slices())
         webhook = {"metadata": {"name": "istio-sidecar-injector", "labels": {"istio.io/rev": "default"}}}
         path = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
@@ -71,30 +80,39 @@ class Mesh:
 
     def _slices(self) -> list[dict[str, Any]]:
         slices = []
-        for service in range(min(SERVICES, self.count)):
-            owned = [pod for number, pod in self._pods.items() if number % SERVICES == service]
+        for index in range(min(SERVICES, self.count)):
+            owned = [pod for number, pod in self._pods.items() if number % SERVICES == index]
             ends = [{"addresses": [pod["status"]["podIP"]], "conditions": {"ready": True}} for pod in owned]
-            name = f"service-{service:03d}"
-            meta = {"name": f"{name}-x", "namespace": f"team-{service % 40:02d}"}
+            name = f"service-{index:03d}"
+            meta = {"name": f"{name}-x", "namespace": f"team-{index % 40:02d}"}
             meta["labels"] = {"kubernetes.io/service-name": name}  # type: ignore[assignment]
             slices.append({"metadata": meta, "endpoints": ends, "ports": [{"port": 8080}]})
         return slices
 
     def _connect(self, pod: dict[str, Any]) -> None:
         meta = pod["metadata"]
-        self._records_of(meta["name"])[f"{meta['namespace']}/{meta['name']}"] = _record(meta["name"], meta["namespace"])
+        self._records_of(meta["name"])[f"{meta['namespace']}/{meta['name']}"] = sync_record(
+            meta["name"], meta["namespace"]
+        )
 
     def _records_of(self, name: str) -> dict[str, bytes]:
-        return self._records[int(name.rpartition("-")[2]) % len(ISTIODS)]
+        return self._records[int(name.rpartition("-")[2]) % ISTIODS]
 
     def replace_one(self) -> None:
         """The oldest pod is replaced, as a rollout does it: each call brings four events, of up to three pods."""
         now = time.time()
-        new = _sidecar(self._next, _moment(now))
+        new = sidecar(self._next, moment(now))
         waiting = {"phase": "Pending", "conditions": [{"type": "Ready", "status": "False"}]}
         self.objects.change("ADDED", PODS, {**new, "status": waiting})
         self._starting.append((now + STARTS, self._next, new))
         self._next += 1
+        self._go_on(now)
+
+    def finish(self) -> None:
+        """Whatever was begun comes to its end."""
+        self._go_on(float("inf"))
+
+    def _go_on(self, now: float) -> None:
         while self._starting and self._starting[0][0] <= now:
             _, number, started = self._starting.popleft()
             self._connect(started)
@@ -102,12 +120,25 @@ class Mesh:
             self.objects.change("MODIFIED", PODS, started)
             old = self._pods.pop(self._oldest)
             self._oldest += 1
-            self.objects.change("MODIFIED", PODS, _leaving(old, now))
+            self.objects.change("MODIFIED", PODS, leaving(old, time.time()))
             self._stopping.append((now + STOPS, old))
             meta = old["metadata"]
             self._records_of(meta["name"]).pop(f"{meta['namespace']}/{meta['name']}")
         while self._stopping and self._stopping[0][0] <= now:
             self.objects.change("DELETED", PODS, self._stopping.popleft()[1])
+
+    @property
+    def istiods(self) -> list[str]:
+        """The names of the istiods that run; a restart gives them others."""
+        return [f"istiod-7c9d8f6b5-{self._generation:04d}{index}" for index in range(ISTIODS)]
+
+    def restart_istiods(self) -> None:
+        """Each istiod goes and another one comes."""
+        for name in self.istiods:
+            self.objects.change("DELETED", PODS, istiod_pod(name))
+        self._generation += 1
+        for name in self.istiods:
+            self.objects.change("ADDED", PODS, istiod_pod(name))
 
     def syncz(self, number: int) -> bytes:
         """What one of the istiods answers."""
@@ -116,9 +147,9 @@ class Mesh:
     def pods(self) -> list[str]:
         """Every sidecar pod that the API server has, sorted."""
         stored = self.objects.select(PODS, "", "", "")
-        return sorted(f"{pod.namespace}/{pod.name}" for pod in stored if pod.name not in ISTIODS)
+        return sorted(f"{pod.namespace}/{pod.name}" for pod in stored if pod.namespace != "istio-system")
 
-    def istiod(self, number: int) -> Serve:
+    def serve_istiod(self, number: int) -> Serve:
         """Its monitoring port."""
 
         def look(target: str) -> bytes | None:
@@ -135,20 +166,21 @@ def running_mesh(mesh: Mesh) -> Iterator[ApiServer]:
     """Serve *mesh*; some of the proxies hang."""
     with (
         running_api_server(mesh.objects) as api,
-        running_pod_servers(answering(_admin), hanging, *map(mesh.istiod, range(len(ISTIODS)))) as addresses,
+        running_pod_servers(answering(admin_answer), hanging, *map(mesh.serve_istiod, range(ISTIODS))) as addresses,
     ):
         alive, dead, *istiods = addresses
         api.bookmark_seconds = 5.0
         reach = api.dial
 
-        def dial(namespace: str, pod: str) -> Any:
+        def dial(within: str, pod: str) -> Any:
             number = pod.rpartition("-")[2]
-            return (lambda _: dead) if number.isdigit() and int(number) % HANG_EVERY == 7 else reach(namespace, pod)
+            if pod in mesh.istiods:
+                return lambda _: istiods[int(number[-1])]
+            hangs = number.isdigit() and int(number) % HANG_EVERY == 7
+            return (lambda _: dead) if hangs else reach(within, pod)
 
         api.dial = dial  # type: ignore[method-assign]
         api.ports["*", "*", 15000] = alive
-        for name, address in zip(ISTIODS, istiods, strict=True):
-            api.ports["istio-system", name, 15014] = address
         yield api
 
 
@@ -171,6 +203,7 @@ class Rollout:
         due = time.monotonic()
         while True:
             if not self._rate:
+                self._mesh.finish()
                 self._wake.wait()
                 self._wake.clear()
                 due = time.monotonic()
@@ -204,9 +237,25 @@ class Orders:
                     "cpu": time.process_time(),
                     "connections": self._api.open_sockets,
                 }
+            case "disturb":
+                return self._disturb(order)
             case "state":
                 return self._mesh.pods()
         return f"no order {order['do']}"
+
+    def _disturb(self, order: dict[str, Any]) -> str:
+        match order["what"]:
+            case "drop":
+                self._api.drop_connections()
+            case "expire":
+                self._mesh.objects.forget()
+            case "restart":
+                self._mesh.restart_istiods()
+            case "token":
+                self._api.tokens = {order["token"]}
+            case "fault":
+                self._api.faults = [Fault(order["path"], order["status"], order["reason"], times=order["times"])]
+        return "ok"
 
 
 def kind_of_request(path: str) -> str:
@@ -234,10 +283,10 @@ class BusyMesh:
 
 
 @contextlib.contextmanager
-def running_busy_mesh(count: int) -> Iterator[BusyMesh]:
-    """Start this module as a child."""
+def running_busy_mesh(count: int, kept_changes: int = 5_000) -> Iterator[BusyMesh]:
+    """Start this module as a child; watches can look back to *kept_changes*."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.busy_mesh", str(count)],
+        [sys.executable, "-m", "benchmarks.busy_mesh", str(count), str(kept_changes)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -250,86 +299,9 @@ def running_busy_mesh(count: int) -> Iterator[BusyMesh]:
         process.communicate(timeout=60)
 
 
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _sidecar(number: int, created: str) -> dict[str, Any]:
-    pod = sidecar_pod(number)
-    pod["metadata"]["creationTimestamp"] = created
-    pod["metadata"]["annotations"]["sidecar.istio.io/status"] = json.dumps({"revision": "default"})
-    pod["spec"]["containers"][1]["args"] = ["proxy", "sidecar"]
-    return pod
-
-
-def _leaving(pod: dict[str, Any], now: float) -> dict[str, Any]:
-    return {**pod, "metadata": {**pod["metadata"], "deletionTimestamp": _moment(now)}}
-
-
-def _istiod(name: str) -> dict[str, Any]:
-    labels = {"app": "istiod", "istio.io/rev": "default"}
-    meta = {"name": name, "namespace": "istio-system", "labels": labels, "creationTimestamp": _moment(time.time())}
-    spec = {"nodeName": "node-0", "containers": [{"name": "discovery", "image": "registry.example/pilot:1.29.0"}]}
-    return {"metadata": meta, "spec": spec, "status": {"phase": "Running", "podIP": "10.255.0.1"}}
-
-
-def _namespace(name: str) -> dict[str, Any]:
-    return {"metadata": {"name": name, "labels": {"istio-injection": "enabled"} if name.startswith("team-") else {}}}
-
-
-def _service(number: int) -> dict[str, Any]:
-    name = f"service-{number:03d}"
-    spec = {"selector": {"app": name}, "ports": [{"name": "http", "port": 80}], "clusterIP": f"10.96.0.{number % 250}"}
-    return {"metadata": {"name": name, "namespace": f"team-{number % 40:02d}"}, "spec": spec}
-
-
-def _owned(number: int) -> dict[str, Any]:
-    owner = {"kind": "Deployment", "name": f"service-{number:03d}", "controller": True}
-    name = f"service-{number:03d}-5d4f8c7b9"
-    return {"metadata": {"name": name, "namespace": f"team-{number % 40:02d}", "ownerReferences": [owner]}, "spec": {}}
-
-
-def _record(name: str, namespace: str) -> bytes:
-    """A proxy in `/debug/syncz`, as istiod 1.29 writes it."""
-    sent = {"sent": "2026-01-01T00:00:00Z/7e9-5d0a", "acked": "2026-01-01T00:00:00Z/7e9-5d0a"}
-    flat = {f"{place}_{verb}": value for place in _PLACES for verb, value in sent.items()}
-    places = ("cluster", "listener", "endpoint", "route")
-    resources = {
-        f"type.googleapis.com/envoy.config.{place}.v3.{type}": {**sent, "sentTime": "2026-01-01T00:00:00.123456789Z"}
-        for place, type in zip(places, _TYPES, strict=True)
-    }
-    who = {"cluster_id": "Kubernetes", "proxy": f"{name}.{namespace}", "proxy_type": "sidecar"}
-    return json.dumps({**who, "istio_version": "1.29.0", **flat, "resources": resources}).encode()
-
-
-def _admin(target: str) -> bytes | None:
-    """An Envoy with little configuration; a real `/server_info` has 120 KB, of which this has the size."""
-    path = target.partition("?")[0]
-    if path == "/server_info":
-        return _SERVER_INFO
-    if path == "/memory":
-        return b'{"total_physical_bytes":"60000000"}'
-    if target.startswith("/stats?"):
-        return b'{"stats":[{"name":"cluster_manager.active_clusters","value":3}]}'
-    return {
-        "/ready": b"LIVE\n",
-        "/config_dump": b'{"configs":[]}',
-        "/clusters": b'{"cluster_statuses":[]}',
-        "/certs": b'{"certificates":[]}',
-        "/listeners": b'{"listener_statuses":[]}',
-        "/init_dump": b"{}",
-        "/stats/prometheus": b"",
-    }.get(path)
-
-
-_SERVER_INFO = json.dumps(
-    {"version": "c0ffee/1.37.0/Clean/RELEASE/BoringSSL", "state": "LIVE", "node": {"metadata": {"x": "m" * 120_000}}}
-).encode()
-
-
 def main() -> None:
     """Serve, and do what is ordered."""
-    mesh = Mesh(int(sys.argv[1]))
+    mesh = Mesh(int(sys.argv[1]), kept_changes=int(sys.argv[2]) if len(sys.argv) > 2 else 5_000)
     with running_mesh(mesh) as api:
         orders = Orders(mesh, api)
         print(json.dumps(api.kubeconfig()), flush=True)

@@ -56,7 +56,7 @@ def used(pid: int) -> Used:
 def application(kubeconfig: Path, *words: str, **environment: str) -> Iterator[PtyTerminal]:
     """`meshdoctor` on the mesh, in a terminal."""
     command = (sys.executable, "-m", "meshdoctor", "open", "--kubeconfig", str(kubeconfig), *words)
-    terminal = PtyTerminal(command, **environment)
+    terminal = PtyTerminal(command, columns=80, lines=24, synchronised=False, **environment)
     try:
         yield terminal
     finally:
@@ -111,12 +111,6 @@ def steady(mesh: BusyMesh, terminal: PtyTerminal, rate: int, seconds: float) -> 
         f"p99 {percentile(keys, 99):.0f} of {len(keys)}\n"
         f"               {sum(asked.values()) / lasted * 60:.0f} requests/min ({most})"
     )
-
-
-def open_mesh(kubeconfig: Path) -> PtyTerminal:
-    """Not yet anything on the screen."""
-    command = (sys.executable, "-m", "meshdoctor", "open", "--kubeconfig", str(kubeconfig), "--view", "mesh")
-    return PtyTerminal(command)
 
 
 def main() -> int:

@@ -100,14 +100,14 @@ class CellTable(LineTable):
         self._target = target
         self._told = chosen
         self._cells = CellPainter(())
-        self._painter = self._cells
+        self.painter = self._cells
 
     def show_matrix(self, columns: Sequence[Column], rows: Iterable[Row]) -> None:
         """Show another matrix; the first column names the rows."""
         if tuple(columns) != self.rows.columns:
             self.rows.columns = tuple(columns)
             self._cells = CellPainter(columns)
-            self._painter = self._cells
+            self.painter = self._cells
             self._keep_columns()
         self.show(rows)
 
@@ -142,8 +142,8 @@ class CellTable(LineTable):
 
     def _arrange_columns(self) -> None:
         self._cells.lay_out(self.size.width, ())
-        self._chosen = self._cells.chosen if self._cells.kept else None
-        self._painted.clear()
+        self.chosen = self._cells.chosen if self._cells.kept else None
+        self.forget_painted()
         self.refresh()
         self._tell(self.cursor_row)
 

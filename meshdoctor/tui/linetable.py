@@ -23,7 +23,6 @@ from rich.segment import Segment
 from textual.binding import BindingType
 from textual.geometry import Region, Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from meshdoctor.present.table import Column, Row, fit_cell, plain
@@ -31,15 +30,14 @@ from meshdoctor.present.words import Words, choose_language
 from meshdoctor.tui.keys import bindings
 from meshdoctor.tui.linepaint import LinePainter
 from meshdoctor.tui.router import Navigator
+from meshdoctor.tui.tableactions import TableActions
 from meshdoctor.tui.tablerows import TableRows
 
 PAINTED_LINES = 2048
 """How many painted lines are kept."""
-NAMED = 60
-"""Characters of what was copied that the message line repeats."""
 
 
-class LineTable(ScrollView, can_focus=True):
+class LineTable(TableActions, can_focus=True):
     """A table of any length with a row cursor, a filter, sorting and sideways scrolling."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"linetable--header", "linetable--chosen", "linetable--cursor"}
@@ -107,11 +105,11 @@ class LineTable(ScrollView, can_focus=True):
         self.rows = TableRows(columns, rows)
         self.words = words or Words(choose_language(os.environ))
         self.empty = empty or self.words("table.empty")
-        self._painter = LinePainter(self.rows.columns, frozen)
+        self.painter = LinePainter(self.rows.columns, frozen)
         self._highlighted = highlighted
-        self._cursor = 0
+        self.cursor = 0
         self._cursor_key = self.rows.shown[0].key if self.rows.shown else ""
-        self._chosen: int | None = None
+        self.chosen: int | None = None
         self._painted: dict[tuple[str, bool], tuple[Row, Strip]] = {}
 
     # What it shows.
@@ -125,17 +123,17 @@ class LineTable(ScrollView, can_focus=True):
     def cursor_row(self) -> Row | None:
         """The row under the cursor."""
         shown = self.rows.shown
-        return shown[self._cursor] if self._cursor < len(shown) else None
+        return shown[self.cursor] if self.cursor < len(shown) else None
 
     @property
     def in_sight(self) -> Sequence[Row]:
         """The rows on the screen."""
         top = self.scroll_offset.y
-        return self.rows.shown[top : top + self._page] if self.is_attached else ()
+        return self.rows.shown[top : top + self.page] if self.is_attached else ()
 
     def show(self, rows: Iterable[Row]) -> None:
         """Show these rows instead; the cursor stays on its key, at its place on the screen."""
-        self._apply(self.rows.replace(rows))
+        self.apply(self.rows.replace(rows))
 
     def say_when_empty(self, text: str) -> None:
         """What stands there while there are no rows."""
@@ -145,48 +143,48 @@ class LineTable(ScrollView, can_focus=True):
 
     def patch(self, rows: Iterable[Row], removed: Iterable[str] = ()) -> None:
         """Update or add *rows* and drop the keys in *removed*; while live, at most some hundred at once."""
-        self._apply(self.rows.patch(rows, removed))
+        self.apply(self.rows.patch(rows, removed))
 
     def set_filter(self, query: str) -> None:
         """Show only the rows that *query* keeps (`meshdoctor.present.table.row_filter`); empty shows all."""
         if query != self.rows.query:
             self.rows.query = query
             self.rows.rearrange()
-            self._apply(None)
+            self.apply(None)
 
     def move_to(self, key: str) -> bool:
         """Put the cursor on the row with this key; False when it is not shown."""
         position = self.rows.position.get(key)
         if position is not None:
-            self._go(position)
+            self.go_to(position)
         return position is not None
 
-    def _apply(self, changed: set[str] | None) -> None:
+    def apply(self, changed: set[str] | None) -> None:
         """Paint what an update changed; None means that the order may be another."""
         if not self.is_attached:
-            self._cursor = self.rows.position.get(self._cursor_key, 0)
-            self._cursor_key = self.rows.shown[self._cursor].key if self.rows.shown else ""
+            self.cursor = self.rows.position.get(self._cursor_key, 0)
+            self._cursor_key = self.rows.shown[self.cursor].key if self.rows.shown else ""
         elif changed is None:
-            on_screen = self._cursor - self.scroll_offset.y
+            on_screen = self.cursor - self.scroll_offset.y
             shown = self.rows.shown
             kept = self.rows.position.get(self._cursor_key)
-            self._cursor = kept if kept is not None else max(0, min(self._cursor, len(shown) - 1))
-            if self._painter.wide:
-                self._lay_out()
+            self.cursor = kept if kept is not None else max(0, min(self.cursor, len(shown) - 1))
+            if self.painter.wide:
+                self.lay_out()
             self._resize_content()
             if kept is not None and self.scroll_offset.y:
                 # At the top the view stays at the top, where a new problem appears in a sorted table.
-                self.scroll_to(y=max(0, self._cursor - on_screen), animate=False, force=True)
+                self.scroll_to(y=max(0, self.cursor - on_screen), animate=False, force=True)
             self._keep_in_sight()
             self.refresh()
             self._announce()
             self.post_message(self.Arranged(self))
         elif changed:
-            if self._painter.wide:
-                self._lay_out()
+            if self.painter.wide:
+                self.lay_out()
                 self.refresh()
             top = self.scroll_offset.y
-            for y, row in enumerate(self.rows.shown[top : top + self._page], start=1):
+            for y, row in enumerate(self.rows.shown[top : top + self.page], start=1):
                 if row.key in changed:
                     self.refresh(Region(0, y, self.size.width, 1))
             if self._cursor_key in changed:
@@ -195,12 +193,12 @@ class LineTable(ScrollView, can_focus=True):
     # Layout and painting.
 
     @property
-    def _page(self) -> int:
+    def page(self) -> int:
         """Rows in sight: all lines but the header."""
         return max(1, self.size.height - 1)
 
-    def _lay_out(self) -> None:
-        self._painter.lay_out(self.size.width, self.rows.shown)
+    def lay_out(self) -> None:
+        self.painter.lay_out(self.size.width, self.rows.shown)
         self._painted.clear()
 
     def _resize_content(self) -> None:
@@ -215,10 +213,14 @@ class LineTable(ScrollView, can_focus=True):
 
     def on_resize(self) -> None:
         """Other columns may fit now."""
-        self._lay_out()
+        self.lay_out()
         self._resize_content()
-        self._sideways_to(self._painter.left)
+        self.sideways_to(self.painter.left)
         self._keep_in_sight()
+
+    def forget_painted(self) -> None:
+        """Paint every line anew when it is in sight."""
+        self._painted.clear()
 
     def notify_style_update(self) -> None:
         """Another theme: every line looks different."""
@@ -231,21 +233,21 @@ class LineTable(ScrollView, can_focus=True):
         if y == 0:
             header = self.get_component_rich_style("linetable--header")
             chosen = self.get_component_rich_style("linetable--chosen")
-            titles = self._painter.header(self.rows.sort, self.rows.reverse, self._chosen, header, chosen)
-            return self._painter.in_sight(titles, width, header)
+            titles = self.painter.header(self.rows.sort, self.rows.reverse, self.chosen, header, chosen)
+            return self.painter.in_sight(titles, width, header)
         index = self.scroll_offset.y + y - 1
         shown = self.rows.shown
         if index >= len(shown):
             return self._empty_line(y, width) if not shown else Strip.blank(width, self.rich_style)
         row = shown[index]
-        key = (row.key, index == self._cursor)
+        key = (row.key, index == self.cursor)
         painted = self._painted.get(key)
         if painted is None or painted[0] is not row:
             if len(self._painted) >= PAINTED_LINES:
                 self._painted.clear()
-            over = self.get_component_rich_style("linetable--cursor") if index == self._cursor else None
-            line = self._painter.row(row, self.rich_style, over, self.app.console)
-            painted = self._painted[key] = (row, self._painter.in_sight(line, width, self.rich_style))
+            over = self.get_component_rich_style("linetable--cursor") if index == self.cursor else None
+            line = self.painter.row(row, self.rich_style, over, self.app.console)
+            painted = self._painted[key] = (row, self.painter.in_sight(line, width, self.rich_style))
         return painted[1]
 
     def _empty_line(self, y: int, width: int) -> Strip:
@@ -275,37 +277,21 @@ class LineTable(ScrollView, can_focus=True):
     def _keep_in_sight(self) -> None:
         # Forced: Textual scrolls only what its last layout found too small, and new rows come before the next layout.
         top = self.scroll_offset.y
-        if self._cursor < top:
-            self.scroll_to(y=self._cursor, animate=False, force=True)
-        elif self._cursor >= top + self._page:
-            self.scroll_to(y=self._cursor - self._page + 1, animate=False, force=True)
+        if self.cursor < top:
+            self.scroll_to(y=self.cursor, animate=False, force=True)
+        elif self.cursor >= top + self.page:
+            self.scroll_to(y=self.cursor - self.page + 1, animate=False, force=True)
 
-    def _go(self, position: int) -> None:
+    def go_to(self, position: int) -> None:
         position = max(0, min(position, len(self.rows.shown) - 1))
-        if position == self._cursor:
+        if position == self.cursor:
             return
-        old, self._cursor = self._cursor, position
+        old, self.cursor = self.cursor, position
         top = self.scroll_offset.y
         self._keep_in_sight()
         if self.scroll_offset.y == top:
             self.refresh(*(Region(0, at - top + 1, self.size.width, 1) for at in (old, position)))
         self._announce()
-
-    def action_move(self, rows: int) -> None:
-        """Move the cursor by rows."""
-        self._go(self._cursor + rows)
-
-    def action_page(self, pages: int) -> None:
-        """Move the cursor by pages, one line of the old page staying in sight."""
-        self._go(self._cursor + pages * max(1, self._page - 1))
-
-    def action_top(self) -> None:
-        """To the first row."""
-        self._go(0)
-
-    def action_bottom(self) -> None:
-        """To the last row."""
-        self._go(len(self.rows.shown) - 1)
 
     async def action_open(self) -> None:
         """Open the row: the view is on the screen before the next key is looked at."""
@@ -318,69 +304,3 @@ class LineTable(ScrollView, can_focus=True):
                 await self.app.go(row.target)
             else:
                 self.app.say(self.words("table.leads_nowhere"))
-
-    # Columns.
-
-    def _sideways_to(self, left: int) -> None:
-        left = max(0, min(left, self._painter.width - self.size.width))
-        if left != self._painter.left:
-            self._painter.left = left
-            self._painted.clear()
-            self.refresh()
-
-    def action_sideways(self, cells: int) -> None:
-        """Scroll sideways by cells."""
-        self._sideways_to(self._painter.left + cells)
-
-    def action_wide(self) -> None:
-        """Every column as wide as its cells, or only what fits."""
-        self._painter.wide = not self._painter.wide
-        self._lay_out()
-        self._sideways_to(0)
-        self.refresh()
-
-    def action_problems(self) -> None:
-        """Only rows with a problem, or all."""
-        self.rows.problems_only = not self.rows.problems_only
-        self.rows.rearrange()
-        self._apply(None)
-
-    def _sort(self, column: int) -> None:
-        self.rows.sort_by(column)
-        self._apply(None)
-        if isinstance(self.app, Navigator):
-            text = "table.sorted_reverse" if self.rows.reverse else "table.sorted"
-            self.app.say(self.words(text, column=self.columns[column].title))
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """A sort key works only where the table has that column."""
-        return action != "sort_by" or any(column.key in parameters for column in self.columns)
-
-    def action_sort_by(self, key: str) -> None:
-        """Sort by the column with this key."""
-        self._sort(next(i for i, column in enumerate(self.columns) if column.key == key))
-
-    def action_choose_column(self, step: int) -> None:
-        """Choose a visible column for `sort_chosen`."""
-        order = [place.column for place in self._painter.placed]
-        at = order.index(self._chosen) + step if self._chosen in order else (0 if step > 0 else len(order) - 1)
-        self._chosen = order[at % len(order)]
-        self.refresh(Region(0, 0, self.size.width, 1))
-
-    def action_sort_chosen(self) -> None:
-        """Sort by the chosen column."""
-        if self._chosen is not None:
-            self._sort(self._chosen)
-
-    # Copying.
-
-    def action_copy(self) -> None:
-        """Copy what the row is called."""
-        if (row := self.cursor_row) and isinstance(self.app, Navigator):
-            text = row.copies or row.key
-            self.app.copy_text(text, text if len(text) <= NAMED else f"{text[:NAMED].splitlines()[0]}..")
-
-    def action_copy_row(self) -> None:
-        """Copy the cells of the row, separated by tabs."""
-        if (row := self.cursor_row) and isinstance(self.app, Navigator):
-            self.app.copy_text("\t".join(plain(cell) for cell in row.cells), row.key)

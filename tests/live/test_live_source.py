@@ -200,6 +200,37 @@ def test_a_watched_kind_stays_up_to_date_and_tells_when_it_is_lost(
     assert {item.name for item in back.objects} == {item.name for item in second.objects}
 
 
+def test_many_changes_are_told_together_and_none_is_lost(folder: Path, cluster: ApiServer, tmp_path: Path) -> None:
+    told: queue.Queue[Watched] = queue.Queue()
+    with live(cluster, tmp_path) as source:
+        source.watch("Namespace", told.put)
+        before = told.get(timeout=20)
+        for number in range(200):
+            cluster.objects.change("ADDED", "/api/v1/namespaces", {"metadata": {"name": f"new-{number}"}})
+        tellings = 0
+        while len((last := told.get(timeout=20)).objects) < len(before.objects) + 200:
+            tellings += 1
+    assert tellings < 20
+    assert {item.name for item in last.objects} >= {f"new-{number}" for number in range(200)}
+
+
+def test_pods_that_were_listed_are_watched_without_another_list(
+    folder: Path, cluster: ApiServer, tmp_path: Path
+) -> None:
+    told: queue.Queue[Watched] = queue.Queue()
+    with live(cluster, tmp_path) as source:
+        known = source.read([ask.Objects("Pod")]).value(ask.Objects("Pod"))
+        assert known is not None
+        listed = cluster.requests.count(("GET", "/api/v1/pods"))
+        source.watch("Pod", told.put)
+        assert told.get(timeout=20).objects == known
+        cluster.objects.change("ADDED", "/api/v1/pods", {"metadata": {"name": "late", "namespace": "shop"}})
+        assert len(told.get(timeout=20).objects) == len(known) + 1
+        assert cluster.requests.count(("GET", "/api/v1/pods")) == listed + 1  # the watch itself
+        cluster.objects.forget()
+        assert len(told.get(timeout=20).objects) == len(known) + 1
+
+
 def test_exec_takes_over_where_port_forward_is_forbidden(folder: Path, cluster: ApiServer, tmp_path: Path) -> None:
     cluster.denied = {("create", "pods/portforward")}
     with live(cluster, tmp_path, allow_exec=True) as source:

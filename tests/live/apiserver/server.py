@@ -61,6 +61,8 @@ class ApiServer:
         """A watch gets a bookmark this often at most; a real server sends one a minute."""
         self.requests: list[tuple[str, str]] = []
         self.bodies: list[bytes] = []
+        self.clients: set[asyncio.StreamWriter] = set()
+        self.loops: list[asyncio.AbstractEventLoop] = []
         self.open_sockets = 0
         self.most_sockets = 0
         self.port = 0
@@ -88,6 +90,11 @@ class ApiServer:
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
         }
 
+    def drop_connections(self) -> None:
+        """Cut every connection, as a load balancer does that restarts; from any thread."""
+        for writer in list(self.clients):
+            self.loops[0].call_soon_threadsafe(writer.transport.abort)
+
     def dial(self, namespace: str, pod: str) -> pods.Dial:
         """How a pod's ports are reached."""
         return lambda port: self.ports[
@@ -97,6 +104,8 @@ class ApiServer:
     async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client connection until it ends."""
         self.open_sockets += 1
+        self.clients.add(writer)
+        self.loops[:] = [asyncio.get_running_loop()]
         self.most_sockets = max(self.most_sockets, self.open_sockets)
         try:
             while (request := await read_request(reader)) is not None:
@@ -117,6 +126,7 @@ class ApiServer:
             return  # the client left, or the server ends
         finally:
             self.open_sockets -= 1
+            self.clients.discard(writer)
             writer.close()
 
     async def _serve(
