@@ -108,7 +108,11 @@ def print_table(dump: ProxyDump, workload: str, arguments: argparse.Namespace) -
     if arguments.output in ("json", "yaml"):
         from meshdoctor.commands.proxy_tables import write_data
 
-        write_data(_data(found, dump, workload, arguments), arguments.output)
+        try:
+            value = _data(found, dump, workload, arguments)
+        except UnreadableError as error:
+            raise SourceError(str(error)) from None
+        write_data(value, arguments.output)
     else:
         _write(found, dump.now if arguments.now is None else arguments.now, workload, arguments)
     for problem in found.problems:

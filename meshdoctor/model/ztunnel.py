@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from meshdoctor.model.decode import UnreadableError, decode_raw, scrub
-from meshdoctor.model.envoy.body import beginning, utf8
+from meshdoctor.model.envoy.body import beginning, utf8, without_halves
 from meshdoctor.model.envoy.sections import documents, salvaged
 
 T = TypeVar("T")
@@ -178,7 +178,10 @@ class ZtunnelDump(msgspec.Struct, frozen=True, rename="camel"):
 def decode_ztunnel_dump(body: bytes) -> ZtunnelDump:
     """A dump from its bytes; a wrong entry is left out and named. Raises `UnreadableError` for what is no dump."""
     problems: list[str] = []
-    raw = _parts(bytes(utf8(body)), problems)
+    plain = bytes(utf8(body))
+    if plain[: max(plain.find(b"{"), 0)].strip():
+        problems.append("text before the JSON was skipped")
+    raw = _parts(plain, problems)
     if raw.keys() == {"configs"}:
         problems.append("Envoy's dump, not ztunnel's; use meshdoctor proxy-config")
     # Go matches names without regard to case.
@@ -195,7 +198,14 @@ def decode_ztunnel_dump(body: bytes) -> ZtunnelDump:
 
 def whole_answer(body: bytes) -> dict[str, Any]:
     """Everything that a dump holds as JSON values, known or not; raises `UnreadableError`."""
-    return {name: msgspec.json.decode(raw) for name, raw in _parts(bytes(utf8(body)), []).items()}
+    found = {}
+    for name, raw in _parts(bytes(utf8(body)), []).items():
+        try:
+            text = bytes(raw).decode(errors="replace").encode()
+            found[name] = msgspec.json.decode(without_halves(text) or text)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise UnreadableError(f"{name}: {error}") from None
+    return found
 
 
 _LISTS = ("certificates", "policies", "services", "workloadState", "workloads")
@@ -206,12 +216,13 @@ def _parts(body: bytes, problems: list[str]) -> dict[str, msgspec.Raw]:
     if not body.strip():
         raise UnreadableError("the body is empty")
     start = max(body.find(b"{"), 0)
-    if body[:start].strip():
-        problems.append("text before the JSON was skipped")
     try:
         return msgspec.json.decode(body[start:], type=dict[str, msgspec.Raw])
     except (msgspec.DecodeError, RecursionError) as error:
         why = str(error)
+    if whole := without_halves(body):
+        problems.append("halves of UTF-16 pairs are shown as \ufffd")
+        return _parts(whole, problems)
     dumps, rest = documents(body[start:])
     if dumps:
         if len(dumps) > 1:

@@ -95,3 +95,9 @@ def test_what_is_around_a_dump_or_missing_of_it(body: bytes, names: list[str], p
 def test_what_is_no_dump_is_quoted() -> None:
     with pytest.raises(UnreadableError, match="it begins with: Error from server"):
         decode_ztunnel_dump(b"Error from server (NotFound): no pod")
+
+
+def test_the_whole_answer_of_a_dump_with_half_a_pair_and_bytes_that_are_no_text() -> None:
+    body = json.dumps({"config": {"a": "HALF", "b": "BYTES"}}).encode()
+    found = whole_answer(body.replace(b"HALF", rb"\ud800").replace(b"BYTES", b"\xff"))
+    assert found == {"config": {"a": "\ufffd", "b": "\ufffd"}}

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 
 from meshdoctor.mesh.gosort import sort_by
-from meshdoctor.mesh.proxy.part import NoSectionError, decode_part
+from meshdoctor.mesh.proxy.part import NoSectionError, decode_part, read_part, resource_value
 from meshdoctor.mesh.texttable import TextTable
+from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.envoy.sections import Sections, snake
 
 SECTION = "EcdsConfigDump"
@@ -46,11 +47,18 @@ def ecds_table(sections: Sections) -> TextTable:
 
 
 def ecds_resource(sections: Sections) -> dict[str, Any]:
-    """All sections merged into one, as JSON values."""
-    entries: list[Any] = []
-    for raw in _parts(sections):
-        entries += msgspec.json.decode(snake(raw)).get("ecds_filters", [])
+    """All sections merged into one, as JSON values; raises `UnreadableError`."""
+    entries = []
+    for raw in read_part(sections, SECTION, _Raws, keep=False).ecds_filters:
+        try:
+            entries.append(resource_value(raw))
+        except UnreadableError as error:
+            sections.problems.append(f"{SECTION}: {error}")
     return {"ecds_filters": entries}
+
+
+class _Raws(msgspec.Struct, gc=False):
+    ecds_filters: list[msgspec.Raw] = []
 
 
 def _parts(sections: Sections) -> tuple[Any, ...]:

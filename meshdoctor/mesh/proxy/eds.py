@@ -10,7 +10,7 @@ import msgspec
 from meshdoctor.mesh.gosort import sort_by
 from meshdoctor.mesh.proxy.endpoint import Address, EndpointFilter
 from meshdoctor.mesh.proxy.naming import subset_key
-from meshdoctor.mesh.proxy.part import read_part, readable, resource_value
+from meshdoctor.mesh.proxy.part import read_part, readable, resource_value, without_nulls
 from meshdoctor.mesh.texttable import Cells, TextTable
 from meshdoctor.model.envoy.sections import Sections
 
@@ -163,8 +163,14 @@ def eds_resources(sections: Sections, chosen: EndpointFilter) -> list[dict[str, 
     for named, body in sections.once((SECTION, "resources"), lambda: _resources(sections)):
         if cluster not in ("", named.cluster_name.lower()):
             continue
-        raw = resource_value(body)
-        assignment = msgspec.convert(raw, _Assignment, strict=False)
+        raw = without_nulls(resource_value(body))
+        try:
+            assignment = msgspec.convert(raw, _Assignment, strict=False)
+        except msgspec.ValidationError as error:
+            problem = f"{SECTION}: {named.cluster_name}: {error}"
+            if problem not in sections.problems:
+                sections.problems.append(problem)
+            continue
         groups = cast("list[dict[str, object]]", raw.get("endpoints", []))
         pairs = list(zip(groups, assignment.endpoints, strict=True))
         left = [_left(chosen, group, shape, assignment.cluster_name) for group, shape in pairs]

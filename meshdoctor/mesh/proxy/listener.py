@@ -13,6 +13,7 @@ from meshdoctor.mesh.proxy.route import RouteConfiguration, describe_match
 from meshdoctor.mesh.texttable import Cells, TextTable
 from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.envoy.sections import Sections
+from meshdoctor.model.mending import mended
 
 T = TypeVar("T")
 
@@ -219,7 +220,7 @@ def destination(chain: Chain) -> str:
         if entry.name == HTTP_FILTER:
             return _http_destination(entry)
         if entry.name == TCP_FILTER and not _is_black_hole(entry):
-            return _cluster(_config(entry, _TcpProxy).cluster)
+            return _cluster(filter_config(entry, _TcpProxy).cluster)
     return "Non-HTTP/Non-TCP"
 
 
@@ -227,19 +228,19 @@ def _is_black_hole(entry: _Filter) -> bool:
     return b"BlackHoleCluster" in bytes(entry.typed_config)
 
 
-def _config(entry: _Filter, kind: type[T]) -> T:
-    """A filter's config whatever its type says (another Envoy's version of it); an unreadable one counts as empty."""
+def filter_config(entry: _Filter, kind: type[T]) -> T:
+    """A filter's config whatever its type says (another Envoy's version of it), without what of it is unreadable."""
     raw = entry.typed_config
     if not bytes(raw):
         return kind()
     try:
         return msgspec.json.decode(raw, type=kind, strict=False)
-    except msgspec.ValidationError:
-        return kind()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return mended(raw, kind) or kind()
 
 
 def _http_destination(entry: _Filter) -> str:
-    manager = _config(entry, _HttpConnectionManager)
+    manager = filter_config(entry, _HttpConnectionManager)
     if manager.route_config is not None:
         return _inline(manager.route_config)
     if manager.rds and manager.rds.route_config_name:

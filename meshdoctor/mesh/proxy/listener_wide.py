@@ -15,6 +15,7 @@ from meshdoctor.mesh.proxy.listener import (
     ListenerFilter,
     describe_chain_match,
     destination,
+    filter_config,
     place,
 )
 from meshdoctor.mesh.proxy.part import read_part
@@ -156,7 +157,7 @@ def _target(chain: Chain) -> str:
         if entry.name == HTTP_FILTER:
             break
         if entry.name == TCP_FILTER and bytes(entry.typed_config):
-            proxy = msgspec.json.decode(entry.typed_config, type=_TcpProxy, strict=False)
+            proxy = filter_config(entry, _TcpProxy)
             if proxy.weighted_clusters:
                 return "Clusters: " + ", ".join(f"{c.name} {c.weight}" for c in proxy.weighted_clusters.clusters)
             if proxy.cluster == "BlackHoleCluster":

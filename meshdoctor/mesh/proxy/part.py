@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast, get_args
 import msgspec
 
 from meshdoctor.model.decode import UnreadableError
+from meshdoctor.model.envoy.body import without_halves
 from meshdoctor.model.envoy.sections import Part, Sections, salvaged, snake
 from meshdoctor.model.mending import mended
 
@@ -94,25 +95,22 @@ def _mended(raw: Part, error: Exception) -> Part | None:
         if not _NULL.search(raw):
             return None
         try:
-            return msgspec.json.encode(_without_nulls(msgspec.json.decode(raw)))
+            return msgspec.json.encode(without_nulls(msgspec.json.decode(raw)))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
-    return _HALF.sub(rb"\\ufffd", raw) if _HALF.search(raw) else None
+    return without_halves(raw)
 
 
-def _without_nulls(value: Any) -> Any:
+def without_nulls(value: Any) -> Any:
+    """JSON values without the fields and entries that are null."""
     if isinstance(value, dict):
-        return {key: _without_nulls(entry) for key, entry in value.items() if entry is not None}
+        return {key: without_nulls(entry) for key, entry in value.items() if entry is not None}
     if isinstance(value, list):
-        return [_without_nulls(entry) for entry in value if entry is not None]
+        return [without_nulls(entry) for entry in value if entry is not None]
     return value
 
 
 _NULL = re.compile(rb"[:,\[]\s*null\b")
-_HALF = re.compile(
-    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
-    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-)
 
 
 def _fields(raw: Part, name: str, lists: Iterable[str], problems: list[str]) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def _matches(chain: Chain, listener: Listener) -> list[str]:
         return [describe_chain_match(chain.filter_chain_match)]
     try:
         matcher = msgspec.json.decode(listener.filter_chain_matcher, type=_Matcher, strict=False)
-    except msgspec.ValidationError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ["UNREADABLE MATCHER"]
     fallback = matcher.on_no_match
     if fallback and fallback.action is not None and fallback.action.get("name") == chain.name:

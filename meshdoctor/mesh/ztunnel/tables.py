@@ -126,7 +126,8 @@ def _certificate_rows(state: CertificateState, now: float) -> Iterator[Cells]:
 
 def certificate_status(state: CertificateState) -> str:
     """The state's word; what an unavailable one says beyond it is left out, as istioctl does."""
-    text = state.state if isinstance(state.state, str) else " ".join(state.state) if state.state else ""
+    value = state.state
+    text = " ".join(map(str, value)) if isinstance(value, list | dict) else str(value or "")
     return "Unavailable" if "Unavailable" in text else text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import mmap
+import re
 
 from meshdoctor.model.text import visible_line
 
@@ -31,6 +32,17 @@ def utf8(body: Body) -> Body:
         encoding = "utf-16-be" if head[0] == 0 else "utf-16-le"
         return bytes(body).decode(encoding, errors="replace").encode(errors="replace")
     return body
+
+
+_HALF = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+    rb"|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+
+
+def without_halves(raw: bytes | memoryview) -> bytes | None:
+    """JSON with its halves of UTF-16 pairs (which no text can hold) as replacement characters; None without any."""
+    return _HALF.sub(rb"\\ufffd", raw) if _HALF.search(raw) else None
 
 
 def beginning(body: Body) -> str:
