@@ -10,7 +10,7 @@ from meshdoctor.model import wants as ask
 from meshdoctor.model.istiod import SyncRecord
 from meshdoctor.model.kinds import KINDS
 from meshdoctor.model.snapshot import Missing, PodRef, Snapshot, Want
-from meshdoctor.recording.bundle.format import SKIPPED
+from meshdoctor.recording.bundle.format import SPARED
 from meshdoctor.recording.bundle.writer import SnapshotWriter
 from meshdoctor.sources.live_files import sent_file
 from meshdoctor.sources.live_pods import mistaken_for
@@ -46,7 +46,7 @@ def record_moment(
             continue
         why = _why_not(want, sizes, synced[want.istiod]) or (_SPARED if len(chosen) == MOST_SENT else "")
         if why:
-            snapshot.missing(sent_file(want.istiod, want.pod), why, SKIPPED)
+            snapshot.missing(sent_file(want.istiod, want.pod), why, SPARED)
         else:
             chosen.append(want)
     _written(source, snapshot, read, chosen, sizes)

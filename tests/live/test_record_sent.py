@@ -94,14 +94,14 @@ def test_what_istiod_would_send_is_in_the_bundle(
     assert len(found) == len(behind)
     kept = [file for file, entry in found.items() if entry.status == "ok"]
     assert len(kept) == MOST_SENT
-    rest = {entry.error for entry in found.values() if entry.status == "skipped"}
+    rest = {entry.error for entry in found.values() if entry.status == "not asked for"}
     assert rest == {f"istiod is asked about {MOST_SENT} proxies at each moment, and was asked about others"}
     *_, namespace, file = kept[0].split("/")
     asked = f"{file.removesuffix('.json')}.{namespace}"
     told = printed(capsys, "proxy-status", asked, "--recording", str(path))
     assert "STALE" in told
     assert re.search('connect_?[tT]imeout: istiod "11s", Envoy "10s"', told)
-    skipped = next(file for file, entry in found.items() if entry.status == "skipped").split("/")
+    skipped = next(file for file, entry in found.items() if entry.status == "not asked for").split("/")
     told = printed(
         capsys, "proxy-status", f"{skipped[-1].removesuffix('.json')}.{skipped[-2]}", "--recording", str(path)
     )
@@ -127,7 +127,7 @@ def test_an_istiod_that_does_not_answer_costs_nothing_else(
 ) -> None:
     fall_behind(folder)  # and nothing is served at /debug/config_dump: 404, as for a proxy of another istiod
     path = record(cluster[1], tmp_path / "a.mdb")
-    assert {entry.status for entry in sent_entries(path).values()} == {"failed", "skipped"}
+    assert {entry.status for entry in sent_entries(path).values()} == {"failed", "not asked for"}
     assert any(file.startswith("logs/") for file in open_any([path]).files)
 
 
@@ -137,7 +137,7 @@ def test_a_large_configuration_is_not_generated_for_us(
     serve_sent(folder, fall_behind(folder)[0])
     monkeypatch.setattr("meshdoctor.commands.recorded_moment.LARGEST_SENT", 1 << 10)
     found = sent_entries(record(cluster[1], tmp_path / "a.mdb", "--namespaces", "shop"))
-    assert {entry.status for entry in found.values()} == {"skipped"}
+    assert {entry.status for entry in found.values()} == {"not asked for"}
     assert all("istiod is asked about configurations of up to" in entry.error for entry in found.values())
     assert {file.split("/")[3] for file in found} == {"shop"}
 
@@ -153,7 +153,7 @@ def test_istiod_is_not_asked_when_it_would_take_one_proxy_for_another(
     found = sent_entries(record(cluster[1], tmp_path / "a.mdb"))
     pod, _, namespace = one.partition(".")
     entry = next(entry for file, entry in found.items() if file.endswith(f"/{namespace}/{pod}.json"))
-    assert (entry.status, f"that of my-{one}-east has the same part" in entry.error) == ("skipped", True)
+    assert (entry.status, f"that of my-{one}-east has the same part" in entry.error) == ("not asked for", True)
 
 
 def waiting(proxy: str, seconds: float, error: str = "", kind: str = "sidecar") -> SyncRecord:

@@ -21,7 +21,7 @@ import msgspec
 MIMETYPE = b"application/vnd.meshdoctor.bundle+zip"
 FORMAT = "meshdoctor.bundle"
 VERSION = (1, 1)
-"""1.1: the status `partial`, which a reader of 1.0 takes for a file that could not be read."""
+"""1.1: the statuses `partial` and `not asked for`, which a reader of 1.0 takes for a file that could not be read."""
 SUFFIX = ".mdb"
 
 MAX_BLOB = 64 * 2**20
@@ -38,7 +38,8 @@ NAME = re.compile(
 )
 SHA = re.compile(r"[0-9a-f]{64}")
 
-OK, PARTIAL, UNREADABLE, FAILED, SKIPPED, TRUNCATED = "ok", "partial", "unreadable", "failed", "skipped", "truncated"
+OK, PARTIAL = "ok", "partial"
+UNREADABLE, FAILED, SKIPPED, TRUNCATED, SPARED = "unreadable", "failed", "skipped", "truncated", "not asked for"
 HELD = (OK, PARTIAL)
 """The statuses of entries that have a body."""
 
@@ -46,7 +47,7 @@ HELD = (OK, PARTIAL)
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     """One file of a moment. *status*: ok; partial (a list of the objects of *namespaces* only, *error* says why);
     unreadable (did not decode, so nothing was kept), failed (could not be read), skipped (no rule keeps such files),
-    truncated (the bundle was full)."""
+    truncated (the bundle was full), not asked for (to spare who would have answered)."""
 
     file: str
     body: str = ""

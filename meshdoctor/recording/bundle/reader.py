@@ -46,7 +46,6 @@ from meshdoctor.recording.bundle.parts import filled
 from meshdoctor.recording.limits import MAX_FILE, MAX_NAME
 from meshdoctor.recording.raw import FORMAT as RAW_FORMAT
 from meshdoctor.recording.raw import MAJOR, RawRecording, raw_recording
-from meshdoctor.recording.redaction.answers import kept
 
 _END = struct.Struct("<4s4H2IH")
 _NOT_TRUSTED = "do not trust it; ask for a new one"
@@ -224,7 +223,7 @@ def _raw_manifest(index: Index, manifest: BundleManifest) -> bytes:
     unread = [
         {"file": entry.file, "error": f"{entry.status}: {entry.error}" if entry.error else entry.status}
         for entry in index.entries
-        if entry.status not in HELD and (entry.status != SKIPPED or kept(entry.file))
+        if entry.status not in (*HELD, SKIPPED)
     ]
     partial = [
         {"file": entry.file, "namespaces": entry.namespaces, "why": entry.error}

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 
 from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.moment import unix
-from meshdoctor.recording.bundle.format import FAILED, SKIPPED, TRUNCATED, UNREADABLE
+from meshdoctor.recording.bundle.format import FAILED, SKIPPED, SPARED, TRUNCATED, UNREADABLE
 from meshdoctor.recording.bundle.writer import BundleWriter, SnapshotWriter
 from meshdoctor.recording.raw import RawRecording
 from meshdoctor.recording.redaction.answers import kept
 
-_STATUSES = (UNREADABLE, FAILED, SKIPPED, TRUNCATED)
+_STATUSES = (UNREADABLE, FAILED, SKIPPED, TRUNCATED, SPARED)
 
 
 def record_recording(
