@@ -42,7 +42,8 @@ class UsersScreen(FactsScreen[tuple[Row, ...]]):
             config = mesh.snapshot.get(ask.ProxyConfig(ref))
             if isinstance(config, Missing):
                 raise SourceError(f"{config.file}: {config}")
-            return users_rows(ref, users(mesh, ref, config.value, kind, name))
+            found = users(mesh, ref, config.value, kind, name)
+            return users_rows(ref, found, name if kind == "cluster" else "")
 
     def show_facts(self, facts: tuple[Row, ...]) -> None:
         """A row each, or why there is none."""

@@ -23,12 +23,14 @@ _TABLE_OF_KIND = {"route": "routes", "cluster": "clusters", "listener": "listene
 _SECRETS = {"chain": "default", "root": "ROOTCA"}
 
 
-def users_rows(pod: PodRef, uses: Iterable[Use]) -> tuple[Row, ...]:
-    """A row for each use."""
+def users_rows(pod: PodRef, uses: Iterable[Use], cluster: str = "") -> tuple[Row, ...]:
+    """A row for each use; those of a *cluster* by a route lead to just the routes that go to it."""
     rows = []
     for number, use in enumerate(uses):
         name = short_cluster(use.name) if use.kind == "cluster" else use.name
         target = f"proxy {pod} {_TABLE_OF_KIND[use.kind]} {use.name}"
+        if cluster and use.kind == "route" and use.where:
+            target += f" /leads:{short_cluster(cluster)}"
         key = SEPARATOR.join((use.kind, use.name, str(number)))
         rows.append(Row(key, (use.kind, name or "(inline)", use.how, use.where or "-"), target, copies=use.name))
     return tuple(rows)

@@ -110,3 +110,20 @@ async def test_against_what_istiod_would_send_now(tmp_path: Path) -> None:
         assert column(app, "what") == ["differs"]
         assert [row.copies for row in table_of(app).rows.shown] == [changed["name"]]
         assert any(line.startswith("-") and "77s" in line for line in text_of(app).splitlines())
+
+
+async def test_a_route_that_uses_a_cluster_opens_as_just_that_route() -> None:
+    app = application("pine", start="mesh")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        move_to(app, lambda cell: cell.startswith("web-"))
+        await pilot.press("enter", "3")
+        await settled(pilot)
+        move_to(app, lambda cell: cell == "cart.shop")
+        await pilot.press("u")
+        await settled(pilot)
+        move_to(app, lambda cell: cell == "route")
+        await pilot.press("enter")
+        await settled(pilot)
+        assert set(column(app, "leads")) == {"cart.shop:80"}
+        assert app.view and app.view.location.name == "proxy"
