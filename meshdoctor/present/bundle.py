@@ -34,11 +34,24 @@ def bundle_lines(manifest: Mapping[str, Any], indexes: Sequence[Mapping[str, Any
         read = {entry["file"].rpartition("/")[0] for entry in entries if _is_proxy(entry) and _ok(entry)}
         told = ", ".join(f"{count} {state}" for state, count in states.most_common())
         yield f"{visible_line(index['name'])}  {told}; {len(read)} of {len(proxies)} proxies"
-        unread = [entry for entry in entries if entry.get("status", "ok") not in ("ok", "skipped")]
+        yield from _parts(entries)
+        unread = [entry for entry in entries if entry.get("status", "ok") not in ("ok", "partial", "skipped")]
         for entry in unread[:_SHOWN]:
             yield visible_line(f"    {entry['file']}: {entry['status']}: {entry.get('error', '')}")
         if len(unread) > _SHOWN:
             yield f"    and {len(unread) - _SHOWN} more"
+
+
+def _parts(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The lists that are of some namespaces only, a line for each set of these."""
+    found = Counter(
+        (tuple(entry.get("namespaces", ())), str(entry.get("error", "")))
+        for entry in entries
+        if entry.get("status") == "partial"
+    )
+    for (namespaces, why), count in found.most_common(_SHOWN):
+        names = ", ".join(namespaces) or "no whole namespace"
+        yield visible_line(f"    {count} lists are of {names} only{f' ({why})' if why else ''}")
 
 
 def _is_proxy(entry: Mapping[str, Any]) -> bool:

@@ -156,7 +156,7 @@ def test_of_a_recording_some_namespaces(series: Path, tmp_path: Path) -> None:
     assert (done.exit, done.stdout) == (0, f"2 moments in {part}\n")
     shown = run(["bundle", "inspect", str(part)]).stdout
     assert "3 partial" in shown
-    assert "kube/core/v1/pods.json: partial: --namespaces" in shown
+    assert "    3 lists are of elsewhere, istio-system only (--namespaces)" in shown
     with Bundle(part) as bundle:
         entries = {entry.file: entry for entry in bundle.index(1).entries}
     assert entries["kube/core/v1/pods.json"].namespaces == ["elsewhere", "istio-system"]
