@@ -88,7 +88,7 @@ def _storm(case: Case, mesh: MeshIndex, served: tuple[Seen, ...], asked: tuple[S
         default=0,
     )
     factor = len(served) / len(asked)
-    owners = [owner for route in routes if (owner := blame.of_route(route, "spec.http[].retries"))]
+    owners = [owner for route in routes if (owner := blame.of_route(route, "spec.http[].retries", mesh))]
     if retries < STORM_RETRIES or factor < STORM_FACTOR or not owners:
         return []
     return [

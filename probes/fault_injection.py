@@ -33,7 +33,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
             resource
             for route in routes
             if any("fault" in name for name in route.typed_per_filter_config)
-            and (resource := blame.of_route(route, "spec.http[].fault"))
+            and (resource := blame.of_route(route, "spec.http[].fault", mesh))
         ]
     named = listed(str(resource) for resource in resources) or "a fault filter (the object that adds it was not found)"
     return culprit(

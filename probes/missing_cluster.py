@@ -40,7 +40,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         for route in routes
         if route.route
         for name in route.route.clusters
-        if config.cluster(name) is None and (owner := blame.of_route(route, "spec.http[].route[].destination"))
+        if config.cluster(name) is None and (owner := blame.of_route(route, "spec.http[].route[].destination", mesh))
     }
     evidence = lines_say(lines, logged(lines[-1]))
     if missing:

@@ -61,7 +61,9 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     if newest.side == GATEWAY and not hosts:
         return _gateway(case, mesh, lines)
     services = [blame.resource(found, "spec.http[].match") for found in blame.virtual_services(mesh, case.destination)]
-    owners = [owner for host in hosts for route in host.routes if (owner := blame.of_route(route, "spec.http[].match"))]
+    owners = [
+        owner for host in hosts for route in host.routes if (owner := blame.of_route(route, "spec.http[].match", mesh))
+    ]
     resources = tuple(dict.fromkeys(owners or services))
     if not resources:
         return inconclusive(

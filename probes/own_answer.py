@@ -37,7 +37,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     if not lines:
         return not_applicable("no line was answered by a route")
     routes = [route for route in blame.routes_for(mesh, lines[-1]) if route.direct_response or route.redirect]
-    owners = [owner for route in routes if (owner := blame.of_route(route))]
+    owners = [owner for route in routes if (owner := blame.of_route(route, mesh=mesh))]
     services = list(blame.virtual_services(mesh, case.destination, _answers))
     resources = owners or [blame.resource(found, "spec.http[].directResponse") for found in services]
     invalid = [owner for owner in resources if owner.kind in ("HTTPRoute", "GRPCRoute")]

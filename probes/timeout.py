@@ -30,7 +30,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         return not_applicable("no request ran into a timeout of a route")
     newest = lines[-1]
     routes = [route for route in blame.routes_for(mesh, newest) if route.route and _limit(route.route)]
-    owners = [owner for route in routes if (owner := blame.of_route(route, "spec.http[].timeout"))]
+    owners = [owner for route in routes if (owner := blame.of_route(route, "spec.http[].timeout", mesh))]
     services = list(blame.virtual_services(mesh, case.destination, _has_timeout))
     resources = tuple(dict.fromkeys(owners or [blame.resource(found, "spec.http[].timeout") for found in services]))
     evidence = lines_say(lines, f"{logged(newest)} after {newest.duration or 0:.0f} ms")

@@ -40,8 +40,8 @@ def of_cluster(cluster: Cluster | None, field: str = "") -> Resource | None:
     return of_config(str(cluster.istio.get("config", "")), field) if cluster else None
 
 
-def of_route(route: Route, field: str = "") -> Resource | None:
-    """The VirtualService or HTTPRoute that a route comes from."""
+def of_route(route: Route, field: str = "", mesh: MeshIndex | None = None) -> Resource | None:
+    """The VirtualService, HTTPRoute or GRPCRoute that a route comes from; only *mesh* tells the latter two apart."""
     match = _CONFIG.match(route.istio_config)
     generated = _GENERATED.match(match["name"]) if match and match["kind"] == "virtual-service" else None
     if match is None or generated is None:
@@ -50,7 +50,18 @@ def of_route(route: Route, field: str = "") -> Resource | None:
     name = (rule["name"] if rule else "") or generated["name"]
     if not name:
         return None  # without the name of its rule nothing says which of a Service's or gateway's routes it is
-    return Resource("HTTPRoute", rule["namespace"] if rule else match["namespace"], name, "spec.rules")
+    namespace = rule["namespace"] if rule else match["namespace"]
+    return Resource(_route_kind(mesh, namespace, name), namespace, name, "spec.rules")
+
+
+def _route_kind(mesh: MeshIndex | None, namespace: str, name: str) -> str:
+    """Envoy's routes of both kinds look alike, so it is the one that there is."""
+
+    def exists(kind: str) -> bool:
+        found = mesh.objects(kind, istio.GenericObject) if mesh else ()
+        return any((one.namespace, one.name) == (namespace, name) for one in found)
+
+    return "GRPCRoute" if exists("GRPCRoute") and not exists("HTTPRoute") else "HTTPRoute"
 
 
 def of_workload(workload: Workload, field: str = "") -> Resource:

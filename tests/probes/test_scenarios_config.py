@@ -67,6 +67,8 @@ def test_an_http_route_is_named(
     one = route("" if answer else backend, prefix=prefix, owner=owner, timeout="1s", name=rule, **answer)
     depot.configured(routed=[one])
     assert first(depot) == (cause, "HTTPRoute books/pages.v2")
+    depot.objects("HTTPRoute").objects("GRPCRoute", istio("pages.v2", "books", {}))
+    assert first(depot) == (cause, "GRPCRoute books/pages.v2")
 
 
 def test_a_route_to_a_service_that_is_not_exported(tmp_path: Path) -> None:

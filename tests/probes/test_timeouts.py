@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.envoy_dumps import object_path, route
-from tests.kube_objects import istio
+from tests.kube_objects import event, istio
 from tests.probes.depot import (
     CALLER,
     HOST,
+    LEDGER,
     OUTBOUND,
+    OWNER,
     PICKER,
     PODS,
     RESET,
@@ -52,7 +54,7 @@ def test_a_virtual_service_of_another_host_is_not_accused_of_a_timeout(tmp_path:
 
 def left(depot: Depot, *durations: float, side: str = "DC") -> Depot:
     for at, ms in enumerate(durations):
-        depot.request(100 + at, 0, side, "downstream_remote_disconnect", duration=ms)
+        depot.request(100 + at, 0, side, "downstream_remote_disconnect", duration=ms, server={})
     return depot
 
 
@@ -62,6 +64,23 @@ def test_a_client_with_a_timeout_of_its_own(tmp_path: Path) -> None:
 
 def test_a_client_that_hung_up_once(tmp_path: Path) -> None:
     is_open(left(Depot(tmp_path), 800).ask("client-left"))
+
+
+def fell_silent(depot: Depot) -> Depot:
+    depot.good(*range(10, 30))
+    return left(depot, 800, 803, 801, 806, 802, 804)
+
+
+def test_servers_that_answered_at_once_and_fell_silent(tmp_path: Path) -> None:
+    """They hang, or they became slow; when their probes get no answer either, they hang."""
+    finding = fell_silent(Depot(tmp_path)).ask("client-left")
+    assert [one.cause for one in finding.verdicts if one.confidence > 0.6] == ["client-gave-up"]
+    assert "app-stalled" in [one.cause for one in finding.verdicts]
+    timeout = 'Liveness probe failed: Get "http://10.40.2.7:9191/": context deadline exceeded (Client.Timeout exceeded)'
+    unhealthy = event("Pod", "books", LEDGER.partition("/")[2], "Unhealthy", timeout, 104)
+    depot = fell_silent(Depot(tmp_path / "b").objects("Event", unhealthy))
+    accuses(depot.ask("client-left"), "app-stalled", OWNER)
+    assert causes(depot.diagnose()) == ["app-stalled"]
 
 
 def test_a_client_that_was_cut_off_by_its_own_route_did_not_give_up(tmp_path: Path) -> None:
