@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from meshdoctor.kube.access import _ReviewsOnly
@@ -324,7 +324,13 @@ def request_info(path: str) -> tuple[str, str, str]:
 
 
 @settings(max_examples=1500, deadline=None)
-@given(st.lists(SEGMENTS, min_size=1, max_size=10), st.sampled_from(["/", "//", ""]))
+@given(
+    st.lists(SEGMENTS, min_size=1, max_size=7),
+    st.sampled_from(
+        ["/", "//", "", "/api/v1/", "/api/v1/namespaces/shop/", "/apis/networking.istio.io/v1/", "/api/v2/"]
+    ),
+)
+@example(["pods", "..", "pods"], "/api/v1/namespaces/shop/")
 def test_whatever_is_asked_only_known_kinds_get_out(segments: list[str], start: str) -> None:
     wire = Wire()
 

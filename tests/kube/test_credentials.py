@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from meshdoctor.errors import MeshDoctorError
+from meshdoctor.kube.client import KubeClient
 from meshdoctor.kube.connection import Connection
 from meshdoctor.kube.errors import CredentialError
 from meshdoctor.kube.target import ClusterFlags, Target, resolve_target
@@ -120,6 +121,23 @@ async def test_a_certificate_of_the_plugin_reaches_new_connections(scene: Scene)
         await connection.reads.get("/version")
     requests, _ = scene.wire.seen.take()
     assert [request["certificate"] for request in requests] == ["grace", "heidi"]
+
+
+async def test_an_expired_certificate_of_the_plugin_is_told_and_renewed(scene: Scene) -> None:
+    """Go's server and OpenSSL's tell it after the handshake, in TLS 1.3."""
+    old = authority().issue("judy", days=-0.01)
+    answer = {"clientCertificateData": old.certificate.decode(), "clientKeyData": old.key.decode()}
+    scene.user = {"exec": scene.plugin(answer=answer)}
+    async with KubeClient(Connection(target_of(scene), environment=scene.environment)) as client:
+        with pytest.raises(
+            CredentialError, match=r"refuses the client certificate \(certificate expired\): log in again"
+        ):
+            await client.get("/version")
+        new = authority().issue("judy")
+        scene.plugin(answer={"clientCertificateData": new.certificate.decode(), "clientKeyData": new.key.decode()})
+        await client.connection.credentials.authenticate()
+        assert await client.get("/version")
+    assert [request["certificate"] for request in scene.wire.seen.take()[0]] == ["judy"]
 
 
 async def test_a_slow_plugin_is_stopped(scene: Scene) -> None:
