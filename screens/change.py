@@ -9,8 +9,10 @@ from rich.text import Text
 from meshdoctor.errors import NothingMatches
 from meshdoctor.guide.comparison import compare_readings
 from meshdoctor.present.change_rows import change_key, change_lines
-from meshdoctor.present.table import Cell
+from meshdoctor.present.document_lines import folded
+from meshdoctor.present.table import Cell, plain
 from meshdoctor.screens.document import DocumentScreen
+from meshdoctor.tui.textview import TextView
 
 
 class ChangeScreen(DocumentScreen):
@@ -25,6 +27,14 @@ class ChangeScreen(DocumentScreen):
             raise NothingMatches(f"{wanted or 'nothing'} did not change between these moments", ())
         return tuple(change_lines(before, after, found, self.words))
 
+    def show_facts(self, facts: tuple[Cell, ...]) -> None:
+        """The lines; a long one goes on in the next, with its colour."""
+        lines: list[Cell] = []
+        for fact in facts:
+            style = fact.style if isinstance(fact, Text) else ""
+            lines += (Text(str(line), style) if style else line for line in folded([plain(fact)], self.app.size.width))
+        self.query_one(TextView).show(lines)
+
     def freshness(self) -> Cell:
         """Nothing of the moment in sight: the first line has both."""
         return ""
@@ -32,6 +42,10 @@ class ChangeScreen(DocumentScreen):
     def counts(self) -> Sequence[Text]:
         """Nor of its proxies."""
         return ()
+
+    def key_scopes(self) -> tuple[str, ...]:
+        """The moments stay the two that were compared."""
+        return tuple(scope for scope in super().key_scopes() if scope != "moments")
 
     def crumb(self) -> str:
         """What changed; when stands in its first line."""

@@ -65,7 +65,7 @@ class CompareScreen(FactsScreen[Compared]):
                     return
 
     def _compared(self) -> Compared:
-        moments = self.session.comparable()
+        moments = self.session.comparable(now=self.facts is None)
         if self._pair is None:
             named = self.location.argument.split()
             self._pair = first_pair(moments, self.session.moment)
@@ -101,7 +101,7 @@ class CompareScreen(FactsScreen[Compared]):
 
     def freshness(self) -> Cell:
         """Which two of the moments these are."""
-        if self.facts is None:
+        if self.facts is None or self.session.troubled:
             return super().freshness()
         places = [self.facts.moments.index(name) + 1 for name in (self.facts.before, self.facts.after)]
         return self.words("compare.moments", before=places[0], after=places[1], count=len(self.facts.moments))

@@ -13,6 +13,7 @@ from meshdoctor.guide.comparison import FINDING, Reading, verdict_sides
 from meshdoctor.mesh.comparison import ADDED, CHANGED, ENDPOINT, PROXY, REMOVED, SYNC, UNKNOWN, Change, sides
 from meshdoctor.model.text import visible
 from meshdoctor.present.datatext import yaml_text
+from meshdoctor.present.diagnosis import verdict_lines
 from meshdoctor.present.document_lines import comment
 from meshdoctor.present.explanation_text import wrap
 from meshdoctor.present.short_names import short_cluster
@@ -27,6 +28,8 @@ COLUMNS = (
 )
 _STYLES = {ADDED: "state.ok", REMOVED: "state.nack", CHANGED: "state.stale", UNKNOWN: "quiet"}
 _SIGNS = {"+": "state.ok", "-": "state.nack", "@": "quiet"}
+VERDICT = 78
+"""Cells of a verdict's lines, beside their sign."""
 _AROUND = 4
 """Lines around a difference."""
 _HEAD = 2
@@ -44,7 +47,10 @@ def change_rows(before: str, after: str, changes: Iterable[Change], words: Words
     for change in changes:
         kind = {ENDPOINT: "endpoints", SYNC: "sync"}.get(change.area, change.subject)
         name = short_cluster(change.name) if change.area == PROXY else change.name
-        cells: tuple[Cell, ...] = (Text(change.change, _STYLES[change.change]), kind, name, _how(change, words))
+        how = _how(change, words)
+        if change.change == UNKNOWN and change.area == PROXY:
+            name, how = how, change.name  # which proxies, and why
+        cells: tuple[Cell, ...] = (Text(change.change, _STYLES[change.change]), kind, name, how)
         key = change_key(change)
         rows.append(Row(key, cells, f"change {before} {after} {key}", change.area == FINDING, change.name or key))
     return tuple(rows)
@@ -53,7 +59,7 @@ def change_rows(before: str, after: str, changes: Iterable[Change], words: Words
 def _how(change: Change, words: Words) -> str:
     if change.area == PROXY and len(change.details) > 1:
         return words("compare.in_proxies", count=len(change.details), first=change.details[0])
-    return change.details[0] if change.details else ""
+    return words.said(change.details[0]) if change.details else ""
 
 
 def detail_lines(change: Change, words: Words, width: int) -> Iterator[Cell]:
@@ -63,26 +69,26 @@ def detail_lines(change: Change, words: Words, width: int) -> Iterator[Cell]:
     if not change.details:
         yield comment(words("compare.whole"))
     for detail in change.details:
-        yield from wrap(detail, " ", "   ", width=width)
+        yield from wrap(words.said(detail), "   ", " ", width=width)
 
 
 def change_lines(before: Reading, after: Reading, change: Change, words: Words) -> Iterator[Cell]:
     """The whole of what a change is about: lines that went, lines that came, and some around them."""
     yield comment(" ".join((change.change, change.subject, change.name)).strip())
     yield comment(f"{before.name} -> {after.name}")
+    if change.change == UNKNOWN:
+        yield from change.details
+        return
     if change.area == PROXY and change.details:
         also = len(change.details) > 1
         yield comment(words("compare.shown_of" if also else "compare.as", pod=change.details[0]))
         yield from (comment(f"  {pod}") for pod in change.details[1:])
-    old, new = (
-        verdict_sides(before, after, change) if change.area == FINDING else sides(before.mesh, after.mesh, change)
-    )
-    if old is None and new is None:
+    left, right = _texts(before, after, change, words)
+    if not left and not right:
         yield from change.details
         return
-    left, right = _lines(old), _lines(new)
-    if old is None or new is None:
-        sign, lines = ("+", right) if old is None else ("-", left)
+    if not left or not right:
+        sign, lines = ("+", right) if right else ("-", left)
         yield from (Text(f"{sign}{line}", _SIGNS[sign]) for line in lines)
         return
     difference = list(difflib.unified_diff(left, right, lineterm="", n=_AROUND))[_HEAD:]
@@ -90,6 +96,16 @@ def change_lines(before: Reading, after: Reading, change: Change, words: Words) 
         yield Text(line, _SIGNS[line[:1]]) if line[:1] in _SIGNS else line
     if not difference:
         yield from change.details
+
+
+def _texts(before: Reading, after: Reading, change: Change, words: Words) -> tuple[list[str], list[str]]:
+    """What it was and what it is in lines: a verdict as a diagnosis tells it, anything else as YAML."""
+    if change.area == FINDING:
+        one, other = verdict_sides(before, after, change)
+        told = [list(verdict_lines(found, VERDICT, words)) if found else [] for found in (one, other)]
+        return told[0], told[1]
+    old, new = sides(before.mesh, after.mesh, change)
+    return _lines(old), _lines(new)
 
 
 def _lines(value: Any) -> list[str]:

@@ -36,6 +36,11 @@ def diagnosis_lines(diagnosis: Diagnosis, width: int = WIDTH, language: Language
     yield from _not_checked(diagnosis, words, width)
 
 
+def verdict_lines(verdict: Judgement, width: int, words: Words) -> Iterator[str]:
+    """One verdict of a diagnosis, as its first."""
+    return _verdict(1, verdict, words, width)
+
+
 def _verdict(number: int, verdict: Judgement, words: Words, width: int) -> Iterator[str]:
     state = f" ({words('diagnosis.over')})" if verdict.state == OVER else ""
     sure = words("diagnosis.sure", confidence=f"{verdict.confidence:.0%}")

@@ -111,8 +111,8 @@ class ExaminedSession(Glance):
                 self.moment = self._source.info.moment
                 self._forget()
 
-    def comparable(self) -> tuple[str, ...]:
-        """The names of the moments that can be compared, oldest first.
+    def comparable(self, *, now: bool = False) -> tuple[str, ...]:
+        """The names of the moments that can be compared, oldest first; *now*: the present is to be among them.
 
         Raises:
             UsageError: there are not two of them.

@@ -85,8 +85,8 @@ class LiveReadings:
         recorded = self.recording.names if self.recording else ()
         return recorded if len(recorded) > 1 else tuple(one.name for one in self._kept)
 
-    def comparable(self, *, renew: bool) -> tuple[str, ...]:
-        """`names`, the present among them; *renew*: however short ago it was read.
+    def comparable(self, *, now: bool, renew: bool) -> tuple[str, ...]:
+        """`names`; *now*: the present among them; *renew*: however short ago it was read.
 
         Raises:
             SourceError: the cluster cannot be read.
@@ -94,7 +94,7 @@ class LiveReadings:
         """
         if not (self.recording and len(self.recording.names) > 1):
             newest = self._kept[-1].at if self._kept else float("-inf")
-            if renew or self._clock() - newest > NEW:
+            if renew or (now and self._clock() - newest > NEW):
                 self._take()
         if len(self.names) < 2:
             raise UsageError("this is the first reading", "r reads again and compares; R records all of the mesh")

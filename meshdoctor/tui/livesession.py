@@ -318,8 +318,8 @@ class LiveSession(ExaminedSession):
             if whole and self._examination is not None and diagnosis.question is None:
                 self._moments.keep(self._examined_at, self._examination.mesh.snapshot, diagnosis)
 
-    def comparable(self) -> tuple[str, ...]:
-        """The moments of a recording under way, else what was read before and now.
+    def comparable(self, *, now: bool = False) -> tuple[str, ...]:
+        """The moments of a recording under way, else what was read before.
 
         Raises:
             SourceError: the cluster cannot be read.
@@ -327,7 +327,7 @@ class LiveSession(ExaminedSession):
         """
         look = self.looking.current
         with self._lock:
-            return self._moments.comparable(renew=look is not None and look.renew)
+            return self._moments.comparable(now=now, renew=look is not None and look.renew)
 
     def reading(self, moment: str) -> Reading:
         """One of them. Raises UsageError when there is none of this name."""
