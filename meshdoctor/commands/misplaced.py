@@ -47,5 +47,13 @@ def refuse_recordings(arguments: argparse.Namespace, more: Iterable[str] = ()) -
 
 def refuse_recorded_file(path: str) -> None:
     """Raises `UsageError` when the file of `--file`, one answer of an admin port, is a whole recording."""
-    if path and path != "-" and is_recording(path, answers=False):
+    if path and path != "-" and is_recording(path, answers=False) and not _is_packed_answer(path):
         raise UsageError(f"{path}: that is a recording", "use --recording PATH")
+
+
+def _is_packed_answer(path: str) -> bool:
+    from pathlib import Path
+
+    from meshdoctor.recording.archive import is_packed_answer
+
+    return is_packed_answer(Path(path))

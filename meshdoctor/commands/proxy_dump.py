@@ -94,14 +94,30 @@ class FileDump(ProxyDump):
             with open(self._path, "rb") as opened:
                 status = os.fstat(opened.fileno())
                 if stat.S_ISREG(status.st_mode) and status.st_size >= MAPPED:
-                    return mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
-                return opened.read()
+                    mapped = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+                    return _unpacked(self._path) if mapped[:6].startswith(_PACKED) else mapped
+                body = opened.read()
+            return _unpacked(self._path) if body.startswith(_PACKED) else body
         except OSError as error:
             raise SourceError(f"open {self._path}: {(error.strerror or 'cannot be read').lower()}") from None
 
     @property
     def now(self) -> float:
         return time.time()
+
+
+_PACKED = (b"\xfd7zXZ\x00", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh")
+"""How xz, gzip, zstd and bzip2 files begin."""
+
+
+def _unpacked(path: str) -> bytes:
+    """The answer in a compressed file, within the limits of a recording; raises `RecordingError`."""
+    from pathlib import Path
+
+    from meshdoctor.recording.archive import read_files
+
+    files = list(read_files(Path(path)).values())
+    return files[0]() if len(files) == 1 else b""
 
 
 class SourceDump(ProxyDump):

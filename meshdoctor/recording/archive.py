@@ -53,6 +53,19 @@ def shown(path: object) -> str:
     return visible_line(str(path))
 
 
+def is_packed_answer(path: Path) -> bool:
+    """Whether *path* is one compressed file and no archive: an answer of an admin port that somebody packed.
+
+    False when it cannot be read.
+    """
+    try:
+        with path.open("rb") as packed:
+            kind = _kind(packed)
+            return kind not in ("", "zip") and not _is_tar(_unpacked(packed, path, kind).read(tarfile.BLOCKSIZE))
+    except _damages():
+        return False
+
+
 def starts_as_zip(path: Path) -> bool:
     """Whether the file at *path* begins as a zip archive does; False when it cannot be read."""
     try:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import gc
+import gzip
 import io
 import json
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -211,3 +213,17 @@ def test_log_of_a_workload_is_that_of_every_pod(capsys: Captured, tmp_path: Path
     assert main(["proxy-config", "log", "web-2", *source]) == 2
     assert main(["proxy-config", "log", "-l", "app=none", *source]) == 2
     assert "no pods found" in capsys.readouterr().err
+
+
+def test_a_compressed_answer_is_read_and_a_compressed_recording_is_not_one(capsys: Captured, tmp_path: Path) -> None:
+    packed = tmp_path / "config_dump.json.gz"
+    packed.write_bytes(gzip.compress(WEB))
+    assert lines(capsys, "cluster", "-f", str(packed))[-1].startswith("cart.shop")
+    packed.write_bytes(gzip.compress(WEB)[:-20])
+    assert main(["proxy-config", "cluster", "-f", str(packed)]) == 2
+    assert "cut short" in capsys.readouterr().err
+    archive = tmp_path / "recording.tar.gz"
+    with tarfile.open(archive, "w:gz") as members:
+        members.add(packed, "config_dump.json.gz")
+    assert main(["proxy-config", "cluster", "-f", str(archive)]) == 2
+    assert "that is a recording" in capsys.readouterr().err
