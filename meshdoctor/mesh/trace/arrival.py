@@ -272,7 +272,8 @@ def _breaks_http2(end: End, counted: tuple[Host, ...]) -> Outcome | None:
 
 def _nobody(facts: Facts, arrival: Arrival, address: str) -> Trace:
     if not arrival.service or not facts.mesh.known("Pod") or _known_address(facts, arrival.ip):
-        return _traced([Hop("outside", "server", address, "no pod of this mesh has the address")], arrival.request)
+        who = "pod of this mesh" if facts.mesh.known("Pod") else "pod that was read"
+        return _traced([Hop("outside", "server", address, f"no {who} has the address")], arrival.request)
     why = f"no pod and no EndpointSlice has {arrival.ip} any more: the endpoint is stale"
     fix = "see why this Envoy was not told: its connection to istiod, istiod's health"
     outcome = Outcome("http", 503, "UF", f"{_RESET}{{connection_timeout}}", why=why, fix=fix)

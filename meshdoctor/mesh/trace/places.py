@@ -57,7 +57,8 @@ def resolve(mesh: MeshIndex, namespace: str, host: str, port: int) -> Destinatio
 
 def _unknown(mesh: MeshIndex) -> str:
     if not mesh.known("Service"):
-        return "the Services could not be read: only DNS may know the address of this name"
+        read = "of every namespace were not read" if mesh.in_part("Service") else "could not be read"
+        return f"the Services {read}: only DNS may know the address of this name"
     return "no Service and no ServiceEntry has this name: only DNS may know its address"
 
 
