@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 import stat
 import sys
 import time
@@ -94,10 +95,12 @@ class FileDump(ProxyDump):
             with open(self._path, "rb") as opened:
                 status = os.fstat(opened.fileno())
                 if stat.S_ISREG(status.st_mode) and status.st_size >= MAPPED:
-                    mapped = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
-                    return _unpacked(self._path) if mapped[:6].startswith(_PACKED) else mapped
-                body = opened.read()
-            return _unpacked(self._path) if body.startswith(_PACKED) else body
+                    body: Body = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+                else:
+                    body = opened.read()
+            if body[:6].startswith(_PACKED):
+                body = _unpacked(self._path)
+            return _json_of(bytes(body)) if _YAML.match(body) else body
         except OSError as error:
             raise SourceError(f"open {self._path}: {(error.strerror or 'cannot be read').lower()}") from None
 
@@ -108,6 +111,18 @@ class FileDump(ProxyDump):
 
 _PACKED = (b"\xfd7zXZ\x00", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh")
 """How xz, gzip, zstd and bzip2 files begin."""
+
+
+_YAML = re.compile(rb"\s*(?:---[^\n]*\n)?(?:configs|cluster_?[sS]tatuses|certificates|workloads) *:\s")
+
+
+def _json_of(body: bytes) -> bytes:
+    """What istioctl printed with `-o yaml`, as JSON; raises `UnreadableError`."""
+    import msgspec
+
+    from meshdoctor.recording.importing.yaml_guard import load_documents
+
+    return msgspec.json.encode(list(load_documents(body))[-1])
 
 
 def _unpacked(path: str) -> bytes:

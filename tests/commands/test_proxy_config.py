@@ -227,3 +227,13 @@ def test_a_compressed_answer_is_read_and_a_compressed_recording_is_not_one(capsy
         members.add(packed, "config_dump.json.gz")
     assert main(["proxy-config", "cluster", "-f", str(archive)]) == 2
     assert "that is a recording" in capsys.readouterr().err
+
+
+def test_what_istioctl_printed_as_yaml_is_read(capsys: Captured, web: str, tmp_path: Path) -> None:
+    printed = "\n".join(lines(capsys, "all", "-f", web, "-o", "yaml"))
+    path = tmp_path / "dump.yaml"
+    path.write_text("---\n" + printed)
+    assert lines(capsys, "all", "-f", str(path)) == lines(capsys, "all", "-f", web)
+    path.write_text("configs:\n- &a [*a]\n")
+    assert main(["proxy-config", "all", "-f", str(path)]) == 2
+    assert "aliases" in capsys.readouterr().err
