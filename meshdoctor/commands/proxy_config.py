@@ -55,7 +55,8 @@ A TARGET is [type/]name[.namespace]: a pod, deployment/x, service/x and so on;
 NAMESPACE/NAME and the name of a workload alone (its first pod is shown), too.
 -o istioctl prints what istioctl prints, byte for byte (as short does), errors
 included; wide adds what istioctl does not show. A FILE is an answer of Envoy's
-admin port: config_dump?include_eds, for endpoint clusters?format=json.
+admin port: config_dump?include_eds, for endpoint clusters?format=json; also
+packed (gzip, xz, zstd, bzip2), in YAML, and with other text around it.
 """
 
 
