@@ -16,6 +16,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 
 import httpx
 
+from meshdoctor.kube.certificate_end import certificate_end
 from meshdoctor.kube.errors import CredentialError
 from meshdoctor.kube.exec_plugin import ExecCredential, run_exec_plugin
 from meshdoctor.kube.kubeconfig import User
@@ -128,8 +129,9 @@ class Credentials(httpx.Auth):
         now = time.time()
         # Renewed a little early, so that no request carries a token that expires on its way.
         self._renew_at = None
-        if credential.expires is not None:
-            self._renew_at = credential.expires - min(30.0, max(0.0, (credential.expires - now) * 0.1))
+        ends = [end for end in (credential.expires, certificate_end(credential.certificate)) if end is not None]
+        if ends:
+            self._renew_at = min(ends) - min(30.0, max(0.0, (min(ends) - now) * 0.1))
         previous, self._plugin = self._plugin, credential
         self._generation += 1
         if credential.certificate and self._on_certificate is not None:
