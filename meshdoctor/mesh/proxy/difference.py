@@ -128,6 +128,14 @@ def resource_differences(
     *with_lines* off leaves out the unified difference, which takes a hundred times as long as the fields; *more* adds
     extensions and secrets.
     """
+    try:
+        yield from _differences(istiod, envoy, with_lines, more)
+    except (AttributeError, TypeError, RecursionError) as error:
+        # A section whose JSON is sound but that is built like no section.
+        raise UnreadableError(f"a section is not built as Envoy's: {error}") from None
+
+
+def _differences(istiod: Sections, envoy: Sections, with_lines: bool, more: bool) -> Iterator[ResourceDifference]:
     for kind in (*_KINDS, *(_MORE_KINDS if more else ())):
         values = section_values(istiod, envoy, kind.section)
         sent, runs = (kind.read(side or {}) for side in values)

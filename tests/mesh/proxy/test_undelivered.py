@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from meshdoctor.mesh.proxy.difference import difference_lines
 from meshdoctor.mesh.proxy.fields import ABSENT, field_differences
 from meshdoctor.mesh.proxy.undelivered import (
     missing_clusters,
@@ -105,6 +107,30 @@ def test_a_section_of_another_shape_is_unreadable() -> None:
     broken = find_sections(dump(ClustersConfigDump={"dynamic_active_clusters": ["x"]}))
     with pytest.raises(UnreadableError, match="not built as"):
         sent_differences(broken, sound)
+    with pytest.raises(UnreadableError, match="not built as"):
+        list(difference_lines(sound, broken))
+    deep = find_sections(
+        b'{"configs": [{"@type": "x/envoy.admin.v3.ClustersConfigDump", "dynamic_active_clusters": ' + b"[" * 9000
+    )
+    with pytest.raises(UnreadableError):
+        sent_differences(sound, deep)
+
+
+def test_istiods_answer_as_go_writes_it() -> None:
+    """On one line, with blanks where Go's protojson puts some at random (protobuf-go, internal/detrand)."""
+    text = (
+        '{"configs":[{"@type":  "type.googleapis.com/envoy.admin.v3.BootstrapConfigDump"}, '
+        '{"@type":"type.googleapis.com/envoy.admin.v3.ClustersConfigDump",  "versionInfo":"2026-11-23T10:00:00Z/9", '
+        f'"dynamicActiveClusters":[{{"cluster":{json.dumps(SENT)}}}]}}, '
+        '{"@type":"type.googleapis.com/envoy.admin.v3.EndpointsConfigDump"}, '
+        '{"@type":"type.googleapis.com/envoy.admin.v3.ListenersConfigDump",  "versionInfo":"2026-11-23T10:00:00Z/9"}, '
+        '{"@type":"type.googleapis.com/envoy.admin.v3.ScopedRoutesConfigDump"}, '
+        '{"@type":"type.googleapis.com/envoy.admin.v3.RoutesConfigDump"}, '
+        '{"@type":"type.googleapis.com/envoy.admin.v3.SecretsConfigDump"}, '
+        '{"@type":"type.googleapis.com/envoy.admin.v3.EcdsConfigDump"}]}'
+    )
+    envoy = dump(ClustersConfigDump=clusters(BODY), EndpointsConfigDump=eds("10.0.0.1"))
+    assert sent_differences(find_sections(text.encode()), find_sections(envoy)) == []
 
 
 def test_routes_to_clusters_that_never_arrived() -> None:
