@@ -41,7 +41,7 @@ class CompareScreen(FactsScreen[Compared]):
     BINDINGS: ClassVar[list[BindingType]] = bindings("compare", "views")
     DEFAULT_CSS = "CompareScreen TextView { height: 7; background: $panel; }"
 
-    _pair: tuple[str, str] | None = None
+    _pair: tuple[str, ...] | None = None
     """What a key chose; None for what the command names."""
 
     def compose_body(self) -> ComposeResult:
@@ -66,14 +66,13 @@ class CompareScreen(FactsScreen[Compared]):
 
     def _compared(self) -> Compared:
         moments = self.session.comparable(now=self.facts is None)
-        if self._pair is None:
-            named = self.location.argument.split()
-            self._pair = first_pair(moments, self.session.moment)
-            if named:
-                self._pair = (named[0], named[1] if len(named) > 1 else self._pair[1])
+        if self._pair is None or not set(self._pair) <= set(moments):  # a recording began, say
+            named = self.location.argument.split() if self._pair is None else []
+            first, second = first_pair(moments, self.session.moment)
+            self._pair = (*named, *(first, second)[len(named) :])[:2]
         elif self.facts is not None and self._pair[1] == self.facts.moments[-1]:
             self._pair = self._pair[0], moments[-1]  # the newest stays what is looked at
-        before, after = self._readings(*self._pair)
+        before, after = self._readings(self._pair[0], self._pair[1])
         judged = before.diagnosis is not None and after.diagnosis is not None
         return Compared(moments, before.name, after.name, compare_readings(before, after), judged)
 
@@ -86,7 +85,8 @@ class CompareScreen(FactsScreen[Compared]):
         self._pair = facts.before, facts.after
         table = self.query_one(LineTable)
         between = self.words("compare.between", moment=facts.between) if facts.between else ""
-        table.say_when_empty(self.words("compare.nothing", first="{ }", second=", .", between=between))
+        told = (self.words("compare.nothing"), between, self.words("compare.choose", first="{ }", second=", ."))
+        table.say_when_empty("\n".join(filter(None, told)))
         table.show(change_rows(facts.before, facts.after, facts.changes, self.words))
         self._describe(table.cursor_row)
         if not facts.judged:
