@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.owners import Workload
 from meshdoctor.mesh.sync import ERROR, type_states
 from meshdoctor.model import wants as ask
 from meshdoctor.model.istiod import SyncRecord
@@ -37,11 +40,14 @@ def record_moment(
     known = source.read([])
     sizes: dict[str, int] = {}
     synced: dict[str, tuple[SyncRecord, ...]] = {}
+    mesh: MeshIndex | None = None
     for batch in batches(source, known, namespaces):
         found = _written(source, snapshot, read, batch, sizes)
+        mesh = mesh or MeshIndex(found)  # the objects come first
         synced |= {want.istiod: found.value(want) or () for want in batch if isinstance(want, ask.SyncStatus)}
     chosen: list[Want[Any]] = []
-    for want in [want for istiod, records in synced.items() for want in out_of_sync(istiod, records, now)]:
+    behind = [want for istiod, records in synced.items() for want in out_of_sync(istiod, records, now)]
+    for want in one_of_each(behind, mesh) if mesh else behind:
         if not _in(want.pod.namespace, namespaces):
             continue
         why = _why_not(want, sizes, synced[want.istiod]) or (_SPARED if len(chosen) == MOST_SENT else "")
@@ -91,6 +97,17 @@ def out_of_sync(istiod: str, records: Iterable[SyncRecord], now: float) -> list[
             want = ask.SentConfig(istiod, PodRef(record.namespace, record.pod))
             found.append((not refused, -(waits or 0.0), want))
     return [want for _, _, want in sorted(found, key=lambda entry: entry[:2])]
+
+
+def one_of_each(wants: Iterable[ask.SentConfig], mesh: MeshIndex) -> list[ask.SentConfig]:
+    """A proxy of every workload before a second one of any: those of one workload mostly have the same trouble."""
+    turns: Counter[Workload] = Counter()
+    found = []
+    for want in wants:
+        owner = mesh.workload(want.pod)
+        found.append((turns[owner], want))
+        turns[owner] += 1
+    return [want for _, want in sorted(found, key=lambda entry: entry[0])]
 
 
 def _why_not(want: ask.SentConfig, sizes: dict[str, int], records: Iterable[SyncRecord]) -> str:

@@ -137,3 +137,18 @@ def test_a_namespace_that_is_not_there(
     assert (status, told.count("\n"), path.exists()) == (2, 1, False)
     assert says in told
     assert "\x1b" not in told
+
+
+def test_what_the_whole_cluster_may_not_be_asked_for_is_a_part_as_well(
+    cluster: tuple[ApiServer, str], tmp_path: Path
+) -> None:
+    api, kubeconfig = cluster
+    api.faults.append(Fault(r"^/apis?/(?:[^/]+/)?v[^/]+/[a-z]+\?", 403, "Forbidden"))
+    path = tmp_path / "a.mdb"
+    assert main(["record", "--kubeconfig", kubeconfig, "-n", "shop", "-o", str(path)]) == 0
+    pods = entries(path)["kube/core/v1/pods.json"]
+    assert (pods.status, pods.namespaces) == ("partial", ["shop"])
+    assert "list" in pods.error, "the right that is missing"
+    known = RecordingSource.open(path).read([ask.Objects("Pod")]).get(ask.Objects("Pod"))
+    assert isinstance(known, Fact)
+    assert not known.covers("pay")

@@ -96,6 +96,8 @@ def test_what_istiod_would_send_is_in_the_bundle(
     assert len(kept) == MOST_SENT
     rest = {entry.error for entry in found.values() if entry.status == "not asked for"}
     assert rest == {f"istiod is asked about {MOST_SENT} proxies at each moment, and was asked about others"}
+    stems = {file.rpartition("/")[2].rsplit("-", 2)[0] for file in found}
+    assert {file.rpartition("/")[2].rsplit("-", 2)[0] for file in kept} == stems, "one of each workload first"
     *_, namespace, file = kept[0].split("/")
     asked = f"{file.removesuffix('.json')}.{namespace}"
     told = printed(capsys, "proxy-status", asked, "--recording", str(path))
