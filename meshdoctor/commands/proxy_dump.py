@@ -100,6 +100,8 @@ class FileDump(ProxyDump):
                     body = opened.read()
             if body[:6].startswith(_PACKED):
                 body = _unpacked(self._path)
+            if file == "clusters.json" and _CLUSTERS_TEXT.search(body[:8192]):
+                return _clusters_of(bytes(body))
             return _json_of(bytes(body)) if _YAML.match(body) else body
         except OSError as error:
             raise SourceError(f"open {self._path}: {(error.strerror or 'cannot be read').lower()}") from None
@@ -114,6 +116,16 @@ _PACKED = (b"\xfd7zXZ\x00", b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh")
 
 
 _YAML = re.compile(rb"\s*(?:---[^\n]*\n)?(?:configs|cluster_?[sS]tatuses|certificates|workloads) *:\s")
+
+
+_CLUSTERS_TEXT = re.compile(rb"^[^\n{\"]+::(?:observability_name|default_priority|added_via_api)::", re.MULTILINE)
+
+
+def _clusters_of(text: bytes) -> bytes:
+    """`/clusters` without `format=json`, as a bug report has it; raises `UnreadableError`."""
+    from meshdoctor.recording.importing.envoy_text import clusters_json
+
+    return clusters_json(text)
 
 
 def _json_of(body: bytes) -> bytes:

@@ -237,3 +237,18 @@ def test_what_istioctl_printed_as_yaml_is_read(capsys: Captured, web: str, tmp_p
     path.write_text("configs:\n- &a [*a]\n")
     assert main(["proxy-config", "all", "-f", str(path)]) == 2
     assert "aliases" in capsys.readouterr().err
+
+
+def test_the_hosts_of_a_bug_report_are_read(capsys: Captured, tmp_path: Path) -> None:
+    path = tmp_path / "clusters"
+    path.write_text(
+        "c::observability_name::c\nc::default_priority::max_connections::1024\nc::added_via_api::true\n"
+        "c::10.0.0.1:80::cx_active::0\nc::10.0.0.1:80::health_flags::/failed_outlier_check\n"
+        "c::./var/run/socket::cx_active::0\nc::envoy://connect_originate/1.1.1.1:80::cx_active::0\n"
+    )
+    shown = [line.split() for line in lines(capsys, "endpoint", "-f", str(path))[1:]]
+    assert [(line[0], *line[-2:]) for line in shown] == [
+        ("10.0.0.1:80", "FAILED", "c"),
+        ("envoy://connect_originate/1.1.1.1:80", "OK", "c"),
+        ("unix://./var/run/socket", "OK", "c"),
+    ]

@@ -30,7 +30,9 @@ _FLAG = {
 }
 _EDS_FLAG = {"failed_eds_health": "UNHEALTHY", "degraded_eds_health": "DEGRADED", "eds_status_draining": "DRAINING"}
 
-_HOST_LINE = re.compile(r"^(?P<cluster>.+?)::(?P<host>\[[^\]]+\]:\d+|[^:\s]+:\d+|/\S+?|envoy://\S+?)::(?P<rest>.*)$")
+_HOST_LINE = re.compile(
+    r"^(?P<cluster>.+?)::(?P<host>\[[^\]]+\]:\d+|[^:\s]+:\d+|\.{0,2}/\S+?|envoy://\S+?)::(?P<rest>.*)$"
+)
 _CLUSTER_LINE = re.compile(
     r"^(?P<cluster>.+?)::(?P<key>observability_name|added_via_api|eds_service_name|version_info|default_priority"
     r"|high_priority|outlier)::(?P<rest>.*)$"
@@ -99,6 +101,9 @@ def _address(text: str) -> dict[str, Any]:
     match = _ADDRESS.match(text)
     if match:
         return {"socket_address": {"address": match["v6"] or match["v4"], "port_value": int(match["port"])}}
+    if text.startswith("envoy://"):
+        name, _, endpoint = text.removeprefix("envoy://").partition("/")
+        return {"envoy_internal_address": {"server_listener_name": name, "endpoint_id": endpoint}}
     return {"pipe": {"path": text}}
 
 
