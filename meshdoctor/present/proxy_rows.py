@@ -145,7 +145,7 @@ def _listener(pod: PodRef, row: routing.ListenerRow) -> Row:
     if row.to:
         table = "routes" if row.leads == routing.ROUTE else "clusters"
         target = f"proxy {pod} {table} {','.join(row.to)}"
-    cells = (_state(row.state, row.error), row.address, str(row.port), row.match, leads)
+    cells = (_state(row.state, row.error), row.address, str(row.port) if row.port else "-", row.match, leads)
     problem = bool(row.error) or row.state == PARTLY
     return Row(f"{row.listener}  {row.match}", cells, target, problem, copies=row.listener)
 

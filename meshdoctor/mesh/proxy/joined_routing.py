@@ -53,7 +53,7 @@ def listener_rows(config: ConfigDump) -> Iterator[ListenerRow]:
             yield _listener(entry, listener, "", "", (), error)
         for chain in listener.chains:
             leads, to, inline = _destination(chain, listener)
-            yield _listener(entry, listener, describe_chain(chain.filter_chain_match), leads, to, error, inline)
+            yield _listener(entry, listener, describe_match(listener, chain), leads, to, error, inline)
 
 
 def _listener(
@@ -68,7 +68,8 @@ def _listener(
     address = listener.address
     return ListenerRow(
         entry.name or listener.name,
-        address.ip or str(address),
+        # An internal listener (a waypoint's) has no address, only a name that clusters dial.
+        address.ip or (str(address) if str(address) not in ("", "-") else entry.name or listener.name),
         address.port,
         entry.state,
         match,
@@ -94,6 +95,11 @@ def _destination(chain: FilterChain, listener: Listener) -> tuple[str, tuple[str
         weighted = [entry.name for entry in tcp.weighted_clusters.clusters] if tcp.weighted_clusters else []
         return CLUSTER, tuple(name for name in (tcp.cluster, *weighted) if name), False
     return "", (), False
+
+
+def describe_match(listener: Listener, chain: FilterChain) -> str:
+    """What leads a connection to a filter chain: its name where a matcher of the listener's chooses (waypoints)."""
+    return chain.name if listener.filter_chain_matcher and chain.name else describe_chain(chain.filter_chain_match)
 
 
 def describe_chain(match: FilterChainMatch) -> str:

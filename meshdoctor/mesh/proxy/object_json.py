@@ -6,12 +6,12 @@ from typing import Any
 
 import msgspec
 
-from meshdoctor.mesh.proxy.joined_routing import CLUSTER, ROUTE, describe_chain
+from meshdoctor.mesh.proxy.joined_routing import CLUSTER, ROUTE, describe_match
 from meshdoctor.model.decode import decode_json
 from meshdoctor.model.envoy.cluster import Cluster
 from meshdoctor.model.envoy.config_dump import ConfigDump, Resource
 from meshdoctor.model.envoy.endpoint import ClusterLoadAssignment, HostStatus, LbEndpoint
-from meshdoctor.model.envoy.listener import FilterChainMatch, Listener
+from meshdoctor.model.envoy.listener import FilterChain, Listener
 from meshdoctor.model.envoy.route import RouteConfiguration
 from meshdoctor.model.mending import mended
 
@@ -44,14 +44,15 @@ def certificates_with(body: bytes, serial: str) -> list[dict[str, Any]]:
 
 
 def chain_json(config: ConfigDump, listener: str, match: str) -> list[dict[str, Any]]:
-    """The filter chains of a listener of which *match* tells what they ask of a connection (`describe_chain`)."""
+    """The filter chains of a listener of which *match* tells what leads to them (`describe_match`)."""
     found = []
     for raw in resource_json(config, "listener", listener):
         value = _object(raw)
+        body = mended(raw, Listener) or Listener()
         last = value.get("default_filter_chain")
         for chain in (*_objects(value.get("filter_chains")), *((last,) if isinstance(last, dict) else ())):
-            asked = mended(msgspec.json.encode(chain.get("filter_chain_match") or {}), FilterChainMatch)
-            if asked is not None and describe_chain(asked) == match:
+            read = mended(msgspec.json.encode(chain), FilterChain)
+            if read is not None and describe_match(body, read) == match:
                 found.append(chain)
     return found
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.proxy.joined_routing import CLUSTER, ROUTE, describe_chain, describe_route
+from meshdoctor.mesh.proxy.joined_routing import CLUSTER, ROUTE, describe_match, describe_route
 from meshdoctor.mesh.proxy.joined_upstreams import endpoint_rows
 from meshdoctor.mesh.proxy.route import describe_domains
 from meshdoctor.model.envoy.config_dump import ConfigDump
@@ -116,7 +116,7 @@ def _chains(config: ConfigDump) -> Iterator[tuple[Listener, FilterChain, str]]:
 
 
 def _place(listener: Listener, chain: FilterChain) -> str:
-    return f"{listener.address} {describe_chain(chain.filter_chain_match)}"
+    return f"{listener.address} {describe_match(listener, chain)}"
 
 
 def _mentions(config: ConfigDump, name: str, how: str, names: Callable[[str, Any, str], bool]) -> Iterator[Use]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from meshdoctor.mesh.proxy.joined_routing import listener_rows
 from meshdoctor.mesh.proxy.object_json import (
     certificates_with,
     chain_json,
@@ -75,3 +76,14 @@ def test_a_certificate_by_its_serial_once() -> None:
     assert certificates_with(body, "zz") == []
     with pytest.raises(UnreadableError):
         certificates_with(b"{", "a1")
+
+
+def test_a_waypoints_chains_go_by_their_names() -> None:
+    inside = {"name": "main_internal", "filter_chain_matcher": {"matcher_tree": {}}, "filter_chains": [TLS, PORT]}
+    config = decode_config_dump(dump(ListenersConfigDump=listeners(inside)))
+    rows = list(listener_rows(config))
+    assert [(row.address, row.port, row.match) for row in rows] == [
+        ("main_internal", 0, "tls"),
+        ("main_internal", 0, "port"),
+    ]
+    assert chain_json(config, "main_internal", "port") == [PORT]
