@@ -13,9 +13,12 @@ from typing import NamedTuple
 import msgspec
 
 from meshdoctor.kube.errors import ClusterError, KubeconfigError
-from meshdoctor.kube.kubeconfig import kubeconfig_paths, load_kubeconfig
+from meshdoctor.kube.kubeconfig import User, kubeconfig_paths, load_kubeconfig
 from meshdoctor.kube.target import ClusterFlags, Target, resolve_target
 from meshdoctor.model.text import visible_line
+
+RENEWED = ("id-token", "refresh-token", "access-token", "expiry")
+"""What a legacy auth-provider keeps in the kubeconfig and changes there by itself."""
 
 
 class NamedContext(NamedTuple):
@@ -71,6 +74,14 @@ class Kubeconfig(NamedTuple):
     def target(self, context: str) -> Target:
         """Where that context leads. Raises KubeconfigError."""
         return resolve_target(msgspec.structs.replace(self.flags, context=context), self.environment)
+
+
+def _login(user: User) -> User:
+    """*user* without the tokens that whoever uses an identity provider renews and writes back, this program as well."""
+    if user.auth_provider is None:
+        return user
+    kept = {key: value for key, value in user.auth_provider.config.items() if key not in RENEWED}
+    return msgspec.structs.replace(user, auth_provider=msgspec.structs.replace(user.auth_provider, config=kept))
 
 
 class News(NamedTuple):
@@ -134,6 +145,6 @@ class KubeconfigWatch:
             return [News("unreadable", str(error))]
         if now.server != shown.server:
             return [News("cluster", visible_line(now.server))]
-        if (now.user, now.cluster) != (shown.user, shown.cluster):
+        if (_login(now.user), now.cluster) != (_login(shown.user), shown.cluster):
             return [News("credential")]
         return []

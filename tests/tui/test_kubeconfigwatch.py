@@ -82,6 +82,20 @@ def test_credentials_cluster_and_the_end_of_a_context(home: Home) -> None:
     assert home.watch.look() == (News("gone"),)
 
 
+def test_a_token_that_an_identity_provider_renewed_is_no_news(home: Home) -> None:
+    login = {"name": "oidc", "config": {"client-id": "mesh", "idp-issuer-url": "https://idp.test", "id-token": "one"}}
+    home.document["users"][0]["user"] = {"auth-provider": login}
+    home.write()
+    assert home.watch.look() == (News("credential"),)
+    home.shown = Kubeconfig(ClusterFlags(kubeconfig=str(home.path)), {}).target("harbour")
+    login["config"] = {"client-id": "mesh", "idp-issuer-url": "https://idp.test", "id-token": "two"}
+    home.write()
+    assert home.watch.look() == ()
+    login["config"] = {"client-id": "mesh", "idp-issuer-url": "https://other.test", "id-token": "two"}
+    home.write()
+    assert home.watch.look() == (News("credential"),)
+
+
 def test_a_file_that_is_being_written_is_looked_at_once_more(home: Home) -> None:
     home.write("contexts: [")
     assert home.watch.look() == ()
