@@ -127,7 +127,7 @@ def _live_endpoint(mesh: MeshIndex, status: ClusterStatus, host: HostStatus) -> 
         str(host.address),
         host.healthy,
         ", ".join(why),
-        _pod(mesh, host.address.ip),
+        _pod(mesh, host.address.endpoint_ip),
         host.count("rq_total"),
         host.count("rq_error") + host.count("cx_connect_fail"),
     )
@@ -136,7 +136,9 @@ def _live_endpoint(mesh: MeshIndex, status: ClusterStatus, host: HostStatus) -> 
 def _sent_endpoint(mesh: MeshIndex, cluster: str, endpoint: LbEndpoint) -> EndpointRow:
     address = endpoint.endpoint.address
     usable = endpoint.health_status in ("UNKNOWN", "HEALTHY", "DEGRADED")
-    return EndpointRow(cluster, str(address), usable, "" if usable else endpoint.health_status, _pod(mesh, address.ip))
+    return EndpointRow(
+        cluster, str(address), usable, "" if usable else endpoint.health_status, _pod(mesh, address.endpoint_ip)
+    )
 
 
 def _pod(mesh: MeshIndex, address: str) -> PodRef | None:

@@ -73,7 +73,7 @@ def endpoint_differences(mesh: MeshIndex, pod: PodRef) -> list[EndpointDifferenc
         slices = _of_port(mesh, service, name.port)
         if _just_changed(slices, scope.read_at):
             continue
-        held = {address: endpoint for endpoint in assigned.all if (address := _ip(endpoint))}
+        held = {address: endpoint for endpoint in assigned.all if (address := endpoint.endpoint.address.endpoint_ip)}
         listed = {address for part in slices for one in part.endpoints or () for address in one.addresses}
         # What a ServiceEntry of a namespace that was not read adds is in no slice either.
         told = whole and name.host not in scope.entry_hosts
@@ -144,13 +144,6 @@ def _ready(slices: Iterable[k8s.EndpointSlice], held: Iterable[str]) -> set[str]
         for address in one.addresses[:1]
     }
     return {address for address in found if _family(address) in families}
-
-
-def _ip(endpoint: LbEndpoint) -> str:
-    """An endpoint's address without its port, also of one that is reached through a tunnel (HBONE)."""
-    address = endpoint.endpoint.address
-    inner = address.envoy_internal_address
-    return address.ip or (inner.endpoint_id.rpartition(":")[0].strip("[]") if inner else "")
 
 
 def _family(address: str) -> int:

@@ -43,5 +43,14 @@ class Address(EnvoyFact, frozen=True):
         return self.socket_address.address if self.socket_address else ""
 
     @property
+    def endpoint_ip(self) -> str:
+        """Where the traffic ends: the IP address, also of an endpoint that is reached through a tunnel (HBONE).
+
+        istiod names such an internal address's endpoint `IP:PORT` (pilot/pkg/networking/util, BuildInternalAddress).
+        """
+        inner = self.envoy_internal_address
+        return self.ip or (inner.endpoint_id.rpartition(":")[0].strip("[]") if inner else "")
+
+    @property
     def port(self) -> int:
         return self.socket_address.port_value if self.socket_address else 0

@@ -96,6 +96,12 @@ def test_an_address_that_is_not_ready_is_neither_old_nor_new() -> None:
     assert endpoint_differences(mesh(("10.0.0.1", "10.0.0.3"), part("a", "10.0.0.1"), stopping), WEB) == []
 
 
+def test_an_endpoint_behind_a_tunnel_counts_by_where_the_traffic_ends() -> None:
+    inner = {"envoy_internal_address": {"server_listener_name": "connect_originate", "endpoint_id": "10.0.0.9:8080"}}
+    [found] = endpoint_differences(mesh(({"endpoint": {"address": inner}},), part("a", "10.0.0.1")), WEB)
+    assert (found.old, found.new) == (("10.0.0.9",), ("10.0.0.1",))
+
+
 RIGHT = part("a", "10.0.0.1")
 
 
