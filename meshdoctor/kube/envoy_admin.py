@@ -249,14 +249,3 @@ def _prefixes(names: list[str], depth: int, most: int) -> Iterator[tuple[str, in
 def re_escape(text: str) -> str:
     """*text* as a literal of RE2 (no escape of characters that need none, to keep URLs short)."""
     return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", text)
-
-
-def service_target(host: str) -> str:
-    """Everything of one service, by name: its clusters, endpoints, routes and listeners; 0.1 MB instead of 36."""
-    return f"/config_dump?include_eds&name_regex={quote(f'.*{re_escape(host)}.*', safe='')}"
-
-
-def cluster_stats_target(cluster: str) -> str:
-    """The counters of one cluster; `|` must be escaped, or the filter matches everything."""
-    pattern = rf"^cluster\.{re_escape(cluster)}[;.]"
-    return f"/stats?format=json&filter={quote(pattern, safe='')}"

@@ -22,18 +22,17 @@ class AdminRead(msgspec.Struct, frozen=True):
     statuses: tuple[int, ...] = (200,)
 
 
-class PartRead(msgspec.Struct, frozen=True):
-    """A masked or filtered read for a screen that needs a part only."""
+class ViewReads(msgspec.Struct, frozen=True):
+    """What a view reads of pods, as "role path": of *every* pod of the role, or of *some*."""
 
     name: str
-    target: str
-    cost: str
-    reader: str = msgspec.field(name="for")
+    every: tuple[str, ...]
+    some: tuple[str, ...]
 
 
 class _Table(msgspec.Struct, frozen=True):
     read: tuple[AdminRead, ...]
-    part: tuple[PartRead, ...]
+    view: tuple[ViewReads, ...]
 
 
 @cache
@@ -47,9 +46,9 @@ def admin_reads() -> tuple[AdminRead, ...]:
     return _table().read
 
 
-def part_reads() -> tuple[PartRead, ...]:
-    """Every masked or filtered read."""
-    return _table().part
+def view_reads() -> tuple[ViewReads, ...]:
+    """What each view of the application reads."""
+    return _table().view
 
 
 def admin_read(role: str, file: str) -> AdminRead | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
@@ -13,11 +12,9 @@ from meshdoctor.kube.allowlist import pod_path_allowed
 from meshdoctor.kube.envoy_admin import (
     MIB,
     Size,
-    cluster_stats_target,
     name_patterns,
     proxy_size,
     read_config_dump,
-    service_target,
 )
 from meshdoctor.kube.errors import PodError
 
@@ -73,10 +70,3 @@ async def test_an_old_proxy_without_these_answers_is_of_unknown_size() -> None:
         raise PodError("HTTP 404")
 
     assert await proxy_size(get, 5) == Size(None, None, 5)
-
-
-def test_targets_escape_what_envoy_would_read_as_a_pattern() -> None:
-    assert unquote(service_target("a.b.svc")).endswith(r"name_regex=.*a\.b\.svc.*")
-    pattern = unquote(cluster_stats_target("outbound|80||a.b")).partition("filter=")[2]
-    assert re.match(pattern, "cluster.outbound|80||a.b;.upstream_cx_total")
-    assert not re.match(pattern, "cluster.outbound|80||axb;.upstream_cx_total")

@@ -10,7 +10,7 @@ from meshdoctor.kube.answers import error_of, retry_after
 from meshdoctor.kube.errors import Busy, Forbidden, Unreachable
 from meshdoctor.kube.quantity import quantity
 from meshdoctor.kube.rbac import rule_for
-from meshdoctor.kube.reads import admin_read, admin_reads, part_reads
+from meshdoctor.kube.reads import admin_read, admin_reads, view_reads
 from meshdoctor.kube.retry import backoff, with_retries
 from meshdoctor.kube.settings import Retry
 
@@ -116,7 +116,8 @@ def test_a_proxys_html_becomes_one_line() -> None:
 def test_every_read_of_the_table_is_allowed() -> None:
     for read in admin_reads():
         assert pod_path_allowed(read.role, read.target), read
-    for part in part_reads():
-        assert pod_path_allowed("envoy", part.target), part
+    for view in view_reads():
+        for role, path in (told.split(" ") for told in (*view.every, *view.some)):
+            assert pod_path_allowed(role, path), view
     assert admin_read("ztunnel", "config_dump.json") is not admin_read("envoy", "config_dump.json")
     assert admin_read("envoy", "heap.json") is None

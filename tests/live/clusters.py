@@ -21,7 +21,7 @@ from meshdoctor.tui.app import MeshDoctorApp
 from meshdoctor.tui.kubeconfigwatch import Kubeconfig
 from meshdoctor.tui.livesession import LiveSession
 from tests.live.apiserver import ApiServer
-from tests.live.recorded_cluster import serving_recording
+from tests.live.recorded_cluster import Asked, serving_recording
 from tests.screens.shipped import screen_text
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,12 +35,12 @@ PATIENCE = 40.0
 
 
 @contextlib.contextmanager
-def serving(name: str, folder: Path) -> Iterator[tuple[ApiServer, Path]]:
-    """An incident that ships, as a cluster, and the folder that it was unpacked to."""
+def serving(name: str, folder: Path, asked: list[Asked] | None = None) -> Iterator[tuple[ApiServer, Path]]:
+    """An incident that ships, as a cluster, and the folder that it was unpacked to; *asked*: of the pods."""
     with tarfile.open(ROOT / "fixtures" / f"{name}.tar.xz") as archive:
         archive.extractall(folder / "case", filter="data")
     unpacked = next(path.parent for path in sorted((folder / "case").rglob("manifest.json")))
-    with serving_recording(unpacked) as api:
+    with serving_recording(unpacked, asked) as api:
         yield api, unpacked
 
 

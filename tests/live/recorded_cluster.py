@@ -22,13 +22,18 @@ _TARGETS = {
 }
 
 
+Asked = tuple[str, str, str]
+"""Role, pod and path of a request that a pod was sent."""
+
+
 @contextlib.contextmanager
-def serving_recording(folder: Path) -> Iterator[ApiServer]:
-    """An API server for the unpacked recording in *folder*."""
+def serving_recording(folder: Path, asked: list[Asked] | None = None) -> Iterator[ApiServer]:
+    """An API server for the unpacked recording in *folder*; what pods are asked is noted in *asked*."""
     places = [(15000, path) for room in ("envoy", "ztunnel") for path in sorted((folder / room).glob("*/*"))] + [
         (15014, path) for path in sorted((folder / "istiod").glob("*"))
     ]
-    serves = [answering(_admin(path) if port == 15000 else _istiod(path)) for port, path in places]
+    looks = [(path, _admin(path) if port == 15000 else _istiod(path)) for port, path in places]
+    serves = [answering(look if asked is None else _noting(look, path, asked)) for path, look in looks]
     with running_api_server(Objects.of_recording(folder)) as api, running_pod_servers(*serves) as addresses:
         for (port, path), address in zip(places, addresses, strict=True):
             api.ports[_namespace(path), path.name, port] = address
@@ -36,6 +41,16 @@ def serving_recording(folder: Path) -> Iterator[ApiServer]:
             container, _, ending = log.name.partition(".log")
             api.logs[log.parts[-3], log.parts[-2], container, ending == ".previous"] = log.read_bytes()
         yield api
+
+
+def _noting(look: Callable[[str], bytes | None], folder: Path, asked: list[Asked]) -> Callable[[str], bytes | None]:
+    role = "istiod" if folder.parent.name == "istiod" else folder.parent.parent.name
+
+    def noting(target: str) -> bytes | None:
+        asked.append((role, folder.name, target.partition("?")[0]))
+        return look(target)
+
+    return noting
 
 
 def _namespace(path: Path) -> str:

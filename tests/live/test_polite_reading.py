@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from meshdoctor.kube.envoy_admin import Get, proxy_size, read_clusters, read_config_dump, read_in_parts, service_target
+from meshdoctor.kube.envoy_admin import Get, proxy_size, read_clusters, read_config_dump, read_in_parts
 from meshdoctor.kube.podhttp import PodHttp
 from meshdoctor.model.decode import decode_json
 from meshdoctor.model.envoy.config_dump import ConfigDump, Resource, decode_config_dump
@@ -95,9 +95,3 @@ async def test_near_its_memory_limit_it_is_read_in_parts(get: Get) -> None:
     asked.clear()
     await read_config_dump(noting, memory_limit=1 << 30)
     assert asked[-1] == "/config_dump?include_eds"
-
-
-async def test_one_service_alone(get: Get) -> None:
-    dump = decode_config_dump(await get(service_target("svc-0007.shop.svc.cluster.local")))
-    assert [item.name for item in dump.clusters] == ["outbound|8080||svc-0007.shop.svc.cluster.local"]
-    assert [item.name for item in dump.endpoints] == ["outbound|8080||svc-0007.shop.svc.cluster.local"]
