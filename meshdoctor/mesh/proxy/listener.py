@@ -41,7 +41,7 @@ class ChainMatch(msgspec.Struct, gc=False):
     application_protocols: list[str] = []
 
 
-class _Filter(msgspec.Struct, gc=False):
+class Filter(msgspec.Struct, gc=False):
     name: str = ""
     typed_config: msgspec.Raw = msgspec.Raw()
 
@@ -49,7 +49,7 @@ class _Filter(msgspec.Struct, gc=False):
 class Chain(msgspec.Struct, gc=False):
     name: str = ""
     filter_chain_match: ChainMatch | None = None
-    filters: list[_Filter] = []
+    filters: list[Filter] = []
 
 
 class _Additional(msgspec.Struct, gc=False):
@@ -218,17 +218,17 @@ def destination(chain: Chain) -> str:
     """Where a filter chain leads: the first HTTP or TCP filter decides."""
     for entry in chain.filters:
         if entry.name == HTTP_FILTER:
-            return _http_destination(entry)
+            return http_destination(entry)
         if entry.name == TCP_FILTER and not _is_black_hole(entry):
-            return _cluster(filter_config(entry, _TcpProxy).cluster)
+            return cluster_text(filter_config(entry, _TcpProxy).cluster)
     return "Non-HTTP/Non-TCP"
 
 
-def _is_black_hole(entry: _Filter) -> bool:
+def _is_black_hole(entry: Filter) -> bool:
     return b"BlackHoleCluster" in bytes(entry.typed_config)
 
 
-def filter_config(entry: _Filter, kind: type[T]) -> T:
+def filter_config(entry: Filter, kind: type[T]) -> T:
     """A filter's config whatever its type says (another Envoy's version of it), without what of it is unreadable."""
     raw = entry.typed_config
     if not bytes(raw):
@@ -239,7 +239,7 @@ def filter_config(entry: _Filter, kind: type[T]) -> T:
         return mended(raw, kind) or kind()
 
 
-def _http_destination(entry: _Filter) -> str:
+def http_destination(entry: Filter) -> str:
     manager = filter_config(entry, _HttpConnectionManager)
     if manager.route_config is not None:
         return _inline(manager.route_config)
@@ -248,7 +248,7 @@ def _http_destination(entry: _Filter) -> str:
     return "HTTP"
 
 
-def _cluster(name: str) -> str:
+def cluster_text(name: str) -> str:
     return name if "Cluster" in name else f"Cluster: {name}"
 
 
@@ -257,7 +257,7 @@ def _inline(routes: RouteConfiguration) -> str:
     if len(hosts) == 1 and hosts[0].domains == ["*"] and len(hosts[0].routes) == 1:
         only = hosts[0].routes[0]
         if only.match and only.match.prefix == "/" and only.route and only.route.cluster:
-            return _cluster(only.route.cluster)
+            return cluster_text(only.route.cluster)
     texts = []
     for host in hosts:
         text = ", ".join(describe_match(route.match) for route in host.routes)

@@ -13,9 +13,10 @@ from meshdoctor.mesh.proxy.listener import (
     ChainMatch,
     Listener,
     ListenerFilter,
+    cluster_text,
     describe_chain_match,
-    destination,
     filter_config,
+    http_destination,
     place,
 )
 from meshdoctor.mesh.proxy.part import read_part
@@ -93,6 +94,10 @@ class _WeightedClusters(msgspec.Struct, gc=False):
     clusters: list[_Weighted] = []
 
 
+class _Typed(msgspec.Struct, gc=False):
+    type: str = msgspec.field(name="@type", default="")
+
+
 class _TcpProxy(msgspec.Struct, gc=False):
     cluster: str = ""
     weighted_clusters: _WeightedClusters | None = None
@@ -152,14 +157,16 @@ def _source(match: _Match | None) -> str:
 
 
 def _target(chain: Chain) -> str:
-    """As `destination`, but a TCP proxy's weighted clusters are named."""
+    """As `destination`, but a filter is known by its type as well (only Istio names it after that), a TCP proxy's
+    weighted clusters and the black hole are named, and so is a filter of another protocol.
+    """
     for entry in chain.filters:
-        if entry.name == HTTP_FILTER:
-            break
-        if entry.name == TCP_FILTER and bytes(entry.typed_config):
+        kind = filter_config(entry, _Typed).type.rpartition(".")[2]
+        if entry.name == HTTP_FILTER or kind == "HttpConnectionManager":
+            return http_destination(entry)
+        if entry.name == TCP_FILTER or kind == "TcpProxy":
             proxy = filter_config(entry, _TcpProxy)
             if proxy.weighted_clusters:
                 return "Clusters: " + ", ".join(f"{c.name} {c.weight}" for c in proxy.weighted_clusters.clusters)
-            if proxy.cluster == "BlackHoleCluster":
-                return proxy.cluster
-    return destination(chain)
+            return cluster_text(proxy.cluster)
+    return f"Filter: {chain.filters[-1].name}" if chain.filters else "no filter"

@@ -115,6 +115,27 @@ def test_wide_shows_states_sources_weights_and_refused_listeners() -> None:
     assert rows[1]["MATCH"] == "ALL; From: 10.0.0.0/8"
 
 
+def test_wide_knows_filters_by_their_type_and_names_the_others() -> None:
+    inner = inline(host({"match": {"prefix": "/"}, "route": {"cluster": "backend"}}))["typed_config"]
+    http_type = "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"
+    chains = [
+        {"filters": [{"name": "mine", "typed_config": {**inner, "@type": http_type}}]},
+        {"filters": [{"name": "mine", "typed_config": {"@type": "x/envoy.TcpProxy", "cluster": "db"}}]},
+        {"filters": [tcp(cluster="BlackHoleCluster")]},
+        {"filters": [{"name": "envoy.filters.network.redis_proxy"}]},
+        {},
+    ]
+    section = listeners({"name": "l", "address": socket("1.1.1.1", 80), "filter_chains": chains})
+    rows = wide_listeners(read(ListenersConfigDump=section), ListenerFilter()).rows
+    assert [row[7] for row in rows] == [
+        "Cluster: backend",
+        "Cluster: db",
+        "BlackHoleCluster",
+        "Filter: envoy.filters.network.redis_proxy",
+        "no filter",
+    ]
+
+
 def test_waypoint_matchers_are_walked() -> None:
     matcher = {
         "matcher_tree": {
