@@ -28,6 +28,7 @@ START_SECONDS = 90.0
 """A refusal this soon after the pod became Ready is its start; later, something else."""
 SLOW_START_SECONDS = 30.0
 """A pod that has been Ready for less than this may just be starting."""
+REFUSED = ("Connection_refused", "connect_error:_111")
 LOCAL = ("local_connection_failure", "Cannot_assign_requested_address", "Too_many_open_files")
 CRASH_SECONDS = 20.0
 """A refusal this soon after the application ended is its restart."""
@@ -59,7 +60,12 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     verdicts = []
     lives = mesh.derived(Lives)
     groups: dict[tuple[Workload, str], list[Seen]] = {}
-    for seen in lines:
+    refused = tuple(seen for seen in lines if is_refused(seen))
+    if not refused:
+        return inconclusive(
+            "connections to the application failed, and the log does not say how", lines_say(lines, logged(lines[-1]))
+        )
+    for seen in refused:
         ref = application_of(mesh, seen) or seen.pod
         groups.setdefault((mesh.workload(ref), _kind(case, lives.by_ref.get(ref), seen)), []).append(seen)
     for (owner, kind), group in groups.items():
@@ -111,8 +117,14 @@ def _same_place(one: Seen, seen: Seen) -> bool:
 
 def _refuses_itself(mesh: MeshIndex, seen: Seen) -> bool:
     """Whether a caller's proxy was refused by a pod that has no sidecar which could have done it."""
-    details = (seen.access.details or "") if seen.access else ""
-    return "Connection_refused" in details and application_of(mesh, seen) is not None
+    return is_refused(seen) and application_of(mesh, seen) is not None
+
+
+def is_refused(seen: Seen) -> bool:
+    """Whether a connection was refused, and not only left unanswered; older Envoys wrote the errno, not its name."""
+    line = seen.access
+    said = (line.details or "") + (line.transport_failure or "") if line else ""
+    return any(word in said for word in REFUSED)
 
 
 def is_local(seen: Seen) -> bool:

@@ -23,7 +23,7 @@ from meshdoctor.model.accesslog import parse_details
 from meshdoctor.model.moment import clock
 from meshdoctor.model.snapshot import PodRef, Want
 from meshdoctor.model.wants import ProxyConfig
-from meshdoctor.probes.application_connect import exhausted, is_local
+from meshdoctor.probes.application_connect import exhausted, is_local, is_refused
 
 
 def _unconnected(case: Case) -> tuple[Seen, ...]:
@@ -48,6 +48,8 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     alive: list[Seen] = []
     for seen in lines:
         address = seen.upstream[0]
+        if not address:
+            continue
         ended = (seen.start or 0.0) + (seen.duration or 0.0) / 1000
         there = answers.get(address, 0.0) > ended or _lives(mesh, lives, address, seen)
         (alive if there else gone).append(seen)
@@ -60,7 +62,8 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         if finding:
             verdicts.extend(finding.verdicts)
             said.append(finding.says)
-    return culprit(*verdicts) if verdicts else inconclusive("; ".join(said), lines_say(lines, logged(lines[-1])))
+    why = "; ".join(said) or "connections failed, and the log does not say to which address"
+    return culprit(*verdicts) if verdicts else inconclusive(why, lines_say(lines, logged(lines[-1])))
 
 
 def _last_answers(case: Case) -> dict[str, float]:
@@ -181,7 +184,7 @@ def _alive(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
         if seen.access and (pod := mesh.pod_by_ip(split_address(seen.access.upstream_host)[0]))
     }
     bare = [pod for pod in pods.values() if not has_sidecar(pod)]
-    if bare and "Connection_refused" in (newest.access.details or "" if newest.access else ""):
+    if bare and is_refused(newest):
         return _refused(case, mesh, lines, PodRef(bare[0].namespace, bare[0].name))
     return inconclusive(f"connections to {listed(pods)} failed, though these pods run")
 

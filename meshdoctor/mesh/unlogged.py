@@ -67,10 +67,13 @@ def _of_sample(sample: Sample) -> AccessLine | None:
         return None
     code = sample.labels.get("response_code", "0")
     host = sample.labels.get("destination_service", "")
+    flags = parse_flags(sample.labels.get("response_flags", "-"))
     return AccessLine(
         line=0,
         code=int(code) if code.isdigit() else 0,
-        flags=parse_flags(sample.labels.get("response_flags", "-")),
+        flags=flags,
+        # Metrics have no details; a 4xx without a flag is an answer of the application until something else is known.
+        details="via_upstream" if code.startswith("4") and not flags else None,
         upstream_cluster=f"outbound|||{host}" if host and host != "unknown" else None,
         grpc_status=sample.labels.get("grpc_response_status") or None,
     )

@@ -54,6 +54,13 @@ class AccessLine(msgspec.Struct, frozen=True, gc=False):
         return primary_flag(self.flags)
 
     @property
+    def _answered_here(self) -> bool:
+        """Whether the proxy answered by itself, as far as a log without details tells: it knew a cluster and chose no
+        host of it, and no service time came back.
+        """
+        return self.upstream_cluster is not None and self.upstream_host is None and self.upstream_service_time is None
+
+    @property
     def failed(self) -> bool:
         """Whether the request or connection went wrong in a way that a mesh could be asked about.
 
@@ -71,7 +78,7 @@ class AccessLine(msgspec.Struct, frozen=True, gc=False):
         if self.grpc_status is not None and self.grpc_status not in ("0", "OK", "Ok"):
             return True
         if self.code >= 400:
-            return self.details is not None and self.details != "via_upstream"
+            return self._answered_here if self.details is None else self.details != "via_upstream"
         return self.code == 0 and bool(self.termination or self.transport_failure)
 
 

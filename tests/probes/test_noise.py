@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from tests.envoy_dumps import config_dump, server_info
@@ -239,3 +240,51 @@ def test_an_application_that_says_no_in_its_own_words_is_left_alone(tmp_path: Pa
     depot.drop(rf"logs/({'|'.join(LEDGERS)})/")
     depot.objects("AuthorizationPolicy", istio("readers", "books", {"rules": [{"to": [{}]}]}))
     assert causes(depot.diagnose()) == ["healthy"]
+
+
+# -- logs that say less than Istio's default format
+
+
+def short(at: float, code: int, flags: str = "-", **more: str | None) -> str:
+    """A line of a JSON format without response_code_details."""
+    line = {
+        "start_time": f"2026-03-03T09:{int(at) // 60:02}:{int(at) % 60:02}.000Z",
+        "response_code": code,
+        "response_flags": flags,
+        "method": "GET",
+        "path": "/page",
+        "upstream_cluster": "inbound|9191||",
+        "upstream_host": f"{LEDGER_IP}:9191",
+        "downstream_local_address": f"{LEDGER_IP}:9191",
+        "downstream_remote_address": "10.40.1.5:51000",
+    }
+    return json.dumps(line | more)
+
+
+def test_a_connection_that_failed_nobody_knows_how_accuses_no_port(tmp_path: Path) -> None:
+    depot = Depot(tmp_path).log(LEDGER, "istio-proxy", *(short(at, 503, "UF") for at in range(100, 106)))
+    is_open(depot.ask("application-connect"))
+    assert causes(depot.diagnose()) == []
+    told = {"upstream_transport_failure_reason": "delayed_connect_error:_111"}
+    depot = Depot(tmp_path / "b").log(LEDGER, "istio-proxy", *(short(at, 503, "UF", **told) for at in range(100, 106)))
+    accuses(depot.ask("application-connect"), "nothing-listens-on-target-port")
+
+
+def test_a_refusal_without_details_is_not_healthy(tmp_path: Path) -> None:
+    """The sidecar chose no host: it answered by itself."""
+    good = [short(at, 200, upstream_service_time="1") for at in range(90, 99)]
+    depot = Depot(tmp_path).log(LEDGER, "istio-proxy", *good)
+    depot.log(LEDGER, "istio-proxy", *(short(at, 403, upstream_host="-") for at in range(100, 106)))
+    assert causes(depot.diagnose()) == []
+    assert depot.diagnose().exit_status == 3
+    depot = Depot(tmp_path / "b").log(LEDGER, "istio-proxy", *good)
+    depot.log(LEDGER, "istio-proxy", *(short(at, 403, upstream_service_time="2") for at in range(100, 106)))
+    assert depot.diagnose().exit_status == 0
+
+
+def test_a_failed_connection_to_an_address_that_was_not_logged(tmp_path: Path) -> None:
+    depot = Depot(tmp_path).configured().good(*range(90, 99))
+    for at in range(100, 106):
+        depot.request(at, 503, "UF,URX", UNANSWERED, upstream="-", duration=10000)
+    is_open(depot.ask("upstream-connect"))
+    assert causes(depot.diagnose()) == []
