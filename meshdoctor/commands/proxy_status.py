@@ -29,8 +29,9 @@ istioctl prints, json and yaml too (its answers of xDS). With a POD it shows wha
 this proxy does not run of what it should, resource by resource: of a sidecar,
 against what its istiod would send now (istiod is asked, or the recording's
 istiod/ISTIOD/config_dump/NAMESPACE/POD.json); of every proxy what Envoy refused
-and, when it is not in sync, its endpoints against the EndpointSlices. Two dumps
-(--file Envoy's, --istiod-file istiod's) are compared as istioctl does.
+or waits for, when it is not in sync its endpoints against the EndpointSlices,
+and what cannot be told. Two dumps (--file Envoy's, --istiod-file istiod's) are
+compared as istioctl does.
 """
 
 

@@ -9,8 +9,9 @@ from rich.text import Text
 
 from meshdoctor.mesh.ages import human_duration
 from meshdoctor.mesh.overview import LOST, NACK, ODD, OK, STALE, STATES, UNKNOWN, ProxyState
-from meshdoctor.mesh.sync import ERROR, IGNORED, NOT_SENT, SYNCED, ZTUNNEL, TypeSync, rejection
+from meshdoctor.mesh.sync import ERROR, IGNORED, NOT_SENT, SYNCED, ZTUNNEL, TypeSync
 from meshdoctor.mesh.sync import STALE as TYPE_STALE
+from meshdoctor.present import sync_tables
 from meshdoctor.present.table import Column, Row
 from meshdoctor.present.words import Words
 
@@ -88,12 +89,7 @@ def _letter_style(letter: str) -> str:
 
 def why(proxy: ProxyState) -> str:
     """What is wrong with a proxy, in a line; empty when nothing is."""
-    rejected = [
-        f"{entry.name} rejected: {rejection(entry.error)}" for entry in proxy.sync.types if entry.status == ERROR
-    ]
-    late = [entry.name for entry in proxy.sync.types if type_word(entry) == STALE]
-    waiting = [f"{' '.join(late)} not acknowledged"] if late else []
-    return "; ".join((*rejected, *waiting, *proxy.sync.notes))
+    return sync_tables.why(proxy.sync)
 
 
 def detail(proxy: ProxyState, words: Words) -> Iterator[Text]:
@@ -101,8 +97,10 @@ def detail(proxy: ProxyState, words: Words) -> Iterator[Text]:
     line = Text(" ")
     if proxy.sync.types:
         for name in _types(proxy):
-            word = type_word(proxy.sync.of_type(name))
-            line.append(f"{name} ", "quiet").append(word, STYLES.get(word, "quiet")).append("  ")
+            entry = proxy.sync.of_type(name)
+            word = type_word(entry)
+            line.append(f"{name} ", "quiet").append(word, STYLES.get(word, "quiet"))
+            line.append("  " if word != STALE or entry.age is None else f" {human_duration(entry.age)}  ")
     else:
         line.append(words("mesh.no_sync"), STYLES[proxy.state])
     yield line
