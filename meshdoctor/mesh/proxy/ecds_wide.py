@@ -38,7 +38,7 @@ class _Ecds(msgspec.Struct, gc=False):
 
 
 def wide_ecds(sections: Sections) -> TextTable:
-    """A row per filter; one without a configuration is still awaited. Raises `UnreadableError`."""
+    """A row per filter; one that never came runs with what its listener has for that case. Raises `UnreadableError`."""
     entries = read_part(sections, SECTION, _Ecds).ecds_filters
     keyed = [((row[4], row[0]), row) for row in (_row(entry) for entry in entries)]
     return TextTable(HEADER, [row for _, row in sort_by(keyed, lambda pair: pair[0])], padding=2)
@@ -47,7 +47,7 @@ def wide_ecds(sections: Sections) -> TextTable:
 def _row(entry: _Entry) -> Cells:
     found = entry.ecds_filter or _Filter()
     kind = found.typed_config.type.rpartition("/")[2] if found.typed_config else ""
-    state = "active" if kind else "NO CONFIGURATION"
+    state = "active" if kind else "NONE RECEIVED"
     if entry.error_state:
         state += f", UPDATE REFUSED: {entry.error_state.details}"
     return (found.name or "-", state, entry.version_info or "-", entry.last_updated or "-", kind or "-")

@@ -152,7 +152,7 @@ def test_wide_ecds_says_what_is_awaited_and_what_was_refused() -> None:
         ]
     }
     assert list(wide_ecds(read(EcdsConfigDump=section)).rows) == [
-        ("late", "NO CONFIGURATION", "-", "-", "-"),
+        ("late", "NONE RECEIVED", "-", "-", "-"),
         ("a", "active, UPDATE REFUSED: no such VM", "-", "-", "envoy.wasm"),
         ("b", "active", "7", "-", "envoy.wasm"),
     ]
