@@ -51,7 +51,7 @@ class DifferenceScreen(FactsScreen[Compared]):
 
     SCOPES = ("table", "difference", "views")
     BINDINGS: ClassVar[list[BindingType]] = bindings("difference", "views")
-    DEFAULT_CSS = "DifferenceScreen TextView { height: 60%; background: $panel; }"
+    DEFAULT_CSS = "DifferenceScreen TextView { height: 50%; background: $panel; }"
 
     def compose_body(self) -> ComposeResult:
         """The resources, and one of them."""

@@ -13,7 +13,7 @@ from meshdoctor.mesh.ages import human_duration
 from meshdoctor.mesh.proxy.difference import ResourceDifference
 from meshdoctor.mesh.proxy.fields import ABSENT
 from meshdoctor.mesh.proxy.inspection import Inspection
-from meshdoctor.mesh.sync import ERROR, rejection
+from meshdoctor.mesh.sync import CONNECTED, ERROR, rejection
 from meshdoctor.model.text import visible
 from meshdoctor.present.short_names import short_cluster
 from meshdoctor.present.table import Cell, Column, Row
@@ -22,6 +22,7 @@ from meshdoctor.present.words import Words
 
 _WORDS = (
     "rejected",
+    "connection",
     "missing",
     "old",
     "lacks",
@@ -65,6 +66,7 @@ def inspection_rows(found: Inspection, words: Words) -> tuple[Shown, ...]:
     pod = str(found.sync.pod)
     return (
         *_rejected(found, pod, words),
+        *_connection(found),
         *_warming(found, pod, words),
         *difference_rows(pod, "istiod", [one for one in found.sent or () if one.what != "warming"], words),
         *_missing(found, pod, words),
@@ -83,6 +85,14 @@ def _rejected(found: Inspection, pod: str, words: Words) -> Iterator[Shown]:
             said = words("inspection.nacked", name=entry.name)
             whole = ["", *visible(entry.error).splitlines()] if entry.error.strip() != rejection(entry.error) else []
             yield _shown("rejected", entry.name, rejection(entry.error), "", [said, rejection(entry.error), *whole])
+
+
+def _connection(found: Inspection) -> Iterator[Shown]:
+    """What is odd about its connection, or why it has none."""
+    sync = found.sync
+    for note in sync.notes:
+        said = note if sync.state == CONNECTED else f"{sync.word}: {note}"
+        yield _shown("connection", "-", said, "", [said])
 
 
 def _warming(found: Inspection, pod: str, words: Words) -> Iterator[Shown]:

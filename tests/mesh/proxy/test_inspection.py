@@ -167,3 +167,13 @@ def test_what_every_kind_of_resource_says_of_its_rejection() -> None:
         ("endpoints", "n"),
     ]
     assert json.dumps([one.when for one in found.rejected]).count("10:00:00Z") == 5
+
+
+def test_why_it_has_no_istiod_comes_first() -> None:
+    lost = ProxySync(WEB, "sidecar", DISCONNECTED, notes=("no istiod lists it",))
+    runs = {"ClustersConfigDump": clusters({"name": "a"})}
+    first = inspection_rows(inspect(mesh(runs), lost, recorded=True), Words("en"))[0]
+    assert [plain(cell) for cell in first.row.cells] == ["connection", "-", "DISCONNECTED: no istiod lists it"]
+    skew = IN_SYNC._replace(notes=("version skew: proxy 1.27.3, istiod 1.29.1",))
+    first = inspection_rows(inspect(mesh(runs), skew, recorded=True), Words("en"))[0]
+    assert first.lines == ("version skew: proxy 1.27.3, istiod 1.29.1",)
