@@ -39,7 +39,7 @@ class CompareScreen(FactsScreen[Compared]):
 
     SCOPES = ("table", "compare", "views")
     BINDINGS: ClassVar[list[BindingType]] = bindings("compare", "views")
-    DEFAULT_CSS = "CompareScreen TextView { height: 7; background: $panel; }"
+    DEFAULT_CSS = "CompareScreen TextView { height: 7; max-height: 35%; background: $panel; }"
 
     _pair: tuple[str, ...] | None = None
     """What a key chose; None for what the command names."""

@@ -20,7 +20,7 @@ class ErrorsScreen(ShellScreen):
 
     SCOPES = ("table", "views")
     BINDINGS: ClassVar[list[BindingType]] = bindings("views")
-    DEFAULT_CSS = "ErrorsScreen TextView { height: 7; background: $panel; }"
+    DEFAULT_CSS = "ErrorsScreen TextView { height: 7; max-height: 35%; background: $panel; }"
 
     def compose_body(self) -> ComposeResult:
         """The lines that were said."""

@@ -19,6 +19,7 @@ from textual.message import Message
 from textual.worker import WorkerFailed
 
 from meshdoctor import __version__
+from meshdoctor.model.text import visible
 from meshdoctor.tui.journal import MISTAKE
 from meshdoctor.tui.shell import Shell
 
@@ -55,7 +56,7 @@ def write_traceback(error: BaseException, view: str, environ: Mapping[str, str],
             except FileExistsError:
                 continue
             with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-                file.write("\n".join(line.rstrip("\n") for line in lines) + "\n")
+                file.write("\n".join(visible(line.rstrip("\n")) for line in lines) + "\n")
             return _in_home(path, environ)
     except OSError as error_:
         return f"{folder}: {error_.strerror}"

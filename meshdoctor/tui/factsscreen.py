@@ -150,7 +150,7 @@ class FactsScreen(ShellScreen, Generic[T]):
         look = self._look
         if event.state == WorkerState.ERROR and event.worker.group == "facts" and look and look.ended is None:
             look.ended = self.session.clock()
-            self.post_message(self.Looked(look, GatheringFailed(self.words("crash.gathering"), ":errors")))
+            self.post_message(self.Looked(look, GatheringFailed(self.words("crash.gathering"))))
 
     def _run(self, look: Look) -> None:
         problem: MeshDoctorError | None = None
