@@ -151,7 +151,7 @@ def connection_pool(
 
             backend = SocksBackend(proxy_url, httpcore.AnyIOBackend())
         else:
-            proxy = _http_proxy(proxy_url)
+            proxy = _http_proxy(proxy_url, context)
     return httpcore.AsyncConnectionPool(
         ssl_context=context,
         proxy=proxy,
@@ -162,12 +162,13 @@ def connection_pool(
     )
 
 
-def _http_proxy(proxy_url: str) -> httpcore.Proxy:
+def _http_proxy(proxy_url: str, context: ssl.SSLContext | None) -> httpcore.Proxy:
     url = urlsplit(proxy_url)
     login = None
     if url.username is not None:
         login = (unquote(url.username), unquote(url.password or ""))
     host = f"[{url.hostname}]" if url.hostname and ":" in url.hostname else url.hostname or ""
     port = url.port or (443 if url.scheme == "https" else 80)
-    trust = ssl.create_default_context() if url.scheme == "https" else None
+    # Go's transport has one TLS configuration: the cluster's CA, name and client certificate are the proxy's as well.
+    trust = (context or ssl.create_default_context()) if url.scheme == "https" else None
     return httpcore.Proxy(f"{url.scheme}://{host}:{port}", auth=login, ssl_context=trust)

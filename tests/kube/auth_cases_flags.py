@@ -192,6 +192,42 @@ def no_proxy_with_a_port(scene: Scene) -> None:
     scene.write()
 
 
+def https_proxy_url(scene: Scene) -> None:
+    """Go trusts the proxy by the cluster's CA, and shows it the client's certificate."""
+    pair = authority().issue("frank")
+    scene.cluster |= {
+        "server": "https://api.mesh.test:6443",
+        "proxy-url": f"https://me:secret@127.0.0.1:{scene.wire.https_proxy}",
+    }
+    scene.user = {"client-certificate-data": b64(pair.certificate), "client-key-data": b64(pair.key)}
+    scene.write()
+
+
+def https_proxy_and_a_name_to_verify(scene: Scene) -> None:
+    scene.cluster |= {
+        "server": "https://api.mesh.test:6443",
+        "tls-server-name": "other.mesh.test",
+        "proxy-url": f"https://127.0.0.1:{scene.wire.https_proxy}",
+    }
+    scene.user = {"token": "t"}
+    scene.write()
+
+
+def https_proxy_of_the_environment_for_plain_http(scene: Scene) -> None:
+    scene.cluster["server"] = "http://api.mesh.test:8080"
+    scene.environment["HTTP_PROXY"] = f"https://127.0.0.1:{scene.wire.https_proxy}"
+    scene.fails = True
+    scene.write()
+
+
+def https_proxy_of_an_unknown_authority(scene: Scene) -> None:
+    del scene.cluster["certificate-authority-data"]
+    scene.cluster["proxy-url"] = f"https://127.0.0.1:{scene.wire.https_proxy}"
+    scene.user = {"token": "t"}
+    scene.fails = True
+    scene.write()
+
+
 def proxy_url_without_a_scheme(scene: Scene) -> None:
     scene.cluster["proxy-url"] = f"localhost:{scene.wire.http_proxy}"
     scene.user = {"token": "t"}
@@ -296,6 +332,10 @@ FLAGS = cases(
     login_of_the_environments_proxy,
     all_proxy_is_not_heeded,
     no_proxy_with_a_port,
+    https_proxy_url,
+    https_proxy_and_a_name_to_verify,
+    https_proxy_of_the_environment_for_plain_http,
+    https_proxy_of_an_unknown_authority,
     proxy_url_without_a_scheme,
     plugin_gives_token_and_certificate,
     plugin_gives_an_expired_certificate,

@@ -40,6 +40,7 @@ class Wire:
     server: int
     plain: int
     http_proxy: int
+    https_proxy: int
     socks_proxy: int
     refuse: set[str]
     """Authorization values that are answered with 401."""
@@ -104,6 +105,18 @@ class _Api(BaseHTTPRequestHandler):
 
 
 class _HttpProxy(socketserver.StreamRequestHandler):
+    def setup(self) -> None:
+        assert isinstance(self.server, _Threads)
+        self.kind = "http"
+        if self.server.context is not None:
+            self.kind = "https"
+            self.request = self.server.context.wrap_socket(self.request, server_side=True)
+        super().setup()
+
+    def finish(self) -> None:
+        super().finish()
+        self.request.close()
+
     def handle(self) -> None:
         assert isinstance(self.server, _Threads)
         wire = self.server.wire
@@ -114,7 +127,12 @@ class _HttpProxy(socketserver.StreamRequestHandler):
             if name.lower() == "proxy-authorization":
                 login = value.strip()
         method, target, _ = line.split(" ", 2)
-        wire.seen.proxied.append({"kind": "http", "method": method, "target": target, "login": login})
+        seen = {"kind": self.kind, "method": method, "target": target, "login": login}
+        if self.kind == "https":
+            certificate: Any = self.request.getpeercert() or {}
+            seen["sni"] = getattr(self.request, "sni", "")
+            seen["certificate"] = dict(pair[0] for pair in certificate.get("subject", ())).get("commonName", "")
+        wire.seen.proxied.append(seen)
         self.wfile.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         _relay(self.request, wire.server)
 
@@ -180,10 +198,10 @@ def server_context() -> ssl.SSLContext:
 def running_wire() -> Iterator[Wire]:
     """Start the servers on loopback; stop them at the end."""
     seen = Seen()
-    servers = [_Threads(("127.0.0.1", 0), handler) for handler in (_Api, _Api, _HttpProxy, _SocksProxy)]
-    server, plain, http_proxy, socks_proxy = (int(server.server_address[1]) for server in servers)
-    wire = Wire(seen, server, plain, http_proxy, socks_proxy, refuse=set())
-    servers[0].context = server_context()
+    servers = [_Threads(("127.0.0.1", 0), handler) for handler in (_Api, _Api, _HttpProxy, _HttpProxy, _SocksProxy)]
+    server, plain, http_proxy, https_proxy, socks_proxy = (int(server.server_address[1]) for server in servers)
+    wire = Wire(seen, server, plain, http_proxy, https_proxy, socks_proxy, refuse=set())
+    servers[0].context = servers[3].context = server_context()
     threads = []
     for each in servers:
         each.wire = wire

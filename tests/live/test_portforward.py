@@ -13,6 +13,7 @@ from meshdoctor.kube.errors import Forbidden, NotFound, PathRefused, PodError, U
 from meshdoctor.kube.exec_fallback import exec_get
 from meshdoctor.kube.podhttp import PodHttp
 from meshdoctor.model.snapshot import PodRef
+from tests.kube.wire import running_wire
 from tests.live.apiserver import ApiServer, Fault
 from tests.live.conftest import connect
 from tests.live.pod_servers import answering, dripping, hanging, running_pod_servers, streaming
@@ -61,6 +62,21 @@ async def test_many_at_once_have_one_each(api: ApiServer, pods: PodHttp, envoy: 
     bodies = await asyncio.gather(*(pods.get(envoy, "envoy", "/clusters?format=json", deadline=20) for _ in range(24)))
     assert {len(json.loads(body)["cluster_statuses"]) for body in bodies} == {41}
     assert await settle(api) == 0
+
+
+@pytest.mark.parametrize("scheme", ["http", "https", "socks5"])
+async def test_through_a_proxy(api: ApiServer, tmp_path: Path, envoy: PodRef, scheme: str) -> None:
+    with running_wire() as wire:
+        wire.server = api.port  # where every proxied connection ends
+        port = {"http": wire.http_proxy, "https": wire.https_proxy, "socks5": wire.socks_proxy}[scheme]
+        document = api.kubeconfig()
+        document["clusters"][0]["cluster"]["proxy-url"] = f"{scheme}://127.0.0.1:{port}"
+        api.kubeconfig = lambda **_: document  # type: ignore[method-assign]
+        async with connect(api, tmp_path) as connection:
+            pods = PodHttp(connection)
+            assert "svc-0039" in (await pods.get(envoy, "envoy", "/config_dump", deadline=20)).decode()
+            assert (await connection.reads.get("/version")).status_code == 200
+        assert [seen["kind"] for seen in wire.seen.take()[1]] == [scheme] * 2
 
 
 async def test_no_port_is_opened_here(pods: PodHttp, envoy: PodRef) -> None:

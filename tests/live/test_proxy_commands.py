@@ -6,6 +6,7 @@ import json
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -15,6 +16,9 @@ from meshdoctor.kube.target import ClusterFlags, resolve_target
 from meshdoctor.model import wants as ask
 from meshdoctor.model.snapshot import Missing, PodRef
 from meshdoctor.sources.live import LiveSource
+from tests.live.apiserver import running_api_server
+from tests.live.conftest import pod, small_mesh
+from tests.live.pod_servers import answering, running_pod_servers
 from tests.live.recorded_cluster import serving_recording
 
 INCIDENTS = Path(__file__).resolve().parents[3] / "shared" / "incidents"
@@ -96,3 +100,39 @@ def test_istiod_is_asked_what_it_would_send_a_sidecar_and_never_a_gateway(
         answer = source.read([want]).get(want)
     assert isinstance(answer, Missing)
     assert answer.reason == "not asked for"
+
+
+def istiod(name: str, revision: str, namespace: str) -> dict[str, Any]:
+    """A running istiod of a revision."""
+    labels = {"app": "istiod", "istio.io/rev": revision}
+    containers = [{"name": "discovery", "image": "istio/pilot:1.29.0"}]
+    return {
+        "metadata": {"name": name, "namespace": namespace, "labels": labels},
+        "spec": {"containers": containers},
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+    }
+
+
+def test_every_istiod_of_every_revision_is_asked(capsys: Captured, tmp_path: Path) -> None:
+    istiods = [
+        istiod("istiod-a", "default", "istio-system"),
+        istiod("istiod-b", "default", "istio-system"),
+        istiod("istiod-canary-c", "canary", "istio-system"),
+        istiod("istiod-d", "old", "istio-old"),
+    ]
+    objects = small_mesh(0)
+    objects.add("/api/v1/pods", "Pod", [*istiods, *(pod(number) for number in range(1, 5))])
+    sync = {"proxy_type": "sidecar", "istio_version": "1.29.0", "cluster_sent": "n", "cluster_acked": "n"}
+    synced = [{"proxy": f"web-{number}.shop", **sync} for number in range(1, len(istiods) + 1)]
+    serves = [answering({"/debug/syncz": json.dumps([record]).encode()}) for record in synced]
+    with running_api_server(objects) as api, running_pod_servers(*serves) as addresses:
+        for each, address in zip(istiods, addresses, strict=True):
+            api.ports[each["metadata"]["namespace"], each["metadata"]["name"], 15014] = address
+        path = tmp_path / "kubeconfig"
+        path.write_text(yaml.safe_dump(api.kubeconfig()))
+        told = printed(capsys, "proxy-status", "--kubeconfig", str(path))
+        asked = {path for _, path in api.requests if path.endswith("/portforward")}
+    assert len(asked) == len(istiods)
+    for number, each in enumerate(istiods, 1):
+        (row,) = [line for line in told.splitlines() if line.startswith(f"web-{number}.shop")]
+        assert each["metadata"]["name"] in row.split()
