@@ -75,7 +75,8 @@ class DifferenceScreen(FactsScreen[Compared]):
                 return Compared(str(pod), ISTIOD, (ISTIOD, *others), found, sync.word)
         other = second or others[0]
         try:
-            differences = list(differences_of_pods(self._config(pod), self._config(self.session.pod(other))))
+            configs = self._config(pod), self._config(self.session.pod(other))
+            differences = list(differences_of_pods(*configs, with_lines=False))
         except UnreadableError as error:
             raise SourceError(str(error)) from None
         return Compared(

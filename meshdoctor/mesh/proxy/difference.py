@@ -191,14 +191,16 @@ def difference_lines(istiod: Sections, envoy: Sections) -> Iterator[str]:
             yield from entry.diff
 
 
-def differences_of_pods(mine: ConfigDump, other: ConfigDump) -> Iterator[ResourceDifference]:
+def differences_of_pods(
+    mine: ConfigDump, other: ConfigDump, *, with_lines: bool = True
+) -> Iterator[ResourceDifference]:
     """What two proxies of one workload hold differently, *what* from the view of the first: `only here`, `only there`.
 
     Both should hold the same: what differs is stale, rejected, or chosen by a label or the revision of one of them.
     Raises `UnreadableError`.
     """
     words = {"only istiod": "only there", "only Envoy": "only here"}
-    for found in resource_differences(sections_of(other), sections_of(mine)):
+    for found in resource_differences(sections_of(other), sections_of(mine), with_lines=with_lines):
         yield found._replace(what=words.get(found.what, found.what))
 
 
