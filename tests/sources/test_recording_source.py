@@ -217,3 +217,15 @@ def test_snapshots_share_what_is_known(tmp_path: Path) -> None:
     assert not one.has(ask.Objects("Service"))
     assert two.has(ask.Objects("Pod")) and two.has(ask.Objects("Service"))
     assert two.lacks([ask.Objects("Pod"), ask.Mesh(), ask.Mesh()]) == [ask.Mesh()]
+
+
+def test_one_object_is_the_bytes_of_its_list(tmp_path: Path) -> None:
+    source = depot(tmp_path).source()
+    found = answer(source, ask.ObjectBody("Pod", "depot", "picker-2"))
+    assert isinstance(found, Fact)
+    assert b'"10.40.1.6"' in found.value
+    assert b'"10.40.1.5"' not in found.value
+    gone = answer(source, ask.ObjectBody("Pod", "depot", "picker-3"))
+    assert isinstance(gone, Missing) and gone.reason == "not recorded"
+    assert "no Pod picker-3" in gone.detail
+    assert isinstance(answer(source, ask.ObjectBody("Gateway", "depot", "edge")), Missing)
