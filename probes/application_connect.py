@@ -89,7 +89,7 @@ def _kind(case: Case, life: PodLife | None, seen: Seen) -> str:
     if any(exit.at is not None and -2.0 <= moment - exit.at <= CRASH_SECONDS for exit in life.crashes()):
         return "crashed"
     later = [good for good in case.seen if _same_place(good, seen) and not good.failed and (good.start or 0.0) > moment]
-    if life.ready is not None and moment - life.ready <= START_SECONDS and later:
+    if life.ready is not None and moment - life.ready <= START_SECONDS and later and not _served(case, seen):
         return "starting"
     # Kubernetes keeps no more than the last end of a container, so an earlier one may have been near.
     if any(exit.at is None or exit.at >= moment - UNSTEADY_SECONDS for exit in life.crashes()):

@@ -288,3 +288,14 @@ def test_a_failed_connection_to_an_address_that_was_not_logged(tmp_path: Path) -
         depot.request(at, 503, "UF,URX", UNANSWERED, upstream="-", duration=10000)
     is_open(depot.ask("upstream-connect"))
     assert causes(depot.diagnose()) == []
+
+
+def test_a_pod_that_had_answered_already_was_not_starting(tmp_path: Path) -> None:
+    depot = Depot(tmp_path, servers=ledgers(ready_at=90)).good(95, 96)
+    for at in (100, 101):
+        depot.request(at, 503, server={"flags": "UF", "details": REFUSED})
+    spares(depot.good(110, 111).ask("application-connect"))
+    late = Depot(tmp_path / "b", servers=ledgers(ready_at=90))
+    for at in (100, 101):
+        late.request(at, 503, server={"flags": "UF", "details": REFUSED})
+    accuses(late.good(110, 111).ask("application-connect"), "ready-before-listening", OWNER)
