@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from meshdoctor.tui.examined import ExaminedSession
 
 SUMMARY = "open a cluster or a recording in the terminal application"
+
+
+LOG_LINES = 400_000
+"""The lines of all logs that are read at once to find what fails: some 200 MB."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -129,7 +134,9 @@ def _show_cluster(arguments: argparse.Namespace, view: str) -> int:
         return BackgroundRecording(lambda capture: connect(context, capture=capture), Path.cwd())
 
     kubeconfig = Kubeconfig(flags, os.environ)
-    session = LiveSession(connect, kubeconfig, record, client=arguments.client, target=arguments.target)
+    session = LiveSession(
+        partial(connect, log_lines=LOG_LINES), kubeconfig, record, client=arguments.client, target=arguments.target
+    )
     try:
         session.prepare()
         return show(session, arguments, view)

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from meshdoctor.guide.diagnosis import Diagnosis, Witness, conclude
+from meshdoctor.guide.diagnosis import Diagnosis, NotChecked, Witness, conclude
 from meshdoctor.guide.standing import empty_clusters
 from meshdoctor.guide.walk import Reader, Step, walk
 from meshdoctor.mesh.ambient import is_ztunnel
@@ -19,6 +19,7 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.logs import access_logs
 from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.mesh.question import Question, cases_of
+from meshdoctor.mesh.sample import sample
 from meshdoctor.model import wants as ask
 from meshdoctor.model.kinds import KINDS
 from meshdoctor.model.snapshot import Snapshot, Want
@@ -34,23 +35,27 @@ def _log(mesh: MeshIndex, log: ask.LogRef) -> Want[Any]:
 class Examination:
     """Reads through *read* (a source's `read`) what is wanted, when it is wanted; `steps` runs the flowchart.
 
-    Raises `NothingMatches` when *question* names nothing in the source.
+    *most* pods are looked at before anything is known of the failure, where a source cannot read them all in time; a
+    probe reads what else it wants. Raises `NothingMatches` when *question* names nothing in the source.
     """
 
-    def __init__(self, read: Reader, snapshot: Snapshot, question: Question | None = None) -> None:
+    def __init__(
+        self, read: Reader, snapshot: Snapshot, question: Question | None = None, *, most: int | None = None
+    ) -> None:
         self._read = read
         self.question = question
         snapshot = read([ask.Contents(), ask.Mesh(), *(ask.Objects(kind.name) for kind in KINDS)], snapshot)
         inventory = snapshot.value(ask.Contents()) or ask.Inventory()
-        wants: list[Want[Any]] = [ask.SyncStatus(istiod) for istiod in inventory.istiods]
-        wants += [ask.ProxyServerInfo(pod) for pod in inventory.proxies]
         self.mesh = MeshIndex(snapshot)
-        wants += [_log(self.mesh, log) for log in inventory.logs]
+        self.sample = sample(self.mesh, question, most) if most else None
+        """The pods that were looked at; None: all."""
+        proxies = [pod for pod in inventory.proxies if self.sample is None or pod in self.sample]
+        wants: list[Want[Any]] = [ask.SyncStatus(istiod) for istiod in inventory.istiods]
+        wants += [ask.ProxyServerInfo(pod) for pod in proxies]
+        wants += [_log(self.mesh, log) for log in inventory.logs if self.sample is None or log.pod in self.sample]
         self.mesh.extend(read(wants, snapshot))
         # Counters are asked for only where no log speaks: a proxy's admin endpoint is not to be kept busy.
-        quiet = [
-            pod for pod in inventory.proxies if not any(fact.value.lines for _, fact in access_logs(self.mesh, pod))
-        ]
+        quiet = [pod for pod in proxies if not any(fact.value.lines for _, fact in access_logs(self.mesh, pod))]
         counters: list[Want[Any]] = [want for pod in quiet for want in (ask.ProxyClusters(pod), ask.ProxyMetrics(pod))]
         self.mesh.extend(read(counters, self.mesh.snapshot))
         self.traffic = self.mesh.derived(Flows)
@@ -80,7 +85,13 @@ class Examination:
         """What the steps taken so far amount to."""
         standing = () if self.traffic.seen else empty_clusters(self.mesh, self._read)
         found = conclude(self.mesh.snapshot, self.question, self.cases, self.taken, self.witness)
-        return replace(found, not_checked=(*standing, *found.not_checked)) if standing else found
+        besides = (*standing, *self._not_sampled())
+        return replace(found, not_checked=(*besides, *found.not_checked)) if besides else found
+
+    def _not_sampled(self) -> Iterator[NotChecked]:
+        if self.sample is not None:
+            why = f"of {len(self.sample):,} of the pods were read, some of each workload; a question names who is meant"
+            yield NotChecked("logs", why)
 
     @cached_property
     def witness(self) -> Witness:
@@ -100,4 +111,6 @@ class Examination:
             found.append("access logs of the proxies")
         if not any(entry.call for entry in seen):
             found.append("what the applications saw of their own calls")
+        if self.sample is not None and self.question is None:
+            found.append(f"the logs of all but {len(self.sample):,} pods")
         return tuple(found)

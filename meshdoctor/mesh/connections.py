@@ -50,7 +50,8 @@ def connections(istiods: Iterable[IstiodFacts]) -> dict[PodRef, list[Connection]
             if is_proxy(record):
                 found.setdefault(PodRef(record.namespace, record.pod), []).append(Connection(istiod, record))
     for connected in found.values():
-        connected.sort(key=lambda one: _last_send(one.record), reverse=True)
+        if len(connected) > 1:
+            connected.sort(key=lambda one: _last_send(one.record), reverse=True)
     return found
 
 

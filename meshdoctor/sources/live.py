@@ -41,8 +41,9 @@ _PODS = ask.Objects("Pod")
 class LiveSource:
     """The facts of a cluster now. `read` may be called from any thread but the one of its own loop; `close` it.
 
-    *since_seconds*: how far back logs are read. *namespaces*: what to read where the whole cluster is forbidden.
-    *capture*: is given each file that was read (name in a recording, bytes). *clock* gives Unix seconds.
+    *since_seconds*: how far back logs are read; of many at once only the last *log_lines* together. *namespaces*: what
+    to read where the whole cluster is forbidden. *capture*: is given each file that was read (name in a recording,
+    bytes). *clock* gives Unix seconds.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class LiveSource:
         namespaces: tuple[str, ...] = (),
         since_seconds: int = 900,
         log_bytes: int = 16 << 20,
+        log_lines: int | None = None,
         allow_exec: bool = False,
         terminal: bool = False,
         capture: Capture | None = None,
@@ -76,7 +78,12 @@ class LiveSource:
         self._visits = PodVisits(self._connection, allow_exec=allow_exec, decode=self._decoder.decode)
         self._mesh_config = LiveMeshConfig(self._client, self._visits)
         self._logs = LiveLogs(
-            self._client, self._decoder, self._mesh_config, since_seconds=since_seconds, log_bytes=log_bytes
+            self._client,
+            self._decoder,
+            self._mesh_config,
+            since_seconds=since_seconds,
+            log_bytes=log_bytes,
+            all_lines=log_lines,
         )
         self._evidence = LiveEvidence(self._decoder, self._lists, self._logs, self._visits, clock)
         self._started = clock()
@@ -214,6 +221,7 @@ class LiveSource:
                     group.start_soon(self._evidence.answer, want, cast(MeshPods, pods), answers)
                 else:
                     by_pod.setdefault(place(want, cast(MeshPods, pods)), []).append(want)
+            self._logs.expect(len(by_log))
             for log, wanted in by_log.items():
                 group.start_soon(self._logs.answer, log, wanted, snapshot, cast(MeshPods, pods), answers)
             if by_pod:
@@ -223,16 +231,20 @@ class LiveSource:
     # ---- objects and the list of pods ------------------------------------------------------------------------------
 
     async def _objects(self, want: ask.Objects, answers: Answers) -> None:
-        answers[want] = await self._lists.objects(BY_NAME[want.kind])
-        if want.kind == "Pod":
-            self._pods.remember(answers[want], self._lists.versions.get("Pod", ""))
+        answers[want] = await (self._list_pods() if want.kind == "Pod" else self._lists.objects(BY_NAME[want.kind]))
+
+    async def _list_pods(self) -> Fact[Any] | Missing:
+        begun = self._clock()
+        found = await self._lists.objects(BY_NAME["Pod"])
+        self._pods.remember(found, self._lists.versions.get("Pod", ""), self._clock() - begun)
+        return found
 
     async def _object_body(self, want: ask.ObjectBody, answers: Answers) -> None:
         answers[want] = await self._lists.one(BY_NAME[want.kind], want.namespace, want.name)
 
     async def _mesh_pods(self) -> MeshPods | Missing:
         if self._pods.is_old:
-            self._pods.remember(await self._lists.objects(BY_NAME["Pod"]), self._lists.versions.get("Pod", ""))
+            await self._list_pods()
         return self._pods.sorted
 
     async def _contents(self, want: ask.Contents, pods: MeshPods, answers: Answers) -> None:

@@ -16,9 +16,15 @@ from meshdoctor.sources.live_mesh_config import LiveMeshConfig
 from meshdoctor.sources.live_pods import MeshPods
 from meshdoctor.sources.live_visits import Answers, PodVisits
 
+LEAST_LINES = 500
+"""Of each log, however many there are."""
+
 
 class LiveLogs:
-    """Reads at most *log_bytes* of what a container wrote in the last *since_seconds*."""
+    """Reads at most *log_bytes* of what a container wrote in the last *since_seconds*.
+
+    *all_lines*: of many logs that are read at once only the last lines of each, so many together; None for no limit.
+    """
 
     def __init__(
         self,
@@ -28,12 +34,19 @@ class LiveLogs:
         *,
         since_seconds: int,
         log_bytes: int,
+        all_lines: int | None = None,
     ) -> None:
         self._client = client
         self._decoder = decoder
         self._mesh_config = mesh_config
         self._since = since_seconds
         self._log_bytes = log_bytes
+        self._all_lines = all_lines
+        self._lines: int | None = None
+
+    def expect(self, logs: int) -> None:
+        """So many logs are about to be read at once."""
+        self._lines = None if self._all_lines is None else max(LEAST_LINES, self._all_lines // max(1, logs))
 
     async def answer(
         self, log: ask.LogRef, wants: list[Want[Any]], known: Snapshot, pods: MeshPods, answers: Answers
@@ -62,6 +75,7 @@ class LiveLogs:
             log.container,
             since_seconds=None if log.previous else self._since,
             previous=log.previous,
+            tail_lines=self._lines,
             limit_bytes=self._log_bytes,
         )
         return self._decoder.keep(log_file(log), body)

@@ -118,10 +118,15 @@ def inventory(pods: MeshPods, kinds: tuple[str, ...]) -> Inventory:
     return Inventory(tuple(pods.proxies), tuple(pods.ztunnels), tuple(pods.istiods), tuple(logs), kinds)
 
 
+LIST_SHARE = 20
+"""At most one part in so many of the time is listing pods."""
+
+
 class KnownPods:
     """The pods as they were last listed or heard of: whatever else is read of a cluster needs to know them.
 
-    *refresh*: after so many seconds a list is old, unless a watch keeps it up to date. *clock* gives Unix seconds.
+    *refresh*: after so many seconds a list is old, later if it takes long, unless a watch keeps it up to date. *clock*
+    gives Unix seconds.
     """
 
     def __init__(self, clock: Callable[[], float], refresh: float) -> None:
@@ -130,6 +135,7 @@ class KnownPods:
         self._pods: tuple[Pod, ...] | Missing | None = None
         self._sorted: MeshPods | None = None
         self._at = float("-inf")
+        self._seconds = 0.0
         self._version = ""
         self._watched = False
 
@@ -137,7 +143,8 @@ class KnownPods:
     def is_old(self) -> bool:
         """Whether they are to be listed (again)."""
         unknown = self._pods is None or isinstance(self._pods, Missing)
-        return unknown or (not self._watched and self._clock() - self._at > self._refresh)
+        lasts = max(self._refresh, LIST_SHARE * self._seconds)
+        return unknown or (not self._watched and self._clock() - self._at > lasts)
 
     @property
     def sorted(self) -> MeshPods | Missing:
@@ -156,8 +163,9 @@ class KnownPods:
         known = not isinstance(self._pods, Missing | None) and self._version
         return Listing(cast("tuple[Pod, ...]", self._pods), self._version) if known else None
 
-    def remember(self, fact: Fact[Any] | Missing, version: str) -> None:
-        """The pods were listed, at a resource *version* ("" for a part of them)."""
+    def remember(self, fact: Fact[Any] | Missing, version: str, seconds: float = 0.0) -> None:
+        """The pods were listed, at a resource *version* ("" for a part of them), which took *seconds*."""
+        self._seconds = seconds
         self._take(fact if isinstance(fact, Missing) else fact.value, version)
 
     def hear(self, pods: tuple[Pod, ...], *, lost: bool) -> None:

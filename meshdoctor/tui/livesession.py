@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+MOST_PODS = 300
+"""Pods whose logs and counters are read to find what fails: that many take half a minute."""
 LEARN_AGAIN = 10.0
 """Seconds after which the names that can be typed are those of newer pods."""
 Record = Callable[[str], Recording]
@@ -196,7 +198,8 @@ class LiveSession(LiveGlance):
         else:
             self._facts.trust(look)
             start = self._facts.nothing()
-        examination = Examination(self._facts.read, start, parse_question(self._client, self._target))
+        question = parse_question(self._client, self._target)
+        examination = Examination(self._facts.read, start, question, most=MOST_PODS)
         if self._link.trouble is not None:
             raise SourceError(self._link.trouble.error)
         require_pods(examination.mesh.snapshot)

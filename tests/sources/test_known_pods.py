@@ -5,7 +5,7 @@ from __future__ import annotations
 from meshdoctor.model.kubernetes import Container, Pod, PodSpec
 from meshdoctor.model.meta import Meta
 from meshdoctor.model.snapshot import Fact, Missing, Origin, PodRef
-from meshdoctor.sources.live_pods import KnownPods, MeshPods
+from meshdoctor.sources.live_pods import LIST_SHARE, KnownPods, MeshPods
 
 REFRESH = 10.0
 
@@ -43,6 +43,16 @@ def test_a_list_grows_old_unless_it_is_watched() -> None:
     clock.now += REFRESH + 1
     assert not known.is_old
     assert proxies(known) == {PodRef("shop", "web-2")}
+
+
+def test_a_list_that_takes_long_is_not_made_again_so_soon() -> None:
+    clock = Clock()
+    known = KnownPods(clock, REFRESH)
+    known.remember(listed("web-1"), "7", seconds=2.0)
+    clock.now += 2.0 * LIST_SHARE
+    assert not known.is_old
+    clock.now += 1
+    assert known.is_old
 
 
 def test_what_was_heard_stays_when_the_watch_is_lost_and_is_old_at_once() -> None:
