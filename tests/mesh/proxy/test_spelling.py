@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -228,3 +231,41 @@ def test_an_assignment_without_endpoints_that_envoy_does_not_list_is_no_differen
     assert sent_differences(sections(EndpointsConfigDump=eds()), nothing) == []
     [found] = sent_differences(sections(EndpointsConfigDump=eds("10.0.0.1")), nothing)
     assert found[:3] == ("Endpoints", "c", "only istiod")
+
+
+PAIR = Path(__file__).parent / "protojson"
+"""One configuration as Envoy's admin port prints it, and as protobuf-go 1.36 does (API v1.40): what istiod answers."""
+
+
+def test_one_configuration_as_go_and_as_envoy_print_it() -> None:
+    istiod = json.loads((PAIR / "istiod.json").read_bytes())
+    assert to_protojson(to_snake(istiod)) == istiod
+    both = (find_sections((PAIR / f"{side}.json").read_bytes()) for side in ("istiod", "envoy"))
+    assert sent_differences(*both) == []
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "path"),
+    [
+        ('"consecutive5xx":5', '"consecutive5xx":6', "outlierDetection.consecutive5xx"),
+        ('"maxEjectionPercent":0,', "", "outlierDetection.maxEjectionPercent"),
+        ('"minimumRingSize":"1024"', '"minimumRingSize":"1025"', "ringHashLbConfig.minimumRingSize"),
+        ('"some_label":"v1"', '"some_label":"v2"', "lbSubsetConfig.defaultSubset.some_label"),
+        ('"clockSkewSeconds":5', '"clockSkewSeconds":6', "typedConfig.providers.origins_0.clockSkewSeconds"),
+        ('"snake_case":1', '"snake_case":2', "logFormat.jsonFormat.nested.snake_case"),
+        ('"proxy100Continue":true', '"proxy100Continue":false', "typedConfig.proxy100Continue"),
+        ('"fixedDelay":"5s"', '"fixedDelay":"6s"', "typedPerFilterConfig.envoy.filters.http.fault.delay.fixedDelay"),
+        ('"loadBalancingWeight":1}],"loadB', '"loadBalancingWeight":2}],"loadB', "10.0.0.1:8080.weight"),
+        ('"shadowRulesStatPrefix":"x"', '"shadowRulesStatPrefix":"y"', "typedConfig.shadowRulesStatPrefix"),
+    ],
+)
+def test_each_real_difference_is_found_alone(was: str, now: str, path: str) -> None:
+    text = re.sub(r"([,:])[ ]+(?=[\"{\[\d])", r"\1", (PAIR / "istiod.json").read_text())
+    assert text.count(was) == 1
+    [found] = sent_differences(find_sections(text.replace(was, now).encode()), sections_of_envoy())
+    [field] = found.fields
+    assert field.path.endswith(path)
+
+
+def sections_of_envoy() -> Any:
+    return find_sections((PAIR / "envoy.json").read_bytes())
