@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from meshdoctor.errors import MeshDoctorError, NothingMatches, UsageError
 from meshdoctor.tui.glance import Glance
+from meshdoctor.tui.journal import note_unread
 from meshdoctor.tui.look import Looking
 from meshdoctor.tui.readings import RecordedReadings
 
@@ -95,7 +96,12 @@ class ExaminedSession(Glance):
         question: Question | None = parse_question(self._client, self._target)
         examination = Examination(source.read, Snapshot(source.info, {}), question)
         self._learn_names(examination.mesh, examination)
+        self._note_unreadable(examination.mesh.snapshot.missing().values())
         return examination
+
+    def _note_unreadable(self, missing: Iterable[Missing]) -> None:
+        """What the recorder itself could not read is no trouble of this session; what is damaged is."""
+        note_unread(self.journal, (fact for fact in missing if fact.reason == "unreadable"))
 
     def move(self, moment: str) -> None:
         """To another of the source's moments; every view gathers anew.
@@ -162,6 +168,8 @@ class ExaminedSession(Glance):
             lacking = mesh.snapshot.lacks(wants)
             if lacking and self._source:
                 mesh.extend(self._source.read(lacking, mesh.snapshot))
+                found = mesh.snapshot.missing()
+                self._note_unreadable(found[want] for want in lacking if want in found)
             yield mesh
 
     def answer(self, want: Want[T]) -> Fact[T] | Missing:

@@ -64,11 +64,13 @@ def missing_rule(fact: Missing) -> str:
 
 
 def note_unread(journal: Journal, missing: Iterable[Missing]) -> None:
-    """Keep why something could not be read: each right once, and of each other reason the first answer."""
+    """Keep why something could not be read: each right once, each damaged file, and else of a reason the first."""
     told: dict[tuple[str, str], Missing] = {}
     for fact in missing:
-        rule = missing_rule(fact)
+        key = (UNREAD, fact.file if fact.reason == "unreadable" else fact.reason)
+        if fact.reason == "forbidden":
+            key = (REFUSED, missing_rule(fact) or str(fact))
         if fact.reason not in ("not recorded", "not asked for"):
-            told.setdefault((REFUSED, rule or str(fact)) if fact.reason == "forbidden" else (UNREAD, fact.reason), fact)
+            told.setdefault(key, fact)
     for (kind, text), fact in told.items():
         journal.note(kind, text if kind == REFUSED else f"{fact.file}: {fact}")

@@ -12,10 +12,11 @@ from textual.binding import Binding, BindingType
 from textual.strip import Strip
 from textual.widget import Widget
 
+from meshdoctor.model.snapshot import Missing
 from meshdoctor.present.words import Words
 from meshdoctor.tui.app import MeshDoctorApp
 from meshdoctor.tui.crash import state_folder, write_traceback
-from meshdoctor.tui.journal import MISTAKE, Journal
+from meshdoctor.tui.journal import MISTAKE, SAID, Journal, note_unread
 from meshdoctor.tui.router import Route
 from meshdoctor.tui.shellscreen import ShellScreen
 from tests.screens.shipped import screen_text
@@ -183,3 +184,21 @@ def test_the_journal_counts_what_comes_again_and_forgets_the_oldest() -> None:
         journal.note(MISTAKE, str(number))
     assert len(journal.entries()) == 200
     assert journal.entries()[0].text == "299"
+
+
+def test_the_journal_tells_each_right_and_each_damaged_file_once() -> None:
+    journal = Journal(lambda: 0.0)
+    rule = '{apiGroups: [""], resources: [pods/portforward], verbs: [get, create]}'
+    refused = [Missing("forbidden", f"GET /{name}: forbidden (no): the role lacks {rule}", name) for name in "abc"]
+    slow = [Missing("timeout", "no answer", f"envoy/{name}") for name in "abc"]
+    damaged = [Missing("unreadable", "it is no JSON", name) for name in ("pods.json", "nodes.json")]
+    note_unread(journal, [*refused, *slow, *damaged, Missing("not recorded")])
+    told = [(entry.kind, entry.text) for entry in reversed(journal.entries())]
+    assert told == [
+        ("forbidden", f"the role lacks {rule}"),
+        ("not read", "envoy/a: timeout: no answer"),
+        ("not read", "pods.json: unreadable: it is no JSON"),
+        ("not read", "nodes.json: unreadable: it is no JSON"),
+    ]
+    journal.note(SAID, f"pods.json: {damaged[0]}")
+    assert len(journal.entries()) == 4  # it stands there already
