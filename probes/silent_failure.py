@@ -21,6 +21,7 @@ from meshdoctor.model.wants import LogText
 
 SPENT = ("cannot assign requested address", "eaddrnotavail", "too many open files", "emfile")
 """What the kernel tells an application that has used up its own ports or descriptors."""
+HOLD = "holdApplicationUntilProxyStarts"
 READY_SLACK = 3.0
 """Seconds: the Ready condition is set up to a probe period before or after the proxy takes connections."""
 
@@ -110,7 +111,9 @@ def _of_pod(mesh: MeshIndex, life: PodLife | None, ref: PodRef, lines: tuple[See
             )
         )
     ready = _proxy_ready(mesh, pod, life)
-    if pod is not None and ready is not None and last <= ready + READY_SLACK and not is_native_sidecar(pod.spec):
+    if pod is None or ready is None or last > ready + READY_SLACK or is_native_sidecar(pod.spec):
+        return inconclusive("calls failed without an HTTP answer while the sidecar ran", said)
+    if not _waits(mesh, pod):
         return culprit(
             Verdict(
                 "sidecar-start-race",
@@ -133,7 +136,17 @@ def _of_pod(mesh: MeshIndex, life: PodLife | None, ref: PodRef, lines: tuple[See
                 lines,
             )
         )
-    return inconclusive("calls failed without an HTTP answer while the sidecar ran", said)
+    return inconclusive("calls failed at the pod's start, although its application waits for the sidecar", said)
+
+
+def _waits(mesh: MeshIndex, pod: k8s.Pod) -> bool:
+    """Whether the application starts only after its sidecar is ready (holdApplicationUntilProxyStarts, of the pod's own
+    proxy config or the mesh's): istiod then puts the sidecar first, with a postStart hook that waits.
+    """
+    own = pod.metadata.annotations.get("proxy.istio.io/config", "")
+    if HOLD in own:
+        return "true" in own.partition(HOLD)[2].partition("\n")[0].lower()
+    return mesh.mesh_config.default_config.get(HOLD) is True
 
 
 def _before_the_sidecar(mesh: MeshIndex, pod: k8s.Pod, lines: tuple[Seen, ...]) -> tuple[Seen, ...]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.hosts import subset_of
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.labels import selects
 from meshdoctor.mesh.probe import Probe
@@ -50,7 +51,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         entry.name
         for entry in config.clusters
         if (name := parse_cluster_name(entry.name)).direction == "outbound"
-        and name.host == destination.host
+        and (name.host == destination.host or (not destination.service and _in_full(name.host, destination.host)))
         and destination.port in (0, name.port)
     ]
     if known:
@@ -58,7 +59,11 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     shown = config_says(newest.pod, f"the sidecar has no cluster for {destination}", "ClustersConfigDump")
     blocked = any(seen.access and seen.access.upstream_cluster != PASSED for seen in lines)
     resources = _hiding(mesh, newest.pod, case)
-    if not resources and blocked and destination.service is None:
+    if not resources and destination.service is None and (mesh.in_part("Service") or mesh.in_part("ServiceEntry")):
+        return inconclusive(
+            f"the sidecar does not know {destination}; whether another namespace hides it was not read", said, shown
+        )
+    if not resources and blocked and destination.service is None and not _entries(mesh, destination.host):
         resources = [Resource("ConfigMap", mesh.mesh_config.root_namespace, "istio", "outboundTrafficPolicy")]
     if not resources or (not blocked and destination.service is None):
         return inconclusive(
@@ -76,6 +81,11 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
             lines,
         )
     )
+
+
+def _in_full(host: str | None, written: str) -> bool:
+    """Whether *host* is what a client *written* so may mean: a Service that was not read has no full name."""
+    return (host or "").startswith(f"{written}.")
 
 
 def _entry(case: Case) -> str:
@@ -100,11 +110,43 @@ def _hiding(mesh: MeshIndex, pod: PodRef, case: Case) -> list[Resource]:
             if one.namespace == mesh.mesh_config.root_namespace and one.spec.workload_selector is None
         ]
     )
-    resources = [Resource("Sidecar", one.namespace, one.name, "spec.egress[].hosts") for one in chosen[:1]]
+    entries = _entries(mesh, case.destination.host)
+    spaces = {case.destination.service[0]} if case.destination.service else {one.namespace for one in entries}
+    resources = [
+        Resource("Sidecar", one.namespace, one.name, "spec.egress[].hosts")
+        for one in chosen[:1]
+        if not _admits(one, pod.namespace, spaces, case.destination.host)
+    ]
     service = mesh.services.get(case.destination.service) if case.destination.service else None
     if service and not is_exported(service, pod.namespace):
         resources.insert(0, Resource("Service", service.namespace, service.name, EXPORT_FIELD))
+    visible = [one for one in entries if _reaches(one.spec.export_to, one.namespace, pod.namespace)]
+    if entries and not visible and service is None:
+        resources[:0] = [Resource("ServiceEntry", one.namespace, one.name, "spec.exportTo") for one in entries]
     return resources
+
+
+def _entries(mesh: MeshIndex, host: str) -> list[istio.ServiceEntry]:
+    """The ServiceEntries that declare *host*, by its name or its domain."""
+    return [
+        one
+        for one in mesh.objects("ServiceEntry", istio.ServiceEntry)
+        if any(subset_of(host, name) for name in one.spec.hosts)
+    ]
+
+
+def _admits(sidecar: istio.Sidecar, own: str, spaces: set[str], host: str) -> bool:
+    """Whether a Sidecar of a pod in namespace *own* lets a host of *spaces* in (of anywhere when that is not known)."""
+    names = [name.partition("/") for entry in sidecar.spec.egress for name in entry.hosts]
+    return not sidecar.spec.egress or any(
+        (space == "*" or not spaces or (own if space == "." else space) in spaces) and subset_of(host, name)
+        for space, _, name in names
+    )
+
+
+def _reaches(export_to: list[str], home: str, namespace: str) -> bool:
+    """Whether an object of namespace *home* with this exportTo is seen in *namespace*."""
+    return not export_to or "*" in export_to or namespace in export_to or ("." in export_to and home == namespace)
 
 
 def is_exported(service: k8s.Service, namespace: str) -> bool:

@@ -265,6 +265,32 @@ def test_a_sidecar_scope_hides_the_host(tmp_path: Path) -> None:
     assert causes(depot.diagnose()) == ["host-outside-sidecar-scope"]
 
 
+def test_a_scope_that_lets_the_host_in_is_not_accused(tmp_path: Path) -> None:
+    depot = blocked(unaware(Depot(tmp_path)))
+    depot.objects("Sidecar", istio("wide", "depot", {"egress": [{"hosts": ["./*", "books/*"]}]}))
+    is_open(depot.ask("unknown-host"))
+
+
+def outside(depot: Depot) -> Depot:
+    for at in range(100, 106):
+        depot.request(at, 502, "-", "direct_response", cluster="-", upstream="-", local="203.0.113.7:443",
+                      authority="rates.example.com", route="block_all")  # fmt: skip
+    return depot
+
+
+@pytest.mark.parametrize(("export_to", "named"), [(["."], "ServiceEntry vault/rates"), (["depot"], "")])
+def test_a_service_entry_that_is_not_exported(tmp_path: Path, export_to: list[str], named: str) -> None:
+    depot = outside(unaware(Depot(tmp_path)))
+    entry = istio("rates", "vault", {"hosts": ["rates.example.com"], "exportTo": export_to})
+    depot.objects("ServiceEntry", entry)
+    if named:
+        accuses(depot.ask("unknown-host"), "host-outside-sidecar-scope", named)
+    else:
+        is_open(depot.ask("unknown-host"))
+    unknown = outside(unaware(Depot(tmp_path / "b"))).objects("ServiceEntry")
+    accuses(unknown.ask("unknown-host"), "host-outside-sidecar-scope", "ConfigMap istio-system/istio")
+
+
 def test_the_scope_that_selects_the_pod_comes_first(tmp_path: Path) -> None:
     depot = blocked(unaware(Depot(tmp_path)))
     depot.objects("Sidecar", scope(), scope(name="mine", workloadSelector={"labels": {"app": "picker"}}))

@@ -56,6 +56,20 @@ def test_a_native_sidecar_has_no_start_race(tmp_path: Path) -> None:
     is_open(starting(tmp_path, native=True).ask("silent-failure"))
 
 
+def test_an_application_that_waits_for_its_sidecar_has_no_start_race(tmp_path: Path) -> None:
+    for index, text in enumerate(
+        ('{"holdApplicationUntilProxyStarts": true}', "holdApplicationUntilProxyStarts: true\n")
+    ):
+        depot = starting(tmp_path / str(index), annotations={"proxy.istio.io/config": text})
+        is_open(depot.ask("silent-failure"))
+    not_waiting = {"proxy.istio.io/config": "holdApplicationUntilProxyStarts: false\n"}
+    mesh_wide = starting(tmp_path / "c").mesh(defaultConfig={"holdApplicationUntilProxyStarts": True})
+    is_open(mesh_wide.ask("silent-failure"))
+    own = starting(tmp_path / "d", annotations=not_waiting)
+    own.mesh(defaultConfig={"holdApplicationUntilProxyStarts": True})
+    accuses(own.ask("silent-failure"), "sidecar-start-race", CALLER)
+
+
 def test_calls_long_after_the_start_are_no_start_race(tmp_path: Path) -> None:
     is_open(silent(starting(tmp_path), 300, 301).ask("silent-failure"))
 
