@@ -49,6 +49,8 @@ class _Scope(NamedTuple):
     machines: frozenset[str]
     entry_hosts: frozenset[str]
     """Hosts of ServiceEntries: their endpoints join those of a Service of the same name."""
+    all_read: bool
+    """Whether the machines of every namespace are known."""
     read_at: float | None
 
 
@@ -58,7 +60,6 @@ def endpoint_differences(mesh: MeshIndex, pod: PodRef) -> list[EndpointDifferenc
     if config is None or not config.has("EndpointsConfigDump"):
         return []
     scope = _scope(mesh, pod, config)
-    whole = not any(mesh.in_part(kind) for kind in ("ServiceEntry", "WorkloadEntry"))
     found = []
     for entry in config.clusters:
         name = parse_cluster_name(entry.name)
@@ -75,8 +76,8 @@ def endpoint_differences(mesh: MeshIndex, pod: PodRef) -> list[EndpointDifferenc
             continue
         held = {address: endpoint for endpoint in assigned.all if (address := endpoint.endpoint.address.endpoint_ip)}
         listed = {address for part in slices for one in part.endpoints or () for address in one.addresses}
-        # What a ServiceEntry of a namespace that was not read adds is in no slice either.
-        told = whole and name.host not in scope.entry_hosts
+        # What a ServiceEntry that was not read adds is in no slice either.
+        told = scope.all_read and name.host not in scope.entry_hosts
         old = set(_ours(held, scope)) - listed if told else set()
         new = set() if service.spec.internal_traffic_policy == "Local" else _ready(slices, held) - held.keys()
         if old or new:
@@ -97,8 +98,17 @@ def _scope(mesh: MeshIndex, pod: PodRef, config: ConfigDump) -> _Scope:
         len(known | ({own} if own else set())) > 1,
         frozenset(machines),
         frozenset(host for entry in entries for host in entry.spec.hosts),
+        not any(_is_unread(mesh, kind) for kind in ("WorkloadEntry", "ServiceEntry")),
         mesh.snapshot.info.finished_at if isinstance(dump, Missing) else dump.origin.read_at,
     )
+
+
+def _is_unread(mesh: MeshIndex, kind: str) -> bool:
+    """Whether there may be objects of *kind* that could not be read; a cluster without the kind has none."""
+    found = mesh.snapshot.get(ask.Objects(kind))
+    if isinstance(found, Missing):
+        return found.reason not in ("not recorded", "not asked for")
+    return bool(found.problems) or mesh.in_part(kind)
 
 
 def _has_waypoint(mesh: MeshIndex, service: k8s.Service) -> bool:

@@ -17,7 +17,7 @@ from meshdoctor.model.envoy.config_dump import decode_config_dump
 from meshdoctor.model.istiod import SyncRecord
 from meshdoctor.model.meta import Meta
 from meshdoctor.model.moment import unix
-from meshdoctor.model.snapshot import Fact, Origin, PodRef, Snapshot, SourceInfo
+from meshdoctor.model.snapshot import Fact, Missing, Origin, PodRef, Snapshot, SourceInfo
 from tests.mesh.proxy.dumps import clusters, dump, socket
 
 WEB = PodRef("shop", "web")
@@ -126,6 +126,15 @@ RIGHT = part("a", "10.0.0.1")
 def test_what_proves_nothing(one: MeshIndex) -> None:
     assert endpoint_differences(one, WEB) == []
     assert stale_endpoints(one, WEB) == []
+
+
+def test_machines_that_could_not_be_read_may_be_the_addresses_that_no_slice_has() -> None:
+    unread = mesh(("10.0.0.9",), RIGHT)
+    unread.extend(unread.snapshot.without([ask.Objects("WorkloadEntry")]))
+    assert endpoint_differences(unread, WEB)[0].old == ("10.0.0.9",)  # a cluster without the kind has none
+    forbidden: dict[Any, Any] = {ask.Objects("WorkloadEntry"): Missing("forbidden", "no rule", "x")}
+    unread.extend(unread.snapshot.updated(forbidden))
+    assert [(found.old, found.new) for found in endpoint_differences(unread, WEB)] == [((), ("10.0.0.1",))]
 
 
 def test_an_endpoint_that_istiod_marked_as_of_this_cluster_is_judged_in_a_mesh_of_several() -> None:
