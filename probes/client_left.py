@@ -61,7 +61,10 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         return culprit(hung, _gave_up(case, lines, middle, doubt))
     asked = sum(1 for seen in case.seen if seen.side in (CLIENT, GATEWAY))
     seldom = len(lines) < MANY and len(lines) < SHARE * asked
-    return culprit(_gave_up(case, lines, middle, CONFIGURATION_ONLY if seldom else 0.93 if narrow else PATTERNLESS))
+    # Of a server that was left out of the recording, nobody knows whether the requests arrived.
+    unseen = mesh.in_part("Pod") and not mesh.known("Pod", case.server_namespace)
+    doubtful = seldom or unseen
+    return culprit(_gave_up(case, lines, middle, CONFIGURATION_ONLY if doubtful else 0.93 if narrow else PATTERNLESS))
 
 
 def _gave_up(case: Case, lines: tuple[Seen, ...], middle: float, confidence: float) -> Verdict:

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
-from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.finding import (
+    CONFIGURATION_ONLY,
+    Evidence,
+    Finding,
+    Resource,
+    Verdict,
+    culprit,
+    inconclusive,
+    not_applicable,
+)
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import config_says, lines_say, listed, logged, remedy
@@ -45,10 +56,21 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     evidence = lines_say(lines, logged(lines[-1]))
     if missing:
         hidden = _hidden(mesh, missing, pod)
-        return _not_exported(hidden, missing, lines, evidence) if hidden else _missing(missing, lines, evidence)
+        if hidden:
+            return _not_exported(hidden, missing, lines, evidence)
+        return _missing(missing, lines, evidence, 0.97 if _services_known(mesh, missing) else CONFIGURATION_ONLY)
     if case.is_over(lines):
         return _late(case, mesh, lines, evidence)
     return inconclusive("every cluster that the routes name exists now", evidence)
+
+
+def _services_known(mesh: MeshIndex, missing: Iterable[str]) -> bool:
+    """Whether the Services of the missing clusters would have been read: one that is there may not be exported."""
+    names = (parse_cluster_name(name) for name in missing)
+    hosts = [name.host or "" for name in names if not name.subset]
+    return all(
+        not mesh.in_part("Service") or mesh.known("Service", host.split(".")[1]) for host in hosts if "." in host
+    )
 
 
 def _hidden(mesh: MeshIndex, missing: dict[str, Resource], pod: PodRef) -> list[Resource]:
@@ -79,7 +101,7 @@ def _not_exported(
     )
 
 
-def _missing(missing: dict[str, Resource], lines: tuple[Seen, ...], evidence: Evidence) -> Finding:
+def _missing(missing: dict[str, Resource], lines: tuple[Seen, ...], evidence: Evidence, confidence: float) -> Finding:
     name = next(iter(missing))
     cluster = parse_cluster_name(name)
     what = (
@@ -97,7 +119,7 @@ def _missing(missing: dict[str, Resource], lines: tuple[Seen, ...], evidence: Ev
     return culprit(
         Verdict(
             "route-backend-invalid" if of_gateway_api else "missing-cluster",
-            0.97,
+            confidence,
             f"{owners[0]} routes to {what}",
             owners,
             (

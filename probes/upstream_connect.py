@@ -10,7 +10,7 @@ from typing import Any
 
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
-from meshdoctor.mesh.control_plane import absent_proxies, istiod_down, stale_endpoints, stale_records
+from meshdoctor.mesh.control_plane import absent_proxies, istiod_down, istiod_pods, stale_endpoints, stale_records
 from meshdoctor.mesh.finding import Evidence, Finding, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Lives, PodLife
@@ -107,6 +107,8 @@ def _gone(case: Case, mesh: MeshIndex, lives: Lives, lines: tuple[Seen, ...]) ->
         mesh.file("Pod"),
         listed(addresses),
     )
+    if mesh.in_part("Pod") and not istiod_pods(mesh):
+        return inconclusive("the proxies send to pods that are gone; whether istiod runs was not read", said, owner)
     down = istiod_down(mesh)
     if down and not case.is_over(lines):
         return culprit(

@@ -65,11 +65,11 @@ def _of_namespaces(body: Callable[[], bytes], namespaces: frozenset[str], *, sto
 
 
 def _joined(items: list[msgspec.Raw], namespaces: frozenset[str]) -> bytes:
-    return b",".join(bytes(raw) for raw in items if _namespace(raw) in namespaces)
+    return b",".join(bytes(raw) for raw in items if _is_of(raw, namespaces))
 
 
-def _namespace(raw: msgspec.Raw) -> str:
+def _is_of(raw: msgspec.Raw, namespaces: frozenset[str]) -> bool:
     try:
-        return decode_raw(raw, _Item).metadata.namespace
+        return decode_raw(raw, _Item).metadata.namespace in namespaces
     except UnreadableError:
-        return ""  # what does not even say where it belongs is left out, as its list says
+        return True  # it does not say where it belongs; whoever reads the list learns that it is not whole
