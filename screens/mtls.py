@@ -45,7 +45,7 @@ class MtlsScreen(FactsScreen[MtlsTables]):
     def gather(self) -> MtlsTables:
         """Everything that the objects declare, the proxies hold and the logs show."""
         with self.session.mesh(object_wants()) as mesh:
-            wants = proxy_wants(mesh)
+            wants = self.session.spared(mesh, proxy_wants(mesh), self.location.argument)
         with self.session.mesh(wants) as mesh:
             return mtls_tables(survey(mesh, self.location.argument))
 

@@ -31,7 +31,7 @@ class PairScreen(FactsScreen[tuple[Row, ...]]):
         """The whole answer, wrapped to the width that the view has now."""
         client, _, target = self.location.argument.partition(" ")
         with self.session.mesh(object_wants()) as mesh:
-            wants = proxy_wants(mesh, counters=True)
+            wants = self.session.spared(mesh, proxy_wants(mesh, counters=True), client, target.strip())
         with self.session.mesh(wants) as mesh:
             return tuple(why_rows(survey_of_pair(mesh, client, target.strip()), self.words, self.app.size.width))
 

@@ -6,32 +6,47 @@ not well, and then of each workload as many pods as there is room for: pods of o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from itertools import zip_longest
+from typing import Any
 
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.named import named
 from meshdoctor.mesh.question import Question
 from meshdoctor.model.kubernetes import Pod
-from meshdoctor.model.snapshot import PodRef
+from meshdoctor.model.snapshot import PodRef, Want
 
 UNWELL_SHARE = 4
 """At most one in so many of the pods is chosen because it is not well: in a rollout hundreds are not."""
 
 
-def sample(mesh: MeshIndex, question: Question | None, most: int) -> frozenset[PodRef] | None:
-    """At most *most* of the pods that have a proxy, a ztunnel or an istiod; None when there are no more than that."""
+def sample(mesh: MeshIndex, question: Question | None, most: int, namespace: str = "") -> frozenset[PodRef] | None:
+    """At most *most* of the pods that have a proxy, a ztunnel or an istiod; None when there are no more than that.
+
+    Those of the *question* and of a *namespace* that is looked at come first.
+    """
     inventory = mesh.inventory
     pods = dict.fromkeys((*inventory.proxies, *inventory.ztunnels, *(log.pod for log in inventory.logs)))
     if len(pods) <= most:
         return None
     chosen: dict[PodRef, None] = {}
-    for pod in _in_order(mesh, question, pods, most):
+    within = (pod for pod in pods if namespace and pod.namespace == namespace)
+    for pod in (*within, *_in_order(mesh, question, pods, most)):
         if pod in pods:
             chosen[pod] = None
         if len(chosen) == most:
             break
     return frozenset(chosen)
+
+
+def spared(wants: Iterable[Want[Any]], few: Container[PodRef] | None) -> list[Want[Any]]:
+    """Those of *wants* that are of a pod in *few*, or of none; None: all."""
+    return [want for want in wants if few is None or (pod := _pod_of(want)) is None or pod in few]
+
+
+def _pod_of(want: Any) -> PodRef | None:
+    log = getattr(want, "log", None)
+    return log.pod if log is not None else getattr(want, "pod", None)
 
 
 def _in_order(mesh: MeshIndex, question: Question | None, pods: Iterable[PodRef], most: int) -> Iterator[PodRef]:

@@ -8,7 +8,7 @@ import pytest
 
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.question import parse_question
-from meshdoctor.mesh.sample import sample
+from meshdoctor.mesh.sample import sample, spared
 from meshdoctor.model import wants as ask
 from meshdoctor.model.kubernetes import Container, ContainerStatus, Pod, PodSpec, PodStatus, Service, ServiceSpec
 from meshdoctor.model.meta import Meta, OwnerReference
@@ -73,3 +73,17 @@ def test_who_is_asked_about_is_looked_at_whole() -> None:
     found = names(sample(mesh(), parse_question("shop/app9", "app3.shop:80"), 12))
     assert {f"app9-{number}" for number in range(EACH)} <= found
     assert {f"app3-{number}" for number in range(EACH)} <= found
+
+
+def test_a_namespace_that_is_looked_at_comes_first() -> None:
+    other = [pod("far", number).metadata.name for number in range(3)]
+    pods = [Pod(metadata=Meta(name=name, namespace="far"), spec=pod("far", 0).spec) for name in other]
+    assert set(other) <= names(sample(mesh(*pods), None, 3, "far"))
+
+
+def test_only_what_is_of_another_pod_is_spared() -> None:
+    one, two = PodRef("shop", "app0-0"), PodRef("shop", "app0-1")
+    kept = [ask.Contents(), ask.ProxyConfig(one), ask.AccessLog(ask.LogRef(one, "istio-proxy"))]
+    wants = [*kept, ask.ProxyConfig(two), ask.AccessLog(ask.LogRef(two, "istio-proxy"))]
+    assert spared(wants, frozenset({one})) == kept
+    assert spared(wants, None) == wants

@@ -1,0 +1,45 @@
+"""The application on more proxies than are asked one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from meshdoctor.mesh.overview import FEW
+from tests.live.apiserver import ApiServer, running_api_server
+from tests.live.clusters import Cluster, running, shows, until
+from tests.live.conftest import small_mesh
+from tests.live.pod_servers import answering, hanging, running_pod_servers
+
+PODS = 3 * FEW
+VERSION = b'{"version":"c0ffee/1.37.0/Clean/RELEASE/BoringSSL","state":"LIVE"}'
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    """Many proxies, every other of which hangs."""
+    with (
+        running_api_server(small_mesh(PODS)) as api,
+        running_pod_servers(answering({"/server_info": VERSION}), hanging) as (alive, dead),
+    ):
+        for number in range(1, PODS + 1):
+            api.ports["shop", f"web-{number}", 15000] = alive if number % 2 else dead
+        yield Cluster(api, tmp_path)
+
+
+def visited(api: ApiServer) -> set[str]:
+    return {path.split("/")[-2] for _, path in api.requests if path.endswith("/portforward")}
+
+
+async def test_proxies_in_sight_are_asked_and_rows_do_not_wait_for_them(cluster: Cluster) -> None:
+    async with running(cluster.session()) as pilot:
+        await shows(pilot, f"mesh[{PODS}]", "web-1 ", "reading")
+        await until(pilot, lambda text: "1.37.0" in text and "reading" not in text)
+        first = visited(cluster.api)
+        assert 0 < len(first) <= FEW
+        await pilot.press("G")
+        await until(pilot, lambda _: bool(visited(cluster.api) - first))
+        await until(pilot, lambda text: "1.37.0" in text)
+        assert len(visited(cluster.api)) < PODS
