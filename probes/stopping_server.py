@@ -32,7 +32,8 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         if seen.side in (CLIENT, GATEWAY) and life and life.stopped and life.is_stopping(_end(seen) + 1.0):
             lines.append((seen, life))
     if not lines:
-        return not_applicable("no request was cut by a pod that was being stopped")
+        found = _connections_cut(case, mesh, lives)
+        return found or not_applicable("no request was cut by a pod that was being stopped")
     cut = tuple(seen for seen, _ in lines)
     newest, life = lines[-1]
     owner = life.workload
@@ -85,12 +86,51 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     return inconclusive(f"requests were cut while {life.ref} was being stopped", said, stop)
 
 
+def _connections_cut(case: Case, mesh: MeshIndex, lives: Lives) -> Finding | None:
+    """Long TCP connections that ended with the pod at their other end, as the callers themselves complain.
+
+    Envoy's own lines of them look well: a TCP proxy passes the end of a connection on, whoever ended it.
+    """
+    lost = tuple(seen for seen in case.calls if seen.call and not seen.call.status and _lasted(seen))
+    ended: list[tuple[Seen, Seen, PodLife]] = []
+    for line in case.seen:
+        life = lives.of_address(line.upstream[0], line.start) if _is_tcp(line) and _lasted(line) else None
+        if life is None or life.stopped is None:
+            continue
+        if life.stopped - SLACK <= _end(line) <= life.stopped + life.grace + SLACK:
+            ended.extend((seen, line, life) for seen in lost if seen.pod == line.pod and _ends_with(seen, line))
+    calls = tuple({id(seen): seen for seen, _, _ in ended}.values())
+    if not calls or len(calls) < len(case.calls) / 2:
+        return None
+    _, line, life = ended[-1]
+    said = lines_say(calls, f"{logged(calls[-1])[:120]} after {(calls[-1].duration or 0) / 1000:.0f} s")
+    stop = Evidence(
+        f"{life.ref} was told to stop at {clock(life.stopped or 0)} UTC, and its TCP connections ended then",
+        line.file,
+        f"line {line.line}",
+    )
+    return culprit(streams_cut(case, life.workload, calls, said, stop))
+
+
+def _ends_with(call: Seen, line: Seen) -> bool:
+    """Whether a call ended with a connection; applications log the time when they called, or when it ended."""
+    return any(abs(moment - _end(line)) <= SLACK for moment in (_end(call), call.start or 0.0))
+
+
+def _is_tcp(seen: Seen) -> bool:
+    return seen.side == CLIENT and seen.access is not None and seen.access.method is None and seen.access.code == 0
+
+
+def _lasted(seen: Seen) -> bool:
+    return (seen.duration or 0.0) >= STREAM_MS
+
+
 def is_stream(seen: Seen) -> bool:
     """Whether a request was a long-lived stream: its answer had begun long ago, or it had run for minutes."""
     lasted = seen.duration or 0.0
     begun = seen.access is not None and "after_response_started" in (seen.access.details or "")
     upgraded = seen.access is not None and seen.access.code == 101
-    return lasted >= LONG_MS or ((begun or upgraded) and lasted >= STREAM_MS)
+    return lasted >= LONG_MS or ((begun or upgraded or _is_tcp(seen)) and lasted >= STREAM_MS)
 
 
 def streams_cut(case: Case, owner: Workload, lines: tuple[Seen, ...], *evidence: Evidence) -> Verdict:

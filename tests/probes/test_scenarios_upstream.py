@@ -16,10 +16,12 @@ from tests.probes.depot import (
     HOST,
     LEDGER,
     LEDGERS,
+    OUTBOUND,
     OWNER,
     PICKER,
     PICKER_IP,
     RESET,
+    SERVICE_IP,
     Depot,
     causes,
     ledgers,
@@ -116,6 +118,32 @@ def test_streams_that_a_rollout_cuts(tmp_path: Path, server: Json | None, ends: 
     for lasted in (20, 35, 48):
         depot.request(100 + ends - lasted, 200, "UC", CUT, duration=lasted * 1000, server=server)
     assert first(depot) == ("long-stream-cut-by-rollout", OWNER)
+
+
+def connected(depot: Depot, begin: float, end: float, told: float) -> Depot:
+    """A TCP connection of the caller's, whose line looks well, and what the caller itself says of it."""
+    line = access_line(begin, 0, details="-", method="-", path="-", protocol="-", duration=(end - begin) * 1000,
+                       cluster=OUTBOUND, upstream=f"{LEDGERS[LEDGER]}:9191", local=f"{SERVICE_IP}:8090")  # fmt: skip
+    depot.log(PICKER, "istio-proxy", line)
+    call = call_line(told, "tcp://ledger.books:8090", 0, "connection reset by peer", (end - begin) * 1000)
+    return depot.log(PICKER, "server", call)
+
+
+@pytest.mark.parametrize("at_end", [False, True])
+def test_long_tcp_connections_that_a_rollout_cuts(tmp_path: Path, at_end: bool) -> None:
+    """Envoy's line of such a connection has no flag: whoever closed it, it was closed."""
+    depot = stopping(Depot(tmp_path), 100)
+    for begin in (40, 60, 75):
+        connected(depot, begin, 104, 104 if at_end else begin)
+    assert first(depot) == ("long-stream-cut-by-rollout", OWNER)
+
+
+def test_tcp_connections_that_end_at_other_times(tmp_path: Path) -> None:
+    """Long before the stop, long after the grace period, and short ones, are not the rollout's."""
+    depot = stopping(Depot(tmp_path), 100)
+    for begin, end in ((40, 80), (100, 190), (102, 104)):
+        connected(depot, begin, end, begin)
+    assert "long-stream-cut-by-rollout" not in causes(depot.diagnose())
 
 
 def scaled(message: str, at: float) -> Json:
