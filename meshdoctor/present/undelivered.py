@@ -24,6 +24,7 @@ _SINGULAR = {
     "Extensions": "extension",
     "Secrets": "secret",
 }
+_ALL = "clusters, listeners, routes and endpoints"
 WHAT = {"only istiod": "not in Envoy", "only Envoy": "not of istiod any more", "warming": "in Envoy, but still warming"}
 """What a difference is, in the words of the command."""
 
@@ -34,7 +35,8 @@ def inspection_lines(found: Inspection) -> Iterator[str]:
     yield from rejected_lines(found.rejected)
     yield from (f"  {kind} {name} is warming: {warming_text(kind, Words('en'))}" for kind, name in found.warming)
     if found.sent is not None:
-        yield from sent_lines(found.sent)
+        told = any(one.what == "sent_no_endpoints" for one in found.unknown)
+        yield from sent_lines(found.sent, "clusters, listeners and routes" if told else _ALL)
     yield from received_lines(found.received)
     yield from missing_lines(found.missing)
     yield from endpoint_lines(found.endpoints)
@@ -51,10 +53,10 @@ def unknown_lines(found: Inspection, words: Words) -> Iterator[str]:
     return (words(f"inspection.{one.what}", why=one.why) for one in found.unknown)
 
 
-def sent_lines(differences: Sequence[ResourceDifference]) -> Iterator[str]:
+def sent_lines(differences: Sequence[ResourceDifference], compared: str = _ALL) -> Iterator[str]:
     """Each resource that differs and its fields: what istiod would send, then what Envoy runs."""
     if not differences:
-        yield "  Envoy runs what istiod would send now: clusters, listeners, routes and endpoints are the same"
+        yield f"  Envoy runs what istiod would send now: {compared} are the same"
         return
     counts = Counter((entry.kind, entry.what) for entry in differences)
     total = ", ".join(f"{count} {kind.lower()} {WHAT.get(what, what)}" for (kind, what), count in counts.items())

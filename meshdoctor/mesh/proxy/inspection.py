@@ -92,7 +92,9 @@ def inspect(mesh: MeshIndex, sync: ProxySync, *, recorded: bool) -> Inspection:
     waiting = tuple(warming(config))
     compared = None if isinstance(sent, Unknown) else sent
     late = sync.word != SYNCED
-    if compared is not None and not late:
+    if compared is not None and not _with_endpoints(mesh, sync, config):
+        unknown.append(Unknown("sent_no_endpoints"))
+    elif compared is not None and not late:
         return Inspection(sync, rejected, waiting, compared, unknown=tuple(unknown))
     unknown += _endpoints_unknown(mesh, config)
     endpoints = tuple(endpoint_differences(mesh, sync.pod))
@@ -115,9 +117,18 @@ def _compared(
         # istiod looks for a connection whose name contains what it is asked for (getProxyConnection).
         return Unknown("taken_for", other)
     try:
-        return tuple(sent_differences(find_sections(scrub(fact.value)), sections_of(config)))
+        istiod = find_sections(scrub(fact.value))
+        if "ClustersConfigDump" not in istiod.parts:
+            return Unknown("not_comparable", "it has no ClustersConfigDump")
+        return tuple(sent_differences(istiod, sections_of(config)))
     except UnreadableError as error:
         return Unknown("not_comparable", str(error))
+
+
+def _with_endpoints(mesh: MeshIndex, sync: ProxySync, config: ConfigDump) -> bool:
+    """Whether both istiod's answer and the proxy's dump tell the endpoints (old istiods know no `include_eds`)."""
+    answer = mesh.snapshot.value(_sent(sync)) or b""
+    return b"EndpointsConfigDump" in answer and config.has("EndpointsConfigDump")
 
 
 def _taken_for(mesh: MeshIndex, pod: PodRef) -> str:

@@ -47,9 +47,21 @@ def mesh(runs: dict[str, Any] | None = None, *others: str, **facts: Any) -> Mesh
     return MeshIndex(Snapshot(SourceInfo("recording", "x"), known | facts.get("missing", {})))
 
 
-def sent(*bodies: dict[str, Any]) -> bytes:
+def sent(*bodies: dict[str, Any], endpoints: bool = False) -> bytes:
     section = {"versionInfo": "1", "dynamicActiveClusters": [{"cluster": body} for body in bodies]}
-    return dump(ClustersConfigDump=section, RoutesConfigDump=routes(ROUTE))
+    more: dict[str, Any] = {"EndpointsConfigDump": {}} if endpoints else {}
+    return dump(ClustersConfigDump=section, RoutesConfigDump=routes(ROUTE), **more)
+
+
+def test_an_istiod_that_gives_no_endpoints_clears_none() -> None:
+    runs = {"ClustersConfigDump": clusters({"name": "a"}), "RoutesConfigDump": routes(ROUTE)}
+    found = inspect(mesh(runs, sent=sent({"name": "a"})), IN_SYNC, recorded=True)
+    assert [one.what for one in found.unknown] == ["sent_no_endpoints", "no_endpoints"]
+    text = "\n".join(inspection_lines(found))
+    assert "clusters, listeners and routes are the same" in text
+    assert "endpoints are not compared with istiod's" in text
+    found = inspect(mesh(runs, sent=b"{}"), IN_SYNC, recorded=True)
+    assert found.unknown[0] == Unknown("not_comparable", "it has no ClustersConfigDump")
 
 
 def test_everything_that_is_known_of_a_proxy_that_is_behind() -> None:
@@ -61,7 +73,7 @@ def test_everything_that_is_known_of_a_proxy_that_is_behind() -> None:
         ("a", "differs", "connectTimeout")
     ]
     assert found.missing == {"gone": ("80",)}
-    assert found.unknown == (Unknown("no_endpoints"),)
+    assert [one.what for one in found.unknown] == ["sent_no_endpoints", "no_endpoints"]
     assert found.finds
 
 
@@ -96,9 +108,10 @@ def test_the_command_and_the_application_say_the_same() -> None:
 
 
 def test_a_proxy_in_sync_that_runs_what_it_should() -> None:
-    runs = {"ClustersConfigDump": clusters({"name": "a"}), "RoutesConfigDump": routes(ROUTE)}
-    found = inspect(mesh(runs, sent=sent({"name": "a"})), IN_SYNC, recorded=True)
+    runs = {"ClustersConfigDump": clusters({"name": "a"}), "RoutesConfigDump": routes(ROUTE), "EndpointsConfigDump": {}}
+    found = inspect(mesh(runs, sent=sent({"name": "a"}, endpoints=True)), IN_SYNC, recorded=True)
     assert found == Inspection(IN_SYNC, sent=())
+    assert "clusters, listeners, routes and endpoints are the same" in "\n".join(inspection_lines(found))
     assert not found.finds
     assert inspection_rows(found, Words("en")) == ()
 
