@@ -42,6 +42,11 @@ COMMANDS: dict[str, Command] = {
     "demo": Command("meshdoctor.commands.demo", "practise on a recorded incident of a real mesh"),
 }
 
+TABLED = ("proxy-config", "ztunnel-config")
+"""Commands whose next word is a table."""
+TABLED_FLAGS = ("-o", "--output", "--recording", "--proxy-admin-port")
+"""Their flags with a value that may stand before it."""
+
 ALIASES = {command.alias: name for name, command in COMMANDS.items() if command.alias}
 
 EXIT_STATUSES = """\
@@ -94,10 +99,26 @@ def _with_command(arguments: list[str]) -> list[str]:
             arguments = [arguments[place], *arguments[:place], *arguments[place + 1 :]]
             first = arguments[0]
     if first in ALIASES:
-        return [ALIASES[first], *arguments[1:]]
+        first = ALIASES[first]
+        arguments = [first, *arguments[1:]]
+    if first in TABLED:
+        return _table_first(arguments)
     own = {"-h", "--help", "--version"}
     is_flag = first.startswith("-") and first not in own
     return ["open", *arguments] if is_flag or (first not in COMMANDS and os.path.exists(first)) else arguments
+
+
+def _table_first(arguments: list[str]) -> list[str]:
+    """*arguments* with the table behind the command: istioctl takes their common flags before it, too."""
+    if len(arguments) < 2 or not arguments[1].startswith("-"):
+        return arguments
+    from meshdoctor.commands.cluster_flags import first_word
+
+    command, *rest = arguments
+    place = first_word(rest, TABLED_FLAGS)
+    if not place or rest[place].startswith("-"):
+        return arguments
+    return [command, rest[place], *rest[:place], *rest[place + 1 :]]
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -82,8 +82,8 @@ def add_cluster_flags(parser: argparse.ArgumentParser, *, namespace: bool = True
         )
 
 
-def first_word(arguments: Sequence[str]) -> int | None:
-    """Where the first word that is neither one of kubectl's flags nor its value stands; None without one.
+def first_word(arguments: Sequence[str], valued: Sequence[str] = ()) -> int | None:
+    """Where the first word that is neither a flag (kubectl's, or of *valued*) nor its value stands; None without one.
 
     kubectl takes its flags before a command as well as behind it.
     """
@@ -91,7 +91,7 @@ def first_word(arguments: Sequence[str]) -> int | None:
     place = 0
     while place < len(arguments):
         flag, equals, _ = arguments[place].partition("=")
-        if flag in VALUED:
+        if flag in VALUED or flag in valued:
             place += 1 if equals else 2
         elif arguments[place] in switches:
             place += 1

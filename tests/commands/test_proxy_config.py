@@ -252,3 +252,18 @@ def test_the_hosts_of_a_bug_report_are_read(capsys: Captured, tmp_path: Path) ->
         ("envoy://connect_originate/1.1.1.1:80", "OK", "c"),
         ("unix://./var/run/socket", "OK", "c"),
     ]
+
+
+@pytest.mark.parametrize("before", [("-o", "wide"), ("--output=wide",), ("-n", "shop", "-o", "wide")])
+def test_common_flags_may_stand_before_the_table(capsys: Captured, web: str, before: tuple[str, ...]) -> None:
+    behind = lines(capsys, "cluster", *before, "-f", web)
+    assert lines(capsys, *before, "cluster", "-f", web) == behind
+    assert "TLS" in behind[0]
+
+
+def test_what_is_no_table_is_told_with_the_tables(capsys: Captured) -> None:
+    for arguments, told in (["-o", "wide", "clustre"], "TABLE"), (["-o", "wide"], "TABLE"), (["--x", "cluster"], "--x"):
+        with pytest.raises(SystemExit) as ended:
+            main(["proxy-config", *arguments])
+        assert ended.value.code == 2
+        assert told in capsys.readouterr().err
