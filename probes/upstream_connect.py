@@ -107,9 +107,9 @@ def _gone(case: Case, mesh: MeshIndex, lives: Lives, lines: tuple[Seen, ...]) ->
         mesh.file("Pod"),
         listed(addresses),
     )
-    if mesh.in_part("Pod") and not istiod_pods(mesh):
-        return inconclusive("the proxies send to pods that are gone; whether istiod runs was not read", said, owner)
     down = istiod_down(mesh)
+    if down is None and mesh.in_part("Pod") and not istiod_pods(mesh):
+        return inconclusive("the proxies send to pods that are gone; whether istiod runs was not read", said, owner)
     if down and not case.is_over(lines):
         return culprit(
             Verdict(
