@@ -47,7 +47,7 @@ class MtlsScreen(FactsScreen[MtlsTables]):
         with self.session.mesh(object_wants()) as mesh:
             wants = self.session.spared(mesh, proxy_wants(mesh), self.location.argument)
         with self.session.mesh(wants) as mesh:
-            return mtls_tables(survey(mesh, self.location.argument))
+            return mtls_tables(survey(mesh, self.location.argument), self.words)
 
     def show_facts(self, facts: MtlsTables) -> None:
         """The rows of each table."""
@@ -62,7 +62,8 @@ class MtlsScreen(FactsScreen[MtlsTables]):
             matrix.set_filter(self.filter)
         self._describe(matrix.cursor_row, matrix.cursor_column)
         if facts.missing:
-            self.say(self.words("mtls.missing", count=len(facts.missing), first=facts.missing[0]), "warning")
+            first = self.words.said(facts.missing[0])
+            self.say(self.words("mtls.missing", count=len(facts.missing), first=first), "warning")
 
     @property
     def shown(self) -> str:

@@ -136,12 +136,12 @@ def _text(
 ) -> list[str]:
     from meshdoctor.present.mtls import finding_lines, legend_lines, matrix_lines, server_lines, why_lines
 
-    lines = [words("mtlstext.unread", what=line) for line in view.missing]
+    lines = [words("mtlstext.unread", what=words.said(line)) for line in view.missing]
     lines += matrix_lines(matrix, words)
     if why:
         for row in matrix.rows:
             for column in matrix.columns:
-                lines += ["", *why_lines(view, row, column, matrix.cells[row, column])]
+                lines += ["", *why_lines(view, row, column, matrix.cells[row, column], words)]
         if any("foreign" in line for line in lines):
             lines += ["", words("mtlstext.counts")]
     elif matrix.rows and matrix.columns:

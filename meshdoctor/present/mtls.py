@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from textwrap import wrap
 
 from rich.cells import cell_len
 
@@ -13,7 +12,7 @@ from meshdoctor.mesh.mtls.declared import Pair
 from meshdoctor.mesh.mtls.matrix import MIXED, NO_ENDPOINT, Cell, Column, Matrix
 from meshdoctor.mesh.mtls.patterns import Disagreement
 from meshdoctor.mesh.mtls.view import MtlsView
-from meshdoctor.present.explanation_text import wrap as wrap_cells
+from meshdoctor.present.explanation_text import wrap
 from meshdoctor.present.table import Column as TableColumn
 from meshdoctor.present.table import Row, format_table
 from meshdoctor.present.words import Words
@@ -53,7 +52,7 @@ def column_names(columns: Sequence[Column]) -> dict[Column, str]:
 def matrix_lines(matrix: Matrix, words: Words, width: int = 80) -> list[str]:
     """The table in as many blocks of columns as it takes, none wider than *width* cells."""
     if not matrix.rows or not matrix.columns:
-        return list(wrap_cells(words("mtlstext.no_service" if matrix.rows else "mtlstext.no_client"), width=width))
+        return list(wrap(words("mtlstext.no_service" if matrix.rows else "mtlstext.no_client"), width=width))
     names = column_names(matrix.columns)
     heading = words("mtlstext.client")
     first = min(max(cell_len(text) for text in (heading, *matrix.rows)), width // 2)
@@ -103,57 +102,65 @@ def _group_lines(group: Sequence[Disagreement], words: Words, width: int) -> lis
     first = max(group, key=lambda entry: entry.seen or 0)
     clients = tuple(dict.fromkeys(entry.client for entry in group if entry.client))
     servers = tuple(dict.fromkeys(entry.server for entry in group if entry.server))
-    where = f"{first.host}:{first.port}" if first.host and first.port else first.host or _some(servers)
-    who = f"{_some(tuple(dict.fromkeys((first.client, *clients))))} -> {where}" if clients else where
-    lines = wrap(f"{first.pattern.name}  {who}", width, subsequent_indent="    ")
+    where = f"{first.host}:{first.port}" if first.host and first.port else first.host or _some(servers, words)
+    who = f"{_some(tuple(dict.fromkeys((first.client, *clients))), words)} -> {where}" if clients else where
+    lines = list(wrap(who, "    ", f"{first.pattern.name}  ", width))
     seen = [entry.seen for entry in group if entry.seen is not None]
     if clients:
         lines.append("    " + (words("mtls.seen", count=sum(seen)) if seen else words("mtls.not_logged")))
     meaning = words(f"mtls.pattern.{first.pattern.name}") if words.language == "ko" else first.pattern.value
-    for text in (meaning, first.says, f"{words('mtls.change')}: {first.remedy}" if first.remedy else ""):
-        lines += wrap_cells(text, "      ", "    ", width)
+    for text in (
+        meaning,
+        words.said(first.says),
+        f"{words('mtls.change')}: {words.said(first.remedy)}" if first.remedy else "",
+    ):
+        lines += wrap(text, "      ", "    ", width)
     if first.objects:
-        lines += wrap_cells(f"{words('mtls.objects')}: {', '.join(first.objects)}", "      ", "    ", width)
+        lines += wrap(f"{words('mtls.objects')}: {', '.join(first.objects)}", "      ", "    ", width)
     return lines
 
 
-def _some(names: Sequence[str]) -> str:
+def _some(names: Sequence[str], words: Words) -> str:
     if not names:
-        return "the mesh"
-    return names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
+        return words.said("the mesh")
+    return names[0] if len(names) == 1 else words.said(f"{names[0]} and {len(names) - 1} more")
 
 
-def why_lines(view: MtlsView, row: str, column: Column, cell: Cell, width: int = 80) -> list[str]:
+def why_lines(view: MtlsView, row: str, column: Column, cell: Cell, words: Words, width: int = 80) -> list[str]:
     """One cell in full: what the objects declare, what the proxies hold, what was seen, endpoint by endpoint."""
     tls = cell.tls
     lines = [f"{row} -> {column}   {word(cell)}"]
-    details = [f"client: {tls.tls}"]
+    details = [f"{words('mtls.client')}: {tls.tls}"]
     if tls.cluster_type:
         details.append(f"cluster {tls.cluster_type}")
     details += [f"SNI {tls.sni}"] if tls.sni else []
-    details += [f"accepts {', '.join(tls.sans)}"] if tls.sans else []
+    details += [f"{words('mtls.accepts')} {', '.join(tls.sans)}"] if tls.sans else []
     lines += _indented(", ".join(details), 1, width)
     for reason in tls.reasons:
-        lines += _indented(reason, 2, width)
+        lines += _indented(words.said(reason), 2, width)
     clients = view.workloads.get(row, ())
     for client in clients:
         held = view.configured_client(client.key, column)
         if held is not None:
             rule = f", by DestinationRule {held.rule}" if held.rule else ""
-            lines += _indented(f"held by {client.key}: {held.tls}, cluster {held.cluster_type}{rule}", 1, width)
+            text = words.said(f"held by {client.key}: {held.tls}, cluster {held.cluster_type}{rule}")
+            lines += _indented(text, 1, width)
     for pair in cell.pairs:
-        lines += _pair_lines(view, tuple(client.key for client in clients), pair, width)
-    return [*lines, *subset_lines(view, row, column, cell, width)]
+        lines += _pair_lines(view, tuple(client.key for client in clients), pair, words, width)
+    return [*lines, *subset_lines(view, row, column, cell, words, width)]
 
 
-def subset_lines(view: MtlsView, row: str, column: Column, cell: Cell, width: int = 80) -> list[str]:
+def subset_lines(view: MtlsView, row: str, column: Column, cell: Cell, words: Words, width: int = 80) -> list[str]:
     """The subsets that the rule in force defines, each with its TLS and what becomes of its endpoints."""
     lines: list[str] = []
     for subset in cell.tls.rule.subsets if cell.tls.rule else ():
         client = view.workloads[row][0]
         tls, pairs = view.declared.against(client, column.host, column.port, subset.name)
-        words = ", ".join(dict.fromkeys(WORDS.get(pair.outcome, pair.outcome) for pair in pairs)) or "no endpoint"
-        lines += _indented(f"subset {subset.name}: {tls.tls}, {words} ({tls.reasons[0]})", 1, width)
+        outcomes = ", ".join(dict.fromkeys(WORDS.get(pair.outcome, pair.outcome) for pair in pairs))
+        text = (
+            f"subset {subset.name}: {tls.tls}, {outcomes or words.said('no endpoint')} ({words.said(tls.reasons[0])})"
+        )
+        lines += _indented(text, 1, width)
     return lines
 
 
@@ -167,8 +174,11 @@ def server_lines(view: MtlsView, names: Iterable[str], words: Words, width: int 
             own = {number for _, number, _ in peer.ports}
             for port in sorted({*found.ports, *own}):
                 mode = found.at(port)
-                rows.append((name, str(port), mode.mode, (held.at(port) or "?") if held else "-", mode.reason))
-            rows.append((name, "other", found.other.mode, (held.other or "?") if held else "-", found.other.reason))
+                rows.append(
+                    (name, str(port), mode.mode, (held.at(port) or "?") if held else "-", words.said(mode.reason))
+                )
+            own_other = (held.other or "?") if held else "-"
+            rows.append((name, words.said("other"), found.other.mode, own_other, words.said(found.other.reason)))
     columns = [
         TableColumn("server", words("mtlstext.server"), 12, flex=1, widest=width // 3, priority=0, elide="middle"),
         TableColumn("port", words("mtlstext.port"), 5, priority=0),
@@ -179,31 +189,36 @@ def server_lines(view: MtlsView, names: Iterable[str], words: Words, width: int 
     return format_table(columns, [Row(f"{row[0]}:{row[1]}", row) for row in rows], width) if rows else []
 
 
-def _pair_lines(view: MtlsView, clients: Sequence[str], pair: Pair, width: int) -> list[str]:
+def _pair_lines(view: MtlsView, clients: Sequence[str], pair: Pair, words: Words, width: int) -> list[str]:
     endpoint = pair.endpoint.endpoint
-    lines = _indented(f"{endpoint.name}   {WORDS.get(pair.outcome, pair.outcome)}", 1, width)
-    lines += _indented(f"declared: sends {pair.endpoint.tls} ({pair.endpoint.reason})", 2, width)
+    lines = list(wrap(WORDS.get(pair.outcome, pair.outcome), "    ", f"  {endpoint.name}   ", width))
+    declared = words("mtls.declared")
+    text = f"{declared}: {words('mtls.sends')} {pair.endpoint.tls} ({words.said(pair.endpoint.reason)})"
+    lines += _indented(text, 2, width)
     server = pair.server
     if server is None or endpoint.peer is None:
         return lines
-    lines += _indented(f"declared: takes {server.mode} ({server.reason})", 2, width)
+    text = f"{declared}: {words('mtls.takes')} {server.mode} ({words.said(server.reason)})"
+    lines += _indented(text, 2, width)
     for ignored in server.ignored:
-        lines += _indented(str(ignored), 2, width)
+        lines += _indented(words.said(str(ignored)), 2, width)
     held = view.configured_server(endpoint.peer.key)
     if held is not None:
-        lines += _indented(f"configured: takes {held.at(endpoint.port) or 'an unknown shape'}", 2, width)
+        mode = held.at(endpoint.port) or words.said("an unknown shape")
+        lines += _indented(f"{words('mtls.configured')}: {words('mtls.takes')} {mode}", 2, width)
     for caller, seen in view.callers.get((endpoint.peer.key, endpoint.port), {}).items():
         if caller in clients:
             counts = ", ".join(f"{name} {value}" for name, value in seen._asdict().items() if value and name != _LAST)
-            lines += _indented(f"observed from {caller}: {counts}", 2, width)
+            told = words("mtls.from", caller=caller, counts=counts)
+            lines += _indented(f"{words('mtls.observed')} {told}", 2, width)
     callers = {view.workload(key) for key in clients}
     for (source, host), policies in view.counted(endpoint.peer.key).items():
         if source in callers and host == pair.tls.host:
-            text = f"counted from {source}: mutual_tls {policies.mutual_tls:.0f}, none {policies.none:.0f}"
-            lines += _indented(text, 2, width)
+            counts = f"mutual_tls {policies.mutual_tls:.0f}, none {policies.none:.0f}"
+            lines += _indented(words("mtls.counted", caller=source, counts=counts), 2, width)
     own = view.identity(endpoint.peer.key)
     if own is not None:
-        lines += _indented(f"certificate: {own.spiffe}", 2, width)
+        lines += _indented(f"{words('mtls.certificate')}: {own.spiffe}", 2, width)
     return lines
 
 
@@ -212,4 +227,4 @@ _LAST = "last_failure"
 
 def _indented(text: str, depth: int, width: int) -> list[str]:
     indent = "  " * depth
-    return wrap(text, width, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False)
+    return list(wrap(text, indent + "  ", indent, width))

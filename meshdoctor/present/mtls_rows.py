@@ -54,7 +54,7 @@ class MtlsTables(NamedTuple):
     missing: tuple[str, ...]
 
 
-def mtls_tables(survey: Survey) -> MtlsTables:
+def mtls_tables(survey: Survey, words: Words) -> MtlsTables:
     """Every table of *survey*: the clients and services that disagree most come first."""
     matrix = survey.matrix
     problems = [place for place in matrix.cells if survey.problem(place)]
@@ -73,8 +73,8 @@ def mtls_tables(survey: Survey) -> MtlsTables:
     )
     tables = {
         "matrix": rows,
-        "disagreements": tuple(_disagreement_rows(survey)),
-        "servers": tuple(_server_rows(survey.view, names)),
+        "disagreements": tuple(_disagreement_rows(survey, words)),
+        "servers": tuple(_server_rows(survey.view, names, words)),
     }
     return MtlsTables(survey, columns, tables, survey.view.missing)
 
@@ -127,7 +127,7 @@ def _cell(survey: Survey, place: Place, drawn: dict[int, Cell]) -> Cell:
     return drawn[id(cell)]
 
 
-def _disagreement_rows(survey: Survey) -> Iterator[Row]:
+def _disagreement_rows(survey: Survey, words: Words) -> Iterator[Row]:
     """A row for each disagreement of two sides, whatever the number of its endpoints."""
     groups: dict[tuple[object, ...], list[Disagreement]] = {}
     for found in survey.findings:
@@ -142,11 +142,17 @@ def _disagreement_rows(survey: Survey) -> Iterator[Row]:
             str(sum(counted)) if counted else "-",
             found.client or "-",
             short_host(_towards(found)) or "-",
-            found.says,
+            words.said(found.says),
         )
         key = f"{found.pattern.name} {found.client} {_towards(found)}"
         count = keys[key] = keys.get(key, 0) + 1
-        yield Row(key if count == 1 else f"{key} #{count}", cells, _leads(survey, found), bool(found.seen), found.says)
+        yield Row(
+            key if count == 1 else f"{key} #{count}",
+            cells,
+            _leads(survey, found),
+            bool(found.seen),
+            words.said(found.says),
+        )
 
 
 def _towards(found: Disagreement) -> str:
@@ -166,7 +172,7 @@ def object_command(text: str) -> str:
     return f"object {text}" if text.partition(" ")[0] in BY_NAME else ""
 
 
-def _server_rows(view: MtlsView, names: Sequence[str]) -> Iterator[Row]:
+def _server_rows(view: MtlsView, names: Sequence[str], words: Words) -> Iterator[Row]:
     """What each workload takes, port by port: by the objects, by its proxies, and what was seen to come."""
     for name in names:
         for peer in view.workloads.get(name, ())[:1]:
@@ -185,7 +191,14 @@ def _server_rows(view: MtlsView, names: Sequence[str]) -> Iterator[Row]:
                     "refused": sum(one.refused + one.garbled for one in seen),
                 }
                 observed = " ".join(f"{word} {count}" for word, count in counts.items() if count) or "-"
-                cells = (name, str(port) if port else "other", mode.mode, configured, observed, mode.reason)
+                cells = (
+                    name,
+                    str(port) if port else words.said("other"),
+                    mode.mode,
+                    configured,
+                    observed,
+                    words.said(mode.reason),
+                )
                 target = next((command for text in mode.objects if (command := object_command(text))), "")
                 yield Row(f"{name}:{port}", cells, target, differs or bool(counts["refused"]))
 
@@ -199,21 +212,23 @@ def cell_lines(survey: Survey, place: Place, words: Words, width: int) -> Iterat
     yield Text.assemble(
         f" {place[0]} -> {short_host(str(place[1]))}  ", (word, word_style(survey, place) or "title"), f"  {means}"
     )
-    for name, text in _sides(cell):
+    for name, text in _sides(cell, words):
         yield from wrap(f"{words(f'mtls.{name}')}: {text}", "   ", " ", width=width)
     for entry in found:
-        yield from wrap(f"{entry.pattern.name}: {pattern_text(entry, words)}; {entry.says}", "   ", " ", width=width)
+        yield from wrap(
+            f"{entry.pattern.name}: {pattern_text(entry, words)}; {words.said(entry.says)}", "   ", " ", width=width
+        )
 
 
-def _sides(cell: Pairs) -> Iterator[tuple[str, str]]:
+def _sides(cell: Pairs, words: Words) -> Iterator[tuple[str, str]]:
     """What the client and the worst endpoint's server declare."""
     pair = next(iter((*cell.failing, *cell.pairs)), None)
     if pair is None:
-        yield "client", cell.tls.reasons[0] if cell.tls.reasons else cell.tls.tls
+        yield "client", words.said(cell.tls.reasons[0]) if cell.tls.reasons else cell.tls.tls
         return
-    yield "client", f"{pair.endpoint.tls} ({pair.endpoint.reason})"
+    yield "client", f"{pair.endpoint.tls} ({words.said(pair.endpoint.reason)})"
     if pair.server is not None:
-        yield "server", f"{pair.server.mode} ({pair.server.reason})"
+        yield "server", f"{pair.server.mode} ({words.said(pair.server.reason)})"
 
 
 def pattern_text(found: Disagreement, words: Words) -> str:

@@ -79,11 +79,13 @@ def _cell(outline: _Outline, survey: Survey, row: str, port: Port) -> None:
     rule = f"object DestinationRule {tls.rule.name}" if tls.rule else ""
     outline.line(outline.label("declared"), f"{words('mtls.client')}: {', '.join(filter(None, details))}", target=rule)
     for reason in tls.reasons:
-        outline.line("", reason, target=rule, depth=1)
+        outline.line("", words.said(reason), target=rule, depth=1)
     for subset in tls.rule.subsets if tls.rule else ():
         sent, pairs = view.declared.against(view.workloads[row][0], port.host, port.port, subset.name)
         outcomes = ", ".join(dict.fromkeys(WORDS.get(pair.outcome, pair.outcome) for pair in pairs)) or "-"
-        outline.line("", f"subset {subset.name}: {sent.tls}, {outcomes} ({sent.reasons[0]})", target=rule, depth=1)
+        outline.line(
+            "", f"subset {subset.name}: {sent.tls}, {outcomes} ({words.said(sent.reasons[0])})", target=rule, depth=1
+        )
     for client in view.workloads.get(row, ()):
         held = view.configured_client(client.key, port)
         if held is not None:
@@ -105,10 +107,10 @@ def _disagreement(outline: _Outline, group: Sequence[Disagreement]) -> None:
     outline.gap()
     outline.line(Text(found.pattern.name, style), pattern_text(found, words))
     target = next((command for text in found.objects if (command := object_command(text))), "")
-    outline.line("", found.says, target=target)
+    outline.line("", words.said(found.says), target=target)
     outline.line("", seen, target="traffic")
     if found.remedy:
-        outline.line(outline.label("change"), found.remedy, style="title", target=target)
+        outline.line(outline.label("change"), words.said(found.remedy), style="title", target=target)
     for number, text in enumerate(found.objects):
         outline.line(outline.label("objects") if number == 0 else "", text, target=object_command(text))
 
@@ -121,15 +123,15 @@ def _pair(outline: _Outline, survey: Survey, row: str, pair: Pair) -> None:
     pod = f"object Pod {endpoint.peer.key}" if endpoint.peer and endpoint.peer.key in view.objects.pods else ""
     outline.line(failing, endpoint.name, style="title", target=pod)
     objects = [command for text in pair.endpoint.objects if (command := object_command(text))]
-    text = f"{words('mtls.sends')} {pair.endpoint.tls} ({pair.endpoint.reason})"
+    text = f"{words('mtls.sends')} {pair.endpoint.tls} ({words.said(pair.endpoint.reason)})"
     outline.line(outline.label("declared"), text, target=objects[0] if objects else "", depth=0)
     if server is None or endpoint.peer is None:
         return
     objects = [command for text in server.objects if (command := object_command(text))]
     winner = objects[0] if objects else ""
-    outline.line("", f"{words('mtls.takes')} {server.mode} ({server.reason})", target=winner)
+    outline.line("", f"{words('mtls.takes')} {server.mode} ({words.said(server.reason)})", target=winner)
     for ignored in server.ignored:
-        outline.line("", str(ignored), depth=1)
+        outline.line("", words.said(str(ignored)), depth=1)
     held = view.configured_server(endpoint.peer.key)
     if held is not None:
         mode = held.at(endpoint.port)

@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
+from operator import itemgetter
 from string import Formatter
 
 _FORMS = {"": ".+?", "d": r"\d+", "w": r"\S+"}
@@ -30,6 +31,14 @@ class Sentence:
         self.length = sum(map(len, literals))
 
     @cached_property
+    def word(self) -> str:
+        """A whole word that every sentence of this pair holds, the longest; "" when it has none."""
+        # A word beside a field may be a part of one: `{pods}s`.
+        pieces = [*Formatter().parse(self.english)]
+        whole = [_bounded(literal, number > 0, field is not None) for number, (literal, field, *_) in enumerate(pieces)]
+        return max((word for words in whole for word in words), key=len, default="")
+
+    @cached_property
     def _pattern(self) -> re.Pattern[str]:
         return re.compile("".join(_pieces(self.english)), re.DOTALL)
 
@@ -40,6 +49,18 @@ class Sentence:
 
     def in_korean(self, fields: dict[str, str]) -> str:
         return self._korean.format(**fields)
+
+
+_WORD = re.compile(r"\w+")
+
+
+def _bounded(literal: str, after_field: bool, before_field: bool) -> list[str]:
+    """The words of a text between fields that no field can lengthen."""
+    return [
+        found[0]
+        for found in _WORD.finditer(literal)
+        if not (after_field and found.start() == 0) and not (before_field and found.end() == len(literal))
+    ]
 
 
 def _pieces(english: str) -> Iterator[str]:
@@ -61,10 +82,30 @@ def korean_sentences() -> tuple[Sentence, ...]:
     return (*around, *sorted(pairs, key=lambda pair: -pair.length))
 
 
-def in_korean(text: str) -> str:
-    """*text* in Korean as far as it is known, else as it is."""
-    for sentence in korean_sentences():
+@cache
+def _by_word() -> dict[str, list[tuple[int, Sentence]]]:
+    """The pairs, with their places in the order, by the word that they need; thousands are not tried for each text."""
+    found: dict[str, list[tuple[int, Sentence]]] = {}
+    for place, sentence in enumerate(korean_sentences()):
+        found.setdefault(sentence.word, []).append((place, sentence))
+    return found
+
+
+_DEPTH = 6
+"""Parts in parts of a sentence that are looked at: text from a cluster may repeat a sentence's words without end."""
+
+
+@lru_cache(maxsize=4096)
+def in_korean(text: str, depth: int = _DEPTH) -> str:
+    """*text* in Korean as far as it is known, else as it is; of sentences joined by "; ", each for itself."""
+    if not depth:
+        return text
+    index = _by_word()
+    words = {"", *_WORD.findall(text)}
+    for _, sentence in sorted((pair for word in words for pair in index.get(word, ())), key=itemgetter(0)):
         fields = sentence.fields(text)
         if fields is not None:
-            return sentence.in_korean({name: in_korean(value) for name, value in fields.items()})
-    return text
+            return sentence.in_korean({name: in_korean(value, depth - 1) for name, value in fields.items()})
+    if "; " not in text:
+        return text
+    return "; ".join(in_korean(part, depth - 1) for part in text.split("; "))

@@ -16,7 +16,7 @@ _VERDICTS = {"ok": "ok", "fails": "FAILS", "may fail": "MAY FAIL", "may match": 
 
 
 def trace_lines(trace: Trace, width: int = WIDTH, language: Language = "en") -> Iterator[str]:
-    """The text, line by line, none longer than *width* columns; reasons stay English, labels are in *language*."""
+    """The text, line by line, none longer than *width* columns."""
     words = Words(language)
     where = ""
     for hop in trace.hops:
@@ -24,7 +24,7 @@ def trace_lines(trace: Trace, width: int = WIDTH, language: Language = "en") -> 
             if where:
                 yield ""
             where = hop.where
-            yield from _wrapped("", where.upper() if where.islower() and "/" not in where else where, width)
+            yield from _wrapped("", where if "/" in where else words.said(where).upper(), width)
         yield from _hop(hop, words, width)
     yield ""
     yield from _ending(trace, words, width)
@@ -34,17 +34,18 @@ def trace_lines(trace: Trace, width: int = WIDTH, language: Language = "en") -> 
 
 def _hop(hop: Hop, words: Words, width: int) -> Iterator[str]:
     head = f"  {_VERDICTS.get(hop.verdict, hop.verdict):<8}  "
-    yield from _wrapped(head + f"{hop.step}: ", hop.chosen, width)
+    yield from _wrapped(head + f"{hop.step}: ", words.said(hop.chosen), width)
     margin = " " * 12
     if hop.why:
-        yield from _wrapped(margin, hop.why, width)
+        yield from _wrapped(margin, words.said(hop.why), width)
     for source in hop.sources:
         yield from _wrapped(margin + words("tracetext.from") + " ", str(source), width)
     for note in hop.notes:
-        yield from _wrapped(margin + "! " if hop.verdict in ("fails", "may fail") else margin + "- ", note, width)
+        sign = "! " if hop.verdict in ("fails", "may fail") else "- "
+        yield from _wrapped(margin + sign, words.said(note), width)
     label = words("tracetext.rule" if hop.step == "authorization" else "tracetext.other") + " "
     for name, reason in hop.others:
-        yield from _wrapped(margin + label, f"{name}: {reason}", width)
+        yield from _wrapped(margin + label, f"{words.said(name)}: {words.said(reason)}", width)
 
 
 def _ending(trace: Trace, words: Words, width: int) -> Iterator[str]:
@@ -57,16 +58,17 @@ def _ending(trace: Trace, words: Words, width: int) -> Iterator[str]:
         yield from _wrapped("?  " if trace.verdict == "may match" else "", said, width)
         open_hop = next((hop for hop in trace.hops if hop.verdict == "may match"), None)
         if open_hop is not None:
-            why = "; ".join((f"{open_hop.step} {open_hop.chosen}: {open_hop.why}", *open_hop.notes))
+            chosen, why = words.said(open_hop.chosen), words.said(open_hop.why)
+            why = "; ".join((f"{open_hop.step} {chosen}: {why}", *map(words.said, open_hop.notes)))
             yield from _labelled(words("tracetext.why"), why, width)
         if outcome.location:
             yield from _wrapped("  ", f"{outcome.code}, location {outcome.location}", width)
         return
     said = " ".join(str(word) for word in (outcome.code, outcome.flags, outcome.details) if word)
     yield from _wrapped(f"{_VERDICTS[trace.verdict]}  ", said or words("trace.closed"), width)
-    yield from _labelled(words("tracetext.why"), outcome.why, width)
+    yield from _labelled(words("tracetext.why"), words.said(outcome.why), width)
     if outcome.fix:
-        yield from _labelled(words("tracetext.fix"), outcome.fix, width)
+        yield from _labelled(words("tracetext.fix"), words.said(outcome.fix), width)
 
 
 def _logged(trace: Trace, found: Logged, words: Words, width: int) -> Iterator[str]:
@@ -80,17 +82,17 @@ def _logged(trace: Trace, found: Logged, words: Words, width: int) -> Iterator[s
             said += words("tracetext.when", first=clock(found.first), last=clock(found.last))
         yield from _labelled(label, said + (f"; {words('tracetext.over')}" if found.over else ""), width)
         for kind in found.kinds:
-            yield from _wrapped(f"  {'':{cell_len(label)}}  {kind.count:>4}  ", failure_text(kind), width)
+            yield from _wrapped(f"  {'':{cell_len(label)}}  {kind.count:>4}  ", failure_text(kind, words), width)
     if found.others:
         yield from _labelled(label, words("tracetext.others", count=found.others), width)
     if trace.contradicted or (found.others and not found.failures):
         yield from _labelled(words("tracetext.next"), words("tracetext.diagnose"), width)
 
 
-def failure_text(kind: LoggedFailure) -> str:
+def failure_text(kind: LoggedFailure, words: Words) -> str:
     """A kind of failure in one line: code, flags and details as logged, and by whom."""
     said = " ".join(part for part in (str(kind.code), ",".join(kind.flags), kind.details) if part)
-    return f"{said} ({kind.side})"
+    return f"{said} ({words.said(kind.side)})"
 
 
 def _labelled(label: str, text: str, width: int) -> Iterator[str]:

@@ -49,7 +49,7 @@ def trace_rows(trace: Trace, words: Words) -> list[Row]:
         if hop.where != where:
             where = hop.where
             rows.append(_place_row(f"at {number}", trace.hops[number:], words))
-        rows.append(_hop_row(number, trace.hops))
+        rows.append(_hop_row(number, trace.hops, words))
     return [*rows, _end_row(trace, words)]
 
 
@@ -68,14 +68,14 @@ def _place_row(key: str, hops: Sequence[Hop], words: Words) -> Row:
         target = ""
     else:
         target = f"proxy {where}" if any(hop.step == "listener" for hop in own) else f"object Pod {where}"
-    return Row(key, ("", Text(words("trace.at"), "quiet"), Text(where, "title"), ""), target, copies=where)
+    return Row(key, ("", Text(words("trace.at"), "quiet"), Text(words.said(where), "title"), ""), target, copies=where)
 
 
-def _hop_row(number: int, hops: Sequence[Hop]) -> Row:
+def _hop_row(number: int, hops: Sequence[Hop], words: Words) -> Row:
     hop = hops[number]
     word, style = _VERDICTS.get(hop.verdict, (hop.verdict, ""))
     bad = hop.verdict in FAILING
-    chosen = short_cluster(hop.chosen) if hop.step == "cluster" else hop.chosen
+    chosen = short_cluster(hop.chosen) if hop.step == "cluster" else words.said(hop.chosen)
     sources = ", ".join(str(source) for source in hop.sources)
     cells: tuple[Cell, ...] = (
         Text(word, style),
@@ -134,13 +134,13 @@ def hop_lines(trace: Trace, key: str, words: Words, width: int) -> Iterator[Cell
         return
     hop = trace.hops[int(key)]
     word, style = _VERDICTS.get(hop.verdict, (hop.verdict, ""))
-    yield Text.assemble(" ", (word, style), f"  {hop.step}: ", (hop.chosen, "title"))
+    yield Text.assemble(" ", (word, style), f"  {hop.step}: ", (words.said(hop.chosen), "title"))
     if hop.why:
-        yield from _wrapped(words("trace.why"), hop.why, width)
+        yield from _wrapped(words("trace.why"), words.said(hop.why), width)
     for note in hop.notes:
-        yield from _wrapped("!" if hop.verdict in FAILING else "-", note, width)
+        yield from _wrapped("!" if hop.verdict in FAILING else "-", words.said(note), width)
     for name, reason in hop.others:
-        yield from _wrapped(words("trace.not"), f"{name}: {reason}", width)
+        yield from _wrapped(words("trace.not"), f"{words.said(name)}: {words.said(reason)}", width)
 
 
 def _end_lines(trace: Trace, words: Words, width: int) -> Iterator[Cell]:
@@ -151,9 +151,9 @@ def _end_lines(trace: Trace, words: Words, width: int) -> Iterator[Cell]:
         yield from wrap(said, "   ", " ", width=width)
         yield from _logged_lines(trace, words, width)
         return
-    yield from _wrapped(words("trace.why"), outcome.why, width)
+    yield from _wrapped(words("trace.why"), words.said(outcome.why), width)
     if outcome.fix:
-        yield from _wrapped(words("trace.fix"), outcome.fix, width)
+        yield from _wrapped(words("trace.fix"), words.said(outcome.fix), width)
     yield from _logged_lines(trace, words, width)
 
 
@@ -168,7 +168,7 @@ def _logged_lines(trace: Trace, words: Words, width: int) -> Iterator[Cell]:
         said += f"; {words('tracetext.over')}"
     yield from _wrapped(f"{words('tracetext.logs')}:", said, width)
     for kind in found.kinds:
-        yield from _wrapped(f"  {kind.count}", failure_text(kind), width)
+        yield from _wrapped(f"  {kind.count}", failure_text(kind, words), width)
 
 
 def _wrapped(label: str, text: str, width: int) -> Iterator[str]:
