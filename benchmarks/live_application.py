@@ -113,6 +113,14 @@ def steady(mesh: BusyMesh, terminal: PtyTerminal, rate: int, seconds: float) -> 
     )
 
 
+def sent_by(terminal: PtyTerminal, seconds: float) -> float:
+    """Bytes a second that come without a key."""
+    before, begun = len(terminal.raw), time.perf_counter()
+    while time.perf_counter() < begun + seconds:
+        pump(terminal, 0.2)
+    return (len(terminal.raw) - before) / (time.perf_counter() - begun)
+
+
 def main() -> int:
     """Print all figures."""
     pods = int(sys.argv[1]) if len(sys.argv) > 1 else 5000
@@ -137,7 +145,13 @@ def main() -> int:
             print(f"complete after {settled:.1f} s, with {sum(told.values())} requests ({asked})")
             for rate in RATES:
                 print(steady(mesh, terminal, rate, seconds), flush=True)
+            per_second = sent_by(terminal, seconds / 2)
+        with application(path, "--view", "mesh", MESHDOCTOR_FULL_FRAMES="1") as terminal:
+            wait(terminal, "s ago")
+            whole = sent_by(terminal, seconds / 2)
             mesh.order("rate", events=0)
+        print(f"at {RATES[-1]} events/s {per_second:.0f} bytes/s, as Textual sends it {whole:.0f}", end=": ")
+        print(f"{whole / max(1.0, per_second):.1f} times less")
     return 0
 
 

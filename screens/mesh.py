@@ -18,6 +18,7 @@ from meshdoctor.tui.factsscreen import FactsScreen
 from meshdoctor.tui.keys import bindings
 from meshdoctor.tui.linetable import LineTable
 from meshdoctor.tui.router import Location, Navigator
+from meshdoctor.tui.tablerows import kept_row
 from meshdoctor.tui.textview import TextView
 
 FIRST_SIGHT = 60
@@ -43,6 +44,7 @@ class MeshScreen(FactsScreen[Proxies]):
         self._in_sight: tuple[PodRef, ...] = ()
         self._asked: set[PodRef] = set()
         """Those that were in sight when they were read."""
+        self._told: Mapping[str, Row] = {}
         self._table = LineTable(COLUMNS, words=words, empty=words("mesh.reading"), frozen=3, highlighted=self._describe)
 
     def compose_body(self) -> ComposeResult:
@@ -74,7 +76,11 @@ class MeshScreen(FactsScreen[Proxies]):
         self._asked = {state.pod for state in found}.intersection((*self._asked, *wanted))
 
     def _tell(self, found: tuple[ProxyState, ...]) -> tuple[ProxyState, ...]:
-        self.tell(Proxies(tuple(mesh_rows(found)), {str(state.pod): state for state in found}))
+        # Compared here, in the thread: thousands of rows would keep the next key waiting.
+        before = self._told
+        rows = tuple(kept_row(before.get(row.key), row) for row in mesh_rows(found))
+        self._told = {row.key: row for row in rows}
+        self.tell(Proxies(rows, {str(state.pod): state for state in found}))
         return found
 
     def show_facts(self, facts: Proxies) -> None:

@@ -237,7 +237,7 @@ class ExaminedSession(Glance):
                 self.note(found, words, whole=True)
 
     def spared(self, mesh: MeshIndex, wants: Iterable[Want[Any]], client: str, target: str = "") -> list[Want[Any]]:
-        """*wants* for a view of *client* (a namespace or a workload) and *target*; not of all pods of a large cluster."""
+        """*wants* for a view of *client* (namespace or workload) and *target*; not of all pods of a large cluster."""
         return list(wants)
 
     def overview(self, words: Words, in_sight: Sequence[PodRef] | None = None) -> tuple[ProxyState, ...]:

@@ -49,7 +49,7 @@ class TableRows:
             return self.patch(fresh.values())
         # An equal row keeps its identity, and with it the line that was painted for it.
         old = self.by_key
-        self.by_key = {key: old[key] if old.get(key) == row else row for key, row in fresh.items()}
+        self.by_key = {key: kept_row(old.get(key), row) for key, row in fresh.items()}
         self.rearrange()
         return None
 
@@ -78,3 +78,8 @@ class TableRows:
         self.reverse = not self.reverse if self.sort == column else False
         self.sort = column
         self.rearrange()
+
+
+def kept_row(old: Row | None, row: Row) -> Row:
+    """The *old* row when it is equal: with its identity it keeps the line that was painted for it."""
+    return old if old is not None and (old is row or old == row) else row
