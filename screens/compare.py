@@ -43,6 +43,8 @@ class CompareScreen(FactsScreen[Compared]):
 
     _pair: tuple[str, ...] | None = None
     """What a key chose; None for what the command names."""
+    _newest = False
+    """Whether the second of them was the newest, and stays so when there is a newer one."""
 
     def compose_body(self) -> ComposeResult:
         """The changes."""
@@ -70,9 +72,12 @@ class CompareScreen(FactsScreen[Compared]):
             named = self.location.argument.split() if self._pair is None else []
             first, second = first_pair(moments, self.session.moment)
             self._pair = (*named, *(first, second)[len(named) :])[:2]
-        elif self.facts is not None and self._pair[1] == self.facts.moments[-1]:
-            self._pair = self._pair[0], moments[-1]  # the newest stays what is looked at
-        before, after = self._readings(self._pair[0], self._pair[1])
+        elif self._newest:
+            self._pair = self._pair[0], moments[-1]
+        wanted = self._pair
+        before, after = self._readings(wanted[0], wanted[1])
+        if self._pair is wanted:  # no key chose others meanwhile
+            self._pair, self._newest = (before.name, after.name), after.name == moments[-1]
         judged = before.diagnosis is not None and after.diagnosis is not None
         return Compared(moments, before.name, after.name, compare_readings(before, after), judged)
 
@@ -82,7 +87,6 @@ class CompareScreen(FactsScreen[Compared]):
 
     def show_facts(self, facts: Compared) -> None:
         """A row for each change."""
-        self._pair = facts.before, facts.after
         table = self.query_one(LineTable)
         between = self.words("compare.between", moment=facts.between) if facts.between else ""
         told = (self.words("compare.nothing"), between, self.words("compare.choose", first="{ }", second=", ."))
@@ -137,6 +141,7 @@ class CompareScreen(FactsScreen[Compared]):
             self.say(self.words("compare.no_other"))
             return
         self._pair = before, after
+        self._newest = after == self.facts.moments[-1]
         self.start()
 
     def action_ask_moments(self) -> None:

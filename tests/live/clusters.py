@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tarfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -96,8 +97,9 @@ async def until(pilot: Pilot[Any], wanted: Callable[[str], bool]) -> str:
     app = pilot.app
     assert isinstance(app, MeshDoctorApp)
     text = ""
-    for _ in range(int(PATIENCE / 0.05)):
-        await pilot.pause()
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        await pilot.pause()  # up to a second where a recorder keeps the processor busy
         text = "\n".join(screen_text(app))
         if wanted(text):
             return text
