@@ -10,6 +10,8 @@ from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import msgspec
 
+_SHOWN = 8
+"""Namespaces that are named in a sentence."""
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
@@ -38,7 +40,8 @@ class Part(NamedTuple):
     why: str = ""
 
     def __str__(self) -> str:
-        what = f"only of namespaces {', '.join(self.namespaces)}" if self.namespaces else "not of a whole namespace"
+        names = f"{', '.join(self.namespaces[:_SHOWN])}{', …' if self.namespaces[_SHOWN:] else ''}"
+        what = f"only of namespaces {names}" if names else "not of a whole namespace"
         return f"{what}{f' ({self.why})' if self.why else ''}"
 
 
