@@ -84,7 +84,7 @@ def told(state: dict[str, Any], trouble: Trouble, replaced: int) -> str:
 
 def main() -> int:
     """Run, print, compare."""
-    refreshes = int(sys.argv[1]) if len(sys.argv) > 1 else 1500
+    refreshes = int(sys.argv[1]) if len(sys.argv) > 1 else 500
     pods = sys.argv[2] if len(sys.argv) > 2 else "150"
     speed = sys.argv[3] if len(sys.argv) > 3 else "60"
     with running_busy_mesh(int(pods), 400) as mesh, tempfile.TemporaryDirectory() as folder:

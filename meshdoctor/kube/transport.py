@@ -9,11 +9,13 @@ from __future__ import annotations
 import importlib.util
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 from urllib.parse import unquote, urlsplit
 
+import anyio
 import httpcore
 import httpx
 
@@ -21,6 +23,9 @@ import httpx
 # import searches the whole path: 40 % of the time of a thousand short reads. None is Python's own way to say "absent".
 if importlib.util.find_spec("sniffio") is None:
     sys.modules["sniffio"] = None  # type: ignore[assignment]
+
+Closed = Callable[[], Awaitable[None]]
+"""What is done once an answer was read or given up."""
 
 # Most specific first: the first class that matches is raised.
 _ERRORS: tuple[tuple[type[Exception], type[httpx.TransportError]], ...] = (
@@ -54,9 +59,9 @@ def httpx_errors() -> Iterator[None]:
 
 
 class _Body(httpx.AsyncByteStream):
-    def __init__(self, response: httpcore.Response, own: httpcore.AsyncConnectionPool | None = None) -> None:
+    def __init__(self, response: httpcore.Response, closed: Closed) -> None:
         self._response = response
-        self._own = own
+        self._closed = closed
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         with httpx_errors():
@@ -65,14 +70,13 @@ class _Body(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         with httpx_errors():
-            await self._response.aclose()
-            if self._own is not None:
-                await self._own.aclose()
+            try:
+                await self._response.aclose()
+            finally:
+                await self._closed()
 
 
-async def _send(
-    pool: httpcore.AsyncConnectionPool, request: httpx.Request, own: httpcore.AsyncConnectionPool | None = None
-) -> httpx.Response:
+async def _send(pool: httpcore.AsyncConnectionPool, request: httpx.Request, closed: Closed) -> httpx.Response:
     url = request.url
     with httpx_errors():
         response = await pool.handle_async_request(
@@ -84,7 +88,7 @@ async def _send(
                 extensions=request.extensions,
             )
         )
-    body = _Body(response, own)
+    body = _Body(response, closed)
     return httpx.Response(response.status, headers=response.headers, stream=body, extensions=dict(response.extensions))
 
 
@@ -101,7 +105,7 @@ class FreshTransport(httpx.AsyncBaseTransport):
         """httpx's hook: one request. Raises httpx.TransportError."""
         pool = self._make()
         try:
-            return await _send(pool, request, pool)
+            return await _send(pool, request, pool.aclose)
         except BaseException:
             await pool.aclose()
             raise
@@ -114,6 +118,8 @@ class PoolTransport(httpx.AsyncBaseTransport):
         self._make = pool
         self._pool = pool()
         self._retired: list[httpcore.AsyncConnectionPool] = []
+        self._busy: Counter[httpcore.AsyncConnectionPool] = Counter()
+        """Requests that are under way, by pool."""
 
     def forget_connections(self) -> None:
         """Let the next request open a connection of its own; those in use live on until they end."""
@@ -122,12 +128,77 @@ class PoolTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """httpx's hook: one request. Raises httpx.TransportError."""
-        return await _send(self._pool, request)
+        pool = self._pool
+        self._busy[pool] += 1
+
+        async def closed() -> None:
+            self._busy[pool] -= 1
+            await self._close_retired()
+
+        try:
+            await self._close_retired()
+            return await _send(pool, request, closed)
+        except BaseException:
+            await closed()
+            raise
+
+    async def _close_retired(self) -> None:
+        """A credential that is renewed every hour would leave connections open for ever."""
+        idle = [pool for pool in self._retired if not self._busy[pool]]
+        for pool in idle:
+            self._retired.remove(pool)
+            del self._busy[pool]
+            await pool.aclose()
 
     async def aclose(self) -> None:
         """Close every connection."""
         for pool in (*self._retired, self._pool):
             await pool.aclose()
+
+
+class _Stream(httpcore.AsyncNetworkStream):
+    """A connection before TLS."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkStream) -> None:
+        self._inner = inner
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return await self._inner.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        try:
+            return await self._inner.start_tls(ssl_context, server_hostname, timeout)
+        except BaseException:
+            # httpcore 1.0 closes it after an Exception only: who is cancelled in a handshake would leave it open.
+            with anyio.CancelScope(shield=True):
+                await self._inner.aclose()
+            raise
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._inner.get_extra_info(info)
+
+
+class Network(httpcore.AnyIOBackend):
+    """Connections that are closed however their TLS handshake ends."""
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """One connection. Raises httpcore.ConnectError, httpcore.ConnectTimeout."""
+        return _Stream(await super().connect_tcp(host, port, timeout, local_address, socket_options))
 
 
 def connection_pool(
@@ -143,13 +214,13 @@ def connection_pool(
     HTTP/1.1 only: a websocket upgrade needs it, and HTTP/2 has one connection for everything.
     """
     proxy: httpcore.Proxy | None = None
-    backend: httpcore.AsyncNetworkBackend | None = None
+    backend: httpcore.AsyncNetworkBackend = Network()
     if proxy_url:
         url = urlsplit(proxy_url)
         if url.scheme == "socks5":
             from meshdoctor.kube.socks import SocksBackend
 
-            backend = SocksBackend(proxy_url, httpcore.AnyIOBackend())
+            backend = SocksBackend(proxy_url, backend)
         else:
             proxy = _http_proxy(proxy_url, context)
     return httpcore.AsyncConnectionPool(
