@@ -78,7 +78,7 @@ class MeshScreen(FactsScreen[Proxies]):
     def _tell(self, found: tuple[ProxyState, ...]) -> tuple[ProxyState, ...]:
         # Compared here, in the thread: thousands of rows would keep the next key waiting.
         before = self._told
-        rows = tuple(kept_row(before.get(row.key), row) for row in mesh_rows(found))
+        rows = tuple(kept_row(before.get(row.key), row) for row in mesh_rows(found, self.words))
         self._told = {row.key: row for row in rows}
         self.tell(Proxies(rows, {str(state.pod): state for state in found}))
         return found

@@ -43,7 +43,7 @@ class UsersScreen(FactsScreen[tuple[Row, ...]]):
             if isinstance(config, Missing):
                 raise SourceError(f"{config.file}: {config}")
             found = users(mesh, ref, config.value, kind, name)
-            return users_rows(ref, found, name if kind == "cluster" else "")
+            return users_rows(ref, found, self.words, name if kind == "cluster" else "")
 
     def show_facts(self, facts: tuple[Row, ...]) -> None:
         """A row each, or why there is none."""

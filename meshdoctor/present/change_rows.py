@@ -45,7 +45,7 @@ def change_rows(before: str, after: str, changes: Iterable[Change], words: Words
     """A row for each change; Enter shows it whole."""
     rows = []
     for change in changes:
-        kind = {ENDPOINT: "endpoints", SYNC: "sync"}.get(change.area, change.subject)
+        kind = {ENDPOINT: "endpoints", SYNC: "sync"}.get(change.area) or words.said(change.subject)
         name = short_cluster(change.name) if change.area == PROXY else change.name
         how = _how(change, words)
         if change.change == UNKNOWN and change.area == PROXY:
@@ -77,7 +77,7 @@ def change_lines(before: Reading, after: Reading, change: Change, words: Words) 
     yield comment(" ".join((change.change, change.subject, change.name)).strip())
     yield comment(f"{before.name} -> {after.name}")
     if change.change == UNKNOWN:
-        yield from change.details
+        yield from map(words.said, change.details)
         return
     if change.area == PROXY and change.details:
         also = len(change.details) > 1
@@ -85,7 +85,7 @@ def change_lines(before: Reading, after: Reading, change: Change, words: Words) 
         yield from (comment(f"  {pod}") for pod in change.details[1:])
     left, right = _texts(before, after, change, words)
     if not left and not right:
-        yield from change.details
+        yield from map(words.said, change.details)
         return
     if not left or not right:
         sign, lines = ("+", right) if right else ("-", left)
@@ -95,7 +95,7 @@ def change_lines(before: Reading, after: Reading, change: Change, words: Words) 
     for line in difference:
         yield Text(line, _SIGNS[line[:1]]) if line[:1] in _SIGNS else line
     if not difference:
-        yield from change.details
+        yield from map(words.said, change.details)
 
 
 def _texts(before: Reading, after: Reading, change: Change, words: Words) -> tuple[list[str], list[str]]:

@@ -66,7 +66,7 @@ def inspection_rows(found: Inspection, words: Words) -> tuple[Shown, ...]:
     pod = str(found.sync.pod)
     return (
         *_rejected(found, pod, words),
-        *_connection(found),
+        *_connection(found, words),
         *_warming(found, pod, words),
         *difference_rows(pod, "istiod", [one for one in found.sent or () if one.what != "warming"], words),
         *_missing(found, pod, words),
@@ -87,11 +87,12 @@ def _rejected(found: Inspection, pod: str, words: Words) -> Iterator[Shown]:
             yield _shown("rejected", entry.name, rejection(entry.error), "", [said, rejection(entry.error), *whole])
 
 
-def _connection(found: Inspection) -> Iterator[Shown]:
+def _connection(found: Inspection, words: Words) -> Iterator[Shown]:
     """What is odd about its connection, or why it has none."""
     sync = found.sync
     for note in sync.notes:
-        said = note if sync.state == CONNECTED else f"{sync.word}: {note}"
+        said = words.said(note)
+        said = said if sync.state == CONNECTED else f"{sync.word}: {said}"
         yield _shown("connection", "-", said, "", [said])
 
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from meshdoctor.mesh.ages import human_duration
 from meshdoctor.mesh.overview import LOST, NACK, ODD, OK, STALE, STATES, UNKNOWN, ProxyState
-from meshdoctor.mesh.sync import ERROR, IGNORED, NOT_SENT, SYNCED, ZTUNNEL, TypeSync
+from meshdoctor.mesh.sync import ERROR, IGNORED, NOT_SENT, SYNCED, UNTOLD, ZTUNNEL, TypeSync
 from meshdoctor.mesh.sync import STALE as TYPE_STALE
 from meshdoctor.present import sync_tables
 from meshdoctor.present.table import Column, Row
@@ -24,8 +24,8 @@ STYLES = {
     ODD: "warning",
     UNKNOWN: "state.unknown",
 }
-_TYPE_WORDS = {SYNCED: OK, ERROR: NACK, TYPE_STALE: STALE, NOT_SENT: "NOT SENT", IGNORED: "-"}
-_GLYPHS = {OK: "+", NACK: "!", STALE: "~", "NOT SENT": "0", "-": "-"}
+_TYPE_WORDS = {SYNCED: OK, ERROR: NACK, TYPE_STALE: STALE, NOT_SENT: "NOT SENT", IGNORED: "-", UNTOLD: UNKNOWN}
+_GLYPHS = {OK: "+", NACK: "!", STALE: "~", "NOT SENT": "0", "-": "-", UNKNOWN: "?"}
 
 COLUMNS = (
     Column("state", "STATE", 5, priority=0, ranks=STATES),
@@ -46,7 +46,7 @@ def type_word(entry: TypeSync) -> str:
     return OK if word == STALE and not entry.late else word
 
 
-def mesh_rows(proxies: Iterable[ProxyState]) -> list[Row]:
+def mesh_rows(proxies: Iterable[ProxyState], words: Words) -> list[Row]:
     """A row per proxy, in the order given; Enter opens the proxy, or its pod where nothing was recorded of it."""
     rows = []
     for proxy in proxies:
@@ -61,7 +61,7 @@ def mesh_rows(proxies: Iterable[ProxyState]) -> list[Row]:
             proxy.sync.version or "-",
             proxy.envoy_version or "-",
             "-" if proxy.age is None else human_duration(proxy.age),
-            why(proxy),
+            why(proxy, words),
         )
         rows.append(Row(str(proxy.pod), cells, target=_target(proxy), problem=proxy.state != OK))
     return rows
@@ -87,9 +87,9 @@ def _letter_style(letter: str) -> str:
     return {"!": "state.nack", "~": "state.stale", "?": "state.unknown", "-": "quiet"}.get(letter, "")
 
 
-def why(proxy: ProxyState) -> str:
+def why(proxy: ProxyState, words: Words) -> str:
     """What is wrong with a proxy, in a line; empty when nothing is."""
-    return sync_tables.why(proxy.sync)
+    return "; ".join(map(words.said, sync_tables.reasons(proxy.sync)))
 
 
 def detail(proxy: ProxyState, words: Words) -> Iterator[Text]:
@@ -110,7 +110,7 @@ def detail(proxy: ProxyState, words: Words) -> Iterator[Text]:
     places += [f"Envoy {proxy.envoy_version}"] if proxy.envoy_version else []
     places += [f"rev {proxy.sync.revision}"] if proxy.sync.revision else []
     yield Text(f" {'  '.join(places)}", "quiet")
-    yield Text(f" {why(proxy)}", "warning" if proxy.state != OK else "")
+    yield Text(f" {why(proxy, words)}", "warning" if proxy.state != OK else "")
 
 
 def state_counts(proxies: Iterable[ProxyState], words: Words) -> tuple[Text, ...]:

@@ -105,7 +105,12 @@ def in_korean(text: str, depth: int = _DEPTH) -> str:
     for _, sentence in sorted((pair for word in words for pair in index.get(word, ())), key=itemgetter(0)):
         fields = sentence.fields(text)
         if fields is not None:
-            return sentence.in_korean({name: in_korean(value, depth - 1) for name, value in fields.items()})
+            return sentence.in_korean({name: _part(value, depth - 1) for name, value in fields.items()})
     if "; " not in text:
         return text
     return "; ".join(in_korean(part, depth - 1) for part in text.split("; "))
+
+
+def _part(value: str, depth: int) -> str:
+    """What stands for a field: a sentence of its own, or one word, which is a name or a state and stays as it is."""
+    return in_korean(value, depth) if " " in value else value

@@ -50,7 +50,7 @@ def warming_text(kind: str, words: Words) -> str:
 
 def unknown_lines(found: Inspection, words: Words) -> Iterator[str]:
     """What cannot be told, and why."""
-    return (words(f"inspection.{one.what}", why=one.why) for one in found.unknown)
+    return (words(f"inspection.{one.what}", why=words.said(one.why)) for one in found.unknown)
 
 
 def sent_lines(differences: Sequence[ResourceDifference], compared: str = _ALL) -> Iterator[str]:

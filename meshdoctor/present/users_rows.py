@@ -8,6 +8,7 @@ from meshdoctor.mesh.proxy.users import Use
 from meshdoctor.model.snapshot import PodRef
 from meshdoctor.present.short_names import short_cluster
 from meshdoctor.present.table import Column, Row
+from meshdoctor.present.words import Words
 
 COLUMNS = (
     Column("kind", "KIND", 8, priority=0),
@@ -23,7 +24,7 @@ _TABLE_OF_KIND = {"route": "routes", "cluster": "clusters", "listener": "listene
 _SECRETS = {"chain": "default", "root": "ROOTCA"}
 
 
-def users_rows(pod: PodRef, uses: Iterable[Use], cluster: str = "") -> tuple[Row, ...]:
+def users_rows(pod: PodRef, uses: Iterable[Use], words: Words, cluster: str = "") -> tuple[Row, ...]:
     """A row for each use; those of a *cluster* by a route lead to just the routes that go to it."""
     rows = []
     for number, use in enumerate(uses):
@@ -32,7 +33,9 @@ def users_rows(pod: PodRef, uses: Iterable[Use], cluster: str = "") -> tuple[Row
         if cluster and use.kind == "route" and use.where:
             target += f" /leads:{short_cluster(cluster)}"
         key = SEPARATOR.join((use.kind, use.name, str(number)))
-        rows.append(Row(key, (use.kind, name or "(inline)", use.how, use.where or "-"), target, copies=use.name))
+        rows.append(
+            Row(key, (use.kind, name or "(inline)", words.said(use.how), use.where or "-"), target, copies=use.name)
+        )
     return tuple(rows)
 
 

@@ -114,7 +114,7 @@ class MeshDoctorApp(CrashSurvival, PromptActions, SourceActions, DiffDisplay):
         try:
             screen = self._make(route, location)
         except MeshDoctorError as error:  # the screen says why it cannot open: no such proxy, say
-            self.say(str(error), "error")
+            self.say(self.words.said(str(error)), "error")
             return False
         self.history.open(location, forward=forward)
         await self.push_screen(screen)

@@ -260,8 +260,9 @@ class FactsScreen(ShellScreen, Generic[T]):
             return
         from meshdoctor.present.explanation_text import wrap
 
+        said = self.words.said(str(message.error))
         for table in self.query(LineTable):
             if self.facts is None:
                 table.show(())
-            table.say_when_empty("\n".join(wrap(str(message.error), width=max(20, self.app.size.width - 4))))
-        self.say(str(message.error), "error")
+            table.say_when_empty("\n".join(wrap(said, width=max(20, self.app.size.width - 4))))
+        self.say(said, "error")

@@ -23,7 +23,7 @@ def test_a_proxy_that_no_istiod_knows_comes_first() -> None:
 
 def test_rows_have_a_letter_per_type() -> None:
     found = session("pine").overview(WORDS)
-    rows = mesh_rows(found)
+    rows = mesh_rows(found, Words())
     assert {plain(row.cells[4]) for row in rows} <= {"++++-", "+++--", "++++0"}
     assert [text.plain for text in state_counts(found, WORDS)] == [f"{len(found)} synced"]
     assert all(row.target.startswith("proxy ") for row in rows)
