@@ -14,6 +14,7 @@ from meshdoctor.mesh.sync import (
     NEVER_CONNECTED,
     NO_ISTIOD,
     SYNCED,
+    UNTOLD,
     ZTUNNEL,
     ProxySync,
 )
@@ -90,7 +91,7 @@ def _word(sync: ProxySync) -> str:
         return LOST
     if sync.state != CONNECTED:
         return UNKNOWN
-    return {SYNCED: OK, ERROR: NACK, STALE: STALE}.get(sync.word, ODD)
+    return {SYNCED: OK, ERROR: NACK, STALE: STALE, UNTOLD: UNKNOWN}.get(sync.word, ODD)
 
 
 def _envoy_release(version: str) -> str:

@@ -33,6 +33,7 @@ from meshdoctor.mesh.sync_types import (
     STALE,
     SYNCED,
     TYPE_URLS,
+    UNTOLD,
     TypeSync,
     rejection,
     type_states,
@@ -56,6 +57,7 @@ __all__ = [
     "SYNCED",
     "TYPE_URLS",
     "UNKNOWN",
+    "UNTOLD",
     "ZTUNNEL",
     "IstiodFacts",
     "ProxySync",
@@ -99,7 +101,9 @@ class ProxySync(NamedTuple):
             return ERROR
         if any(entry.late for entry in self.types):
             return STALE
-        return "ODD" if self.notes else SYNCED
+        if self.notes:
+            return "ODD"
+        return UNTOLD if any(entry.status == UNTOLD for entry in self.types) else SYNCED
 
     @property
     def problem(self) -> bool:

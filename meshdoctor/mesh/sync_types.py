@@ -9,7 +9,7 @@ from typing import NamedTuple
 from meshdoctor.model.istiod import ResourceSync, SyncRecord
 from meshdoctor.model.moment import unix
 
-SYNCED, STALE, NOT_SENT, ERROR, IGNORED = "SYNCED", "STALE", "NOT SENT", "ERROR", "IGNORED"
+SYNCED, STALE, NOT_SENT, ERROR, IGNORED, UNTOLD = "SYNCED", "STALE", "NOT SENT", "ERROR", "IGNORED", "UNKNOWN"
 IN_FLIGHT = 30.0
 """For so many seconds after a send, a missing acknowledgement is no news: the answer is still on its way."""
 
@@ -65,6 +65,8 @@ def _type_state(url: str, entry: ResourceSync, now: float) -> TypeSync:
     error = entry.last_error or entry.error
     if error:
         status = ERROR
+    elif not entry.told:
+        status = UNTOLD
     elif not entry.sent:
         status = NOT_SENT
     else:

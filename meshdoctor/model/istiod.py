@@ -27,6 +27,8 @@ class ResourceSync(msgspec.Struct, frozen=True, rename="camel"):
     acked_time: str | None = None
     last_error: str = msgspec.field(default="", name="lastError")
     error: str = ""
+    told: bool = True
+    """False where only the subscription is known: what istioctl prints from 1.27 on has no states."""
 
 
 class SyncRecord(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from meshdoctor.mesh.sync import (
     MAIN_TYPES,
     NOT_SENT,
     TYPE_URLS,
+    UNTOLD,
     ZTUNNEL,
     ProxySync,
     TypeSync,
@@ -58,7 +59,7 @@ def _connected(proxies: Sequence[ProxySync]) -> list[ProxySync]:
 
 def status_cell(entry: TypeSync) -> str:
     """`SYNCED (4m)`: the age is that of the last send."""
-    if entry.status in (NOT_SENT, IGNORED) or entry.age is None:
+    if entry.status in (NOT_SENT, IGNORED, UNTOLD) or entry.age is None:
         return entry.status
     return f"{entry.status} ({human_duration(entry.age)})"
 
@@ -96,7 +97,8 @@ def reasons(proxy: ProxySync) -> list[str]:
         for entry in proxy.types
         if entry.late
     ]
-    return [*rejected, *late, *proxy.notes]
+    untold = ["which types are in sync is not known: this form of istioctl proxy-status does not say it"]
+    return [*rejected, *late, *(untold if proxy.word == UNTOLD else ()), *proxy.notes]
 
 
 def detail_lines(proxy: ProxySync) -> list[str]:

@@ -14,8 +14,11 @@ import pytest
 import yaml
 
 from meshdoctor.errors import RecordingError
+from meshdoctor.mesh.connections import IstiodFacts
+from meshdoctor.mesh.sync import connected_proxies
 from meshdoctor.model import wants as ask
 from meshdoctor.model.snapshot import PodRef
+from meshdoctor.present.sync_tables import why
 from meshdoctor.recording.importing import recognise
 from meshdoctor.recording.importing.envoy_text import clusters_json, listeners_json, stats_json
 from meshdoctor.recording.importing.layouts import place, tool
@@ -267,6 +270,27 @@ def test_a_proxy_status_table_of_older_releases(tmp_path: Path) -> None:
     assert states["RouteConfiguration"] == ("", "")
     (cart,) = found.value(ask.SyncStatus("istiod-2")) or ()
     assert (cart.pod, cart.istio_version) == ("cart-1", "1.24.0")
+
+
+SUBSCRIPTIONS = """\
+NAME                       CLUSTER        ISTIOD       VERSION     SUBSCRIBED TYPES
+web-1.shop                 Kubernetes     istiod-1     1.28.0      4 (CDS,LDS,EDS,RDS)
+ztunnel-a.istio-system     Kubernetes     istiod-1     1.28.0      2 (WADS,WDS)
+"""
+
+
+def test_what_istioctl_prints_of_subscriptions_is_no_state(tmp_path: Path) -> None:
+    """From istioctl 1.27 on the table names the types, not whether they are in sync."""
+    write(tmp_path, {"proxy-status.txt": SUBSCRIPTIONS})
+    source = RecordingSource.open(tmp_path / "proxy-status.txt")
+    records = source.read([ask.SyncStatus("istiod-1")]).value(ask.SyncStatus("istiod-1"))
+    assert records is not None
+    found = {sync.name: sync for sync in connected_proxies([IstiodFacts("istiod-1", records)], 0.0)}
+    assert found["web-1.shop"].word == "UNKNOWN"
+    assert {entry.status for entry in found["web-1.shop"].types} == {"UNKNOWN"}
+    assert not found["web-1.shop"].notes
+    assert found["ztunnel-a.istio-system"].kind == "ztunnel"
+    assert "not known" in why(found["web-1.shop"])
 
 
 def test_many_kinds_in_one_list_and_in_many_documents(tmp_path: Path) -> None:

@@ -22,7 +22,12 @@ _SHORT = {
     "EDS": "envoy.config.endpoint.v3.ClusterLoadAssignment",
     "RDS": "envoy.config.route.v3.RouteConfiguration",
     "ECDS": "envoy.config.core.v3.TypedExtensionConfig",
+    "SDS": "envoy.extensions.transport_sockets.tls.v3.Secret",
+    "WDS": "istio.workload.Address",
+    "WADS": "istio.security.Authorization",
 }
+_ZTUNNEL = {"WADS", "WDS"}
+_SUBSCRIBED = "SUBSCRIBED TYPES"
 _PREFIX = "type.googleapis.com/"
 _COLUMN = re.compile(r"\S+(?: \([^)]*\)| \S+)*")
 _STATES = ("SYNCED", "STALE", "NOT SENT", "NOT_SENT", "IGNORED", "ERROR")
@@ -97,7 +102,7 @@ def _state(status: str, moment: Any, config: Any) -> dict[str, str]:
 
 
 def sync_table(body: bytes) -> dict[str, bytes]:
-    """The same from the table: one column per type to 1.26; from 1.27 only which proxies are connected."""
+    """The same from the table: one column per type to 1.26; from 1.27 on only what each proxy subscribed to."""
     lines = body.decode(errors="replace").splitlines()
     header = re.split(r"\s{2,}", lines[0].strip())
     found: dict[str, list[dict[str, Any]]] = {}
@@ -107,13 +112,16 @@ def sync_table(body: bytes) -> dict[str, bytes]:
             continue
         # An empty cell leaves no trace but its width, so that a short row is read by position.
         row = dict(zip(header, cells, strict=False)) if len(cells) == len(header) else _by_position(lines[0], line)
-        resources: dict[str, dict[str, str]] = {}
+        resources: dict[str, Any] = {}
         for short, name in _SHORT.items():
             state = next((known for known in _STATES if row.get(short, "").upper().startswith(known)), "")
             if state:
                 resources[_PREFIX + name] = _state(state.split()[0].replace("NOT", ""), None, {})
+        subscribed = set(re.findall(r"\w+", row.get(_SUBSCRIBED, "").partition("(")[2]))
+        resources |= {_PREFIX + name: {"told": False} for short, name in _SHORT.items() if short in subscribed}
         record = {
             "proxy": row.get("NAME", ""),
+            "proxy_type": "ztunnel" if subscribed and subscribed <= _ZTUNNEL else "",
             "cluster_id": row.get("CLUSTER", ""),
             "istio_version": row.get("VERSION", ""),
             "resources": resources,
