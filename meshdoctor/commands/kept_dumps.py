@@ -113,7 +113,7 @@ def _lay_out(dump: ProxyDump) -> None:
 
 
 def _tables(dump: ProxyDump) -> Iterator[Callable[[], object]]:
-    from meshdoctor.commands.proxy_tables import whole_text
+    from meshdoctor.commands.proxy_output import whole_text
     from meshdoctor.mesh.proxy import cluster, eds, endpoint, route
     from meshdoctor.mesh.proxy.cluster_wide import wide_clusters
     from meshdoctor.mesh.proxy.endpoint_wide import wide_eds, wide_endpoints

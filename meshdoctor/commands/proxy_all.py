@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from meshdoctor.commands.proxy_tables import whole_text, write, write_data
+from meshdoctor.commands.proxy_output import whole_text, write, write_data
 from meshdoctor.mesh.proxy.endpoint import EndpointFilter
 
 if TYPE_CHECKING:

@@ -132,7 +132,7 @@ def _write(proxies: tuple[ProxySync, ...], arguments: argparse.Namespace) -> Non
 
 def _write_documents(documents: list[dict[str, object]], arguments: argparse.Namespace) -> None:
     """A document per istiod, as istioctl prints them; YAML ones with a separator, so that they can be read."""
-    from meshdoctor.commands.proxy_tables import write_data
+    from meshdoctor.commands.proxy_output import write_data
 
     for number, document in enumerate(documents):
         if number and arguments.output == "yaml":

@@ -106,7 +106,7 @@ def print_table(dump: ProxyDump, workload: str, arguments: argparse.Namespace) -
     except UnreadableError as error:
         raise SourceError(f"error unmarshalling config dump response from ztunnel: {error}") from None
     if arguments.output in ("json", "yaml"):
-        from meshdoctor.commands.proxy_tables import write_data
+        from meshdoctor.commands.proxy_output import write_data
 
         try:
             value = _data(found, dump, workload, arguments)
