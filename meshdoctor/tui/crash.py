@@ -14,13 +14,13 @@ from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
-from textual import events
 from textual.message import Message
 from textual.worker import WorkerFailed
 
 from meshdoctor import __version__
 from meshdoctor.model.text import visible
 from meshdoctor.tui.journal import MISTAKE
+from meshdoctor.tui.mistakes import begins
 from meshdoctor.tui.shell import Shell
 
 SURVIVED, WITHIN = 5, 10.0
@@ -72,11 +72,6 @@ def one_line(error: BaseException) -> str:
     """What kind of mistake, and its message without line ends and control characters."""
     text = "".join(c if c.isprintable() else "?" for c in " ".join(str(error).split()))[:200]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
-
-
-def begins(message: Message) -> bool:
-    """Whether *message* makes a part of the screen: a part that failed here has nothing to show."""
-    return isinstance(message, events.Load | events.Compose | events.Mount)
 
 
 class CrashSurvival(Shell):

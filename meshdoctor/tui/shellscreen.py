@@ -26,14 +26,13 @@ from meshdoctor.present.short_names import ends
 from meshdoctor.present.table import ELISION, Cell, plain
 from meshdoctor.present.words import Words
 from meshdoctor.tui.chrome import ChromeLine, key_line
-from meshdoctor.tui.crash import begins
 from meshdoctor.tui.journal import SAID
 from meshdoctor.tui.keys import footer
 from meshdoctor.tui.linetable import LineTable
+from meshdoctor.tui.mistakes import Survivor, begins
 from meshdoctor.tui.prompt import Prompt
 from meshdoctor.tui.router import Location
 from meshdoctor.tui.session import Session
-from meshdoctor.tui.shell import Shell
 
 TROUBLES = ("warning", "error")
 """Styles of lines that are kept."""
@@ -78,7 +77,7 @@ class ShellScreen(Screen[None]):
         try:
             await super()._dispatch_message(message)
         except Exception as error:
-            if begins(message) or not (isinstance(self.app, Shell) and self.app.survive(error)):
+            if begins(message) or not (isinstance(self.app, Survivor) and self.app.survive(error)):
                 raise
 
     def compose(self) -> ComposeResult:
