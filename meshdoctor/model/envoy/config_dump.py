@@ -16,6 +16,16 @@ from meshdoctor.model.decode import UnreadableError, decode_raw, scrub
 from meshdoctor.model.envoy.any import EnvoyFact
 from meshdoctor.model.envoy.body import utf8
 from meshdoctor.model.envoy.cluster import Cluster
+from meshdoctor.model.envoy.dump_messages import (
+    LISTS,
+    Bootstrap,
+    DynamicListener,
+    EcdsFilter,
+    Entry,
+    ErrorState,
+    Secret,
+    Section,
+)
 from meshdoctor.model.envoy.endpoint import ClusterLoadAssignment
 from meshdoctor.model.envoy.listener import Listener
 from meshdoctor.model.envoy.route import RouteConfiguration
@@ -29,15 +39,6 @@ PARTLY = "partly read"
 """The state of a resource of which a part could not be read."""
 
 
-class ErrorState(EnvoyFact, frozen=True):
-    """A rejected update (NACK): what Envoy was sent last, when, and why it refused it."""
-
-    details: str = ""
-    last_update_attempt: str | None = None
-    version_info: str = ""
-    failed_configuration: msgspec.Raw = msgspec.Raw()
-
-
 class Resource(EnvoyFact, Generic[T], frozen=True):
     """One resource: *state* is `active`, `warming`, `draining` or `static`; *raw* its JSON as it stood in the dump."""
 
@@ -48,75 +49,6 @@ class Resource(EnvoyFact, Generic[T], frozen=True):
     raw: msgspec.Raw
     body: T
     error: ErrorState | None = None
-    client_status: str = ""
-
-
-class Secret(EnvoyFact, frozen=True):
-    """A TLS secret without key material; chains are base64 PEM (`inline_bytes`) or file names."""
-
-    name: str = ""
-    tls_certificate: dict[str, Any] | None = None
-    validation_context: dict[str, Any] | None = None
-
-
-class Bootstrap(EnvoyFact, frozen=True):
-    node: dict[str, Any] = {}
-    static_resources: dict[str, Any] = {}
-    stats_config: dict[str, Any] = {}
-    admin: dict[str, Any] = {}
-    overload_manager: dict[str, Any] = {}
-
-
-class EcdsFilter(EnvoyFact, frozen=True):
-    name: str = ""
-    typed_config: msgspec.Raw = msgspec.Raw()
-
-
-class _Entry(EnvoyFact, frozen=True):
-    """The union of the admin API's wrappers of one resource."""
-
-    name: str = ""
-    version_info: str = ""
-    last_updated: str | None = None
-    error_state: ErrorState | None = None
-    client_status: str = ""
-    cluster: msgspec.Raw = msgspec.Raw()
-    listener: msgspec.Raw = msgspec.Raw()
-    route_config: msgspec.Raw = msgspec.Raw()
-    endpoint_config: msgspec.Raw = msgspec.Raw()
-    secret: msgspec.Raw = msgspec.Raw()
-    ecds_filter: msgspec.Raw = msgspec.Raw()
-
-
-class _Section(EnvoyFact, frozen=True):
-    """The union of the admin API's section messages."""
-
-    version_info: str = ""
-    static_clusters: list[msgspec.Raw] = []
-    dynamic_active_clusters: list[msgspec.Raw] = []
-    dynamic_warming_clusters: list[msgspec.Raw] = []
-    static_listeners: list[msgspec.Raw] = []
-    dynamic_listeners: list[msgspec.Raw] = []
-    static_route_configs: list[msgspec.Raw] = []
-    dynamic_route_configs: list[msgspec.Raw] = []
-    static_endpoint_configs: list[msgspec.Raw] = []
-    dynamic_endpoint_configs: list[msgspec.Raw] = []
-    static_secrets: list[msgspec.Raw] = []
-    dynamic_active_secrets: list[msgspec.Raw] = []
-    dynamic_warming_secrets: list[msgspec.Raw] = []
-    ecds_filters: list[msgspec.Raw] = []
-    bootstrap: msgspec.Raw = msgspec.Raw()
-
-
-_LISTS = tuple(field.name for field in msgspec.structs.fields(_Section) if field.type == list[msgspec.Raw])
-
-
-class _DynamicListener(EnvoyFact, frozen=True):
-    name: str = ""
-    active_state: _Entry | None = None
-    warming_state: _Entry | None = None
-    draining_state: _Entry | None = None
-    error_state: ErrorState | None = None
     client_status: str = ""
 
 
@@ -233,23 +165,23 @@ class ConfigDump:
     def _assignments(self) -> dict[str, ClusterLoadAssignment]:
         return {entry.body.cluster_name: entry.body for entry in self.endpoints}
 
-    def _parts(self, name: str) -> list[_Section]:
+    def _parts(self, name: str) -> list[Section]:
         parts = []
         for raw in self.sections.get(name, ()):
             try:
-                parts.append(decode_raw(raw, _Section))
+                parts.append(decode_raw(raw, Section))
             except UnreadableError as error:
                 self.problems.append(f"{name}: {error}")
-                entries = salvaged(bytes(raw), _LISTS)
+                entries = salvaged(bytes(raw), LISTS)
                 lists: dict[str, Any] = {field: list(map(msgspec.Raw, found)) for field, found in entries.items()}
-                parts.append(_Section(**lists))
+                parts.append(Section(**lists))
         return parts
 
     def _entries(self, raws: list[msgspec.Raw], state: str, field: str, kind: type[T]) -> list[Resource[T]]:
         found = []
         for raw in raws:
             try:
-                entry = decode_raw(raw, _Entry)
+                entry = decode_raw(raw, Entry)
             except UnreadableError as error:
                 self.problems.append(f"{field}: {error}")
                 continue
@@ -258,7 +190,7 @@ class ConfigDump:
 
     def _dynamic_listener(self, raw: msgspec.Raw) -> list[Resource[Listener]]:
         try:
-            entry = decode_raw(raw, _DynamicListener)
+            entry = decode_raw(raw, DynamicListener)
         except UnreadableError as error:
             self.problems.append(f"listener: {error}")
             return []
@@ -278,7 +210,7 @@ class ConfigDump:
 
     def _resource(
         self,
-        entry: _Entry,
+        entry: Entry,
         state: str,
         field: str,
         kind: type[T],
