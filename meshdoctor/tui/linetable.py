@@ -251,15 +251,7 @@ class LineTable(TableActions, can_focus=True):
         return painted[1]
 
     def _empty_line(self, y: int, width: int) -> Strip:
-        if not self.rows.by_key or not self.rows.narrowed:
-            lines = self.empty.splitlines()
-        elif self.rows.query.strip():
-            lines = [
-                self.words("table.filtered_out", query=self.rows.query.strip()),
-                self.words("table.hidden", total=f"{len(self.rows.by_key):,}"),
-            ]
-        else:
-            lines = [self.words("table.no_problems", total=f"{len(self.rows.by_key):,}")]
+        lines = self.rows.why_empty(self.empty, self.words)
         text = lines[y - 2] if 2 <= y < len(lines) + 2 else ""
         return Strip([Segment(plain(fit_cell(f"  {text}", width)), self.rich_style)], width)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from meshdoctor.present.table import Column, Row, arrange
+from meshdoctor.present.words import Words
 
 
 class TableRows:
@@ -29,6 +30,15 @@ class TableRows:
     def narrowed(self) -> bool:
         """Whether a filter hides rows."""
         return bool(self.query.strip()) or self.problems_only
+
+    def why_empty(self, empty: str, words: Words) -> list[str]:
+        """What to say where no row is shown: *empty*, or what hides the rows that there are."""
+        total = f"{len(self.by_key):,}"
+        if not self.by_key or not self.narrowed:
+            return empty.splitlines()
+        if query := self.query.strip():
+            return [words("table.filtered_out", query=query), words("table.hidden", total=total)]
+        return [words("table.no_problems", total=total)]
 
     def rearrange(self) -> None:
         """Filter and sort anew."""

@@ -186,3 +186,14 @@ def test_equal_rows_keep_their_identity_when_the_set_changes() -> None:
     old = model.by_key["load-001"]
     model.replace([row("OK", "new", "first"), *(row("OK", "load", f"load-{i:03d}", f"{i}m") for i in range(60))])
     assert model.by_key["load-001"] is old
+
+
+def test_an_empty_table_says_what_hides_its_rows() -> None:
+    words = Words("en")
+    assert TableRows(COLUMNS).why_empty("nothing\nat all", words) == ["nothing", "at all"]
+    model = TableRows(COLUMNS, ROWS)
+    model.problems_only = True
+    assert model.why_empty("nothing", words) == [words("table.no_problems", total=f"{len(ROWS):,}")]
+    model.query = " zz "
+    hidden = words("table.hidden", total=f"{len(ROWS):,}")
+    assert model.why_empty("nothing", words) == [words("table.filtered_out", query="zz"), hidden]
