@@ -15,6 +15,8 @@ from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
 from meshdoctor.mesh.traffic import SERVER, Seen
 
 CONFIDENCE = 0.75
+ENOUGH = 3
+"""Fewer lines that nothing explains are a blip, and no object is missed for them."""
 
 
 def by_flag(
@@ -30,7 +32,7 @@ def by_flag(
     over = case.is_over(lines)
     said = lines_say(lines, logged(lines[-1]))
     names = listed(kinds)
-    if not unread and not over:
+    if len(lines) < ENOUGH or (not unread and not over):
         return inconclusive(f"{what}, and no {names} does it", said)
     why = f"the {listed(unread)} objects were not read" if unread else f"it is over, and no {names} does it any more"
     return culprit(

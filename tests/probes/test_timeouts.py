@@ -41,6 +41,14 @@ def test_a_route_timeout(tmp_path: Path) -> None:
     assert causes(depot.diagnose()) == ["route-timeout"]
 
 
+def test_a_timeout_that_is_over_and_one_that_was_a_blip(tmp_path: Path) -> None:
+    depot = timed_out(Depot(tmp_path).objects("VirtualService")).good(*range(200, 260))
+    assert accuses(depot.ask("timeout"), "route-timeout").confidence < 0.8
+    blip = Depot(tmp_path / "b").objects("VirtualService").good(*range(90, 99))
+    blip.request(100, 504, "UT", "response_timeout", duration=1500).good(*range(200, 260))
+    is_open(blip.ask("timeout"))
+
+
 def test_a_virtual_service_of_another_host_is_not_accused_of_a_timeout(tmp_path: Path) -> None:
     depot = timed_out(Depot(tmp_path))
     http = [{"timeout": "1s", "route": [{"destination": {"host": "archive"}}]}]
