@@ -51,12 +51,17 @@ def running_loop() -> Iterator[Callable[[Callable[[], Any]], Any]]:
     thread.start()
 
     async def finish() -> None:
-        await asyncio.sleep(0.03)
-        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0.01)
+        quiet = 0
+        for _ in range(100):
+            await asyncio.sleep(0.01)
+            tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            # A connection that was accepted in the same moment begins its task later.
+            quiet = 0 if tasks else quiet + 1
+            if quiet > 3:
+                return
 
     try:
         yield lambda make: asyncio.run_coroutine_threadsafe(_run(make), loop).result(30)
