@@ -129,12 +129,11 @@ def _clusters_of(text: bytes) -> bytes:
 
 
 def _json_of(body: bytes) -> bytes:
-    """What istioctl printed with `-o yaml`, as JSON; raises `UnreadableError`."""
-    import msgspec
+    """What istioctl printed with `-o yaml`, as JSON: the last document; raises `UnreadableError`."""
+    from meshdoctor.recording.importing.yaml_guard import as_json, load_documents
 
-    from meshdoctor.recording.importing.yaml_guard import load_documents
-
-    return msgspec.json.encode(list(load_documents(body))[-1])
+    found = [document for document in load_documents(body) if document is not None]  # "---" may stand at the end
+    return as_json(found[-1] if found else {})
 
 
 def _unpacked(path: str) -> bytes:

@@ -237,6 +237,11 @@ def test_what_istioctl_printed_as_yaml_is_read(capsys: Captured, web: str, tmp_p
     path.write_text("configs:\n- &a [*a]\n")
     assert main(["proxy-config", "all", "-f", str(path)]) == 2
     assert "aliases" in capsys.readouterr().err
+    path.write_text(f"{printed}\n---\n")  # what a script puts between two answers
+    assert lines(capsys, "all", "-f", str(path)) == lines(capsys, "all", "-f", web)
+    path.write_text("configs:\n  ? null\n  : b\n")
+    assert main(["proxy-config", "all", "-f", str(path)]) == 2
+    assert "no form in JSON" in capsys.readouterr().err
 
 
 def test_the_hosts_of_a_bug_report_are_read(capsys: Captured, tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from meshdoctor.model.decode import UnreadableError, decode_json
+from meshdoctor.model.decode import decode_json
 from meshdoctor.model.kinds import KINDS, Kind
-from meshdoctor.recording.importing.yaml_guard import load_documents
+from meshdoctor.recording.importing.yaml_guard import as_json, load_documents
 
 _BY_KIND = {(kind.group, "Gateway" if kind.name == "K8sGateway" else kind.name): kind for kind in KINDS}
 
@@ -45,7 +45,7 @@ class KubeObjects:
         """Documents of an object or a list each; raises `UnreadableError`."""
         for document in load_documents(body):
             if isinstance(document, dict):
-                self._add_document(_as_json(document))
+                self._add_document(as_json(document))
 
     def _add_document(self, body: bytes) -> None:
         head = decode_json(body, _Object)
@@ -102,10 +102,3 @@ class KubeObjects:
         for kind, found in self._found.items():
             body = b'{"kind":"List","apiVersion":"v1","items":[' + b",".join(found.values()) + b"]}"
             yield kind, f"kube/{kind.group or 'core'}/{kind.version}/{kind.resource}.json", body
-
-
-def _as_json(document: object) -> bytes:
-    try:
-        return msgspec.json.encode(document)
-    except (TypeError, ValueError, RecursionError) as error:  # a key that is no text, say
-        raise UnreadableError(f"it has no form in JSON: {error}") from None

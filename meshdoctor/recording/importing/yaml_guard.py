@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import yaml
 
 from meshdoctor.model.decode import UnreadableError
@@ -38,6 +39,14 @@ def load_documents(body: bytes) -> Iterator[Any]:
         raise UnreadableError(f"not valid YAML: {_first_line(error)}") from None
     except (ValueError, RecursionError, OverflowError) as error:
         raise UnreadableError(f"not valid YAML: {_first_line(error)}") from None
+
+
+def as_json(document: object) -> bytes:
+    """A document as JSON; raises `UnreadableError` when it has no form in it: a key that is no text."""
+    try:
+        return msgspec.json.encode(document)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UnreadableError(f"it has no form in JSON: {error}") from None
 
 
 def _check(body: bytes) -> None:
