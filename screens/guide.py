@@ -44,7 +44,7 @@ class GuideScreen(FactsScreen["Progress"]):
             progress = progress._replace(steps=(*progress.steps, step), diagnosis=diagnosis)
             self.tell(progress)
         self.session.overview(self.words)
-        found = examination.diagnosis()
+        found = self.session.with_earlier(examination.diagnosis())
         self.session.note(found, self.words, whole=not self.location.argument)
         self.tell(progress._replace(diagnosis=found, running=False))
 

@@ -30,7 +30,7 @@ class ReportScreen(FactsScreen[Diagnosis]):
         for _ in self.session.steps(examination):
             if self.is_left:
                 break
-        found = examination.diagnosis()
+        found = self.session.with_earlier(examination.diagnosis())
         self.session.note(found, self.words, whole=not self.location.argument)
         return found
 

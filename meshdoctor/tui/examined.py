@@ -25,6 +25,7 @@ from meshdoctor.tui.readings import RecordedReadings
 
 if TYPE_CHECKING:
     from meshdoctor.guide.comparison import Reading
+    from meshdoctor.guide.diagnosis import Diagnosis
     from meshdoctor.guide.examination import Examination
     from meshdoctor.guide.walk import Step
     from meshdoctor.mesh.index import MeshIndex
@@ -216,6 +217,15 @@ class ExaminedSession(Glance):
             if step is None:
                 return
             yield step
+
+    def with_earlier(self, found: Diagnosis) -> Diagnosis:
+        """*found*, with what was wrong at earlier moments of the recording and is over, as `diagnose` tells it."""
+        from meshdoctor.sources.recording import RecordingSource
+
+        source = self._source
+        if not isinstance(source, RecordingSource) or not source.info.moments:
+            return found
+        return self._readings.with_earlier(found, source, self.steps, self._lock)
 
     def judge(self, words: Words, is_left: Callable[[], bool]) -> None:
         """Walk the flowchart for the header, unless a view has done so; *is_left*: whether nobody needs it any more.

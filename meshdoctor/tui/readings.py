@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from meshdoctor.guide.comparison import Reading
+    from meshdoctor.guide.diagnosis import Diagnosis
+    from meshdoctor.guide.examination import Examination
+    from meshdoctor.guide.walk import Step
     from meshdoctor.sources.recording import RecordingSource
 
 KEPT = 4
@@ -19,6 +23,7 @@ class RecordedReadings:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Reading] = OrderedDict()
+        self._diagnosed: dict[str, Diagnosis] = {}
 
     def of(self, source: RecordingSource, moment: str) -> Reading:
         """The moment of this name; raises `UsageError` when there is none."""
@@ -32,6 +37,35 @@ class RecordedReadings:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(name)
         return self._kept[name]
+
+    def with_earlier(
+        self,
+        found: Diagnosis,
+        source: RecordingSource,
+        steps: Callable[[Examination], Iterator[Step]],
+        reading: AbstractContextManager[object],
+    ) -> Diagnosis:
+        """*found* at the moment of *source*, with what was wrong at moments before it and is over.
+
+        *steps* walks an examination and *reading* is held while the source is read: others may read in between.
+        """
+        from meshdoctor.guide.earlier import with_earlier
+        from meshdoctor.guide.examination import Examination
+        from meshdoctor.model.snapshot import Snapshot
+
+        def examined(moment: str) -> Diagnosis:
+            if moment not in self._diagnosed:
+                with reading:
+                    at = source.at(moment)
+                    examination = Examination(at.read, Snapshot(at.info, {}), None)
+                for _ in steps(examination):
+                    continue
+                with reading:
+                    self._diagnosed[moment] = examination.diagnosis()
+            return self._diagnosed[moment]
+
+        before = [moment for moment in source.info.moments if moment < source.info.moment]
+        return with_earlier(found, before, examined)
 
 
 def first_pair(moments: tuple[str, ...], shown: str) -> tuple[str, str]:

@@ -31,6 +31,12 @@ WORDS = Words("en")
         ("kube/core/v1/pods.json", "a/b", "file kube/core/v1/pods.json a/b", "pods a/b"),
         ("envoy/a/b/config_dump.json", "x", "file envoy/a/b/config_dump.json x", "a/b config_dump x"),
         ("istiod/i/syncz.json", "b", "file istiod/i/syncz.json b", "syncz b"),
+        (
+            "snapshots/2026-01-02T03:04:05Z/logs/a/b/app.log",
+            "line 7",
+            "file snapshots/2026-01-02T03:04:05Z/logs/a/b/app.log line 7",
+            "a/b app line 7 (03:04:05)",
+        ),
     ],
 )
 def test_a_place_and_its_command(file: str, at: str, command: str, text: str) -> None:

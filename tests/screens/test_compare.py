@@ -138,3 +138,17 @@ async def test_a_series_of_a_real_mesh() -> None:
         await pilot.press("enter")
         await settled(pilot)
         assert "config: /apis/networking.istio.io/v1/namespaces/shop/virtual-serv" in text_of(app)
+
+
+@pytest.mark.skipif(not SERIES.exists(), reason="../shared/corpus/series is not there")
+async def test_what_was_wrong_at_an_earlier_moment_is_told_as_over() -> None:
+    session = ExaminedSession("series", lambda: RecordingSource.open(SERIES))
+    app = MeshDoctorApp(session, start="guide", theme="md-dark", words=Words("en"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        text = await settled(pilot)
+        assert "nothing fails now" in text[1]
+        assert text[3].startswith(">WAS      missing-cluster")
+        assert any("istio-proxy line 3601 (10:54:48)" in line for line in text)
+        await app.go("report")
+        await settled(pilot)
+        assert "missing-cluster (over)" in text_of(app)
