@@ -53,14 +53,24 @@ class ChromeLine(Widget):
         return Strip(Segment.simplify(segments)).adjust_cell_length(width, base)
 
 
+ALWAYS = ("?",)
+"""Keys that stay in the key line however narrow it is: the way to all others."""
+
+
 def key_line(pairs: Sequence[tuple[str, str]], width: int) -> Text:
-    """The key line, `<:>cmd <?>help`, as many of *pairs* as fit in *width* cells, in their order."""
+    """The key line, `<?>help <:>cmd`, as many of *pairs* as fit in *width* cells, in their order; `ALWAYS` first."""
+
+    def cells(pair: tuple[str, str]) -> int:
+        return cell_len(pair[0]) + cell_len(pair[1]) + 3
+
+    left = width - 1 - sum(cells(pair) for pair in pairs if pair[0] in ALWAYS)
+    full = False
     line = Text(" ", no_wrap=True)
-    used = 1
     for key, label in pairs:
-        need = cell_len(key) + cell_len(label) + 3
-        if used + need > width:
-            break
+        if key not in ALWAYS:
+            full = full or cells((key, label)) > left
+            if full:
+                continue
+            left -= cells((key, label))
         line.append(f"<{key}>", style="key").append(f"{label} ")
-        used += need
     return line

@@ -179,12 +179,11 @@ def footer(scopes: Sequence[str], words: Words) -> list[tuple[str, str]]:
 
 
 def help_rows(scope: str, words: Words) -> list[tuple[str, str]]:
-    """(keys, explanation) pairs of one scope, for the help view and the documentation."""
-    return [
-        (" ".join(display(name) for name in key.keys), words(f"keys.{key.id}.help"))
-        for key in KEYS
-        if key.scope == scope
-    ]
+    """(keys, explanation) pairs of one scope, for the help view and the documentation; one for all keys of an id."""
+    named: dict[str, list[str]] = {}
+    for key in in_scopes((scope,)):
+        named.setdefault(key.id, []).extend(display(name) for name in key.keys)
+    return [(" ".join(keys), words(f"keys.{id}.help")) for id, keys in named.items()]
 
 
 def scopes() -> tuple[str, ...]:

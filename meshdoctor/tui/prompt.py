@@ -116,7 +116,7 @@ class Prompt:
         """Take the first candidate, or the one after it if Tab was pressed before."""
         if self._candidates is None:
             return
-        if self._offered:
+        if len(self._offered) > 1:
             self._offered.append(self._offered.pop(0))
         else:
             self._offered = list(self._candidates(self.text))

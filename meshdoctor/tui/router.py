@@ -184,7 +184,9 @@ def complete(text: str, names: Callable[[str], Sequence[str]], routes: Sequence[
     """
     name, space, rest = text.lstrip(": ").partition(" ")
     if not space:
-        return sorted({route.name for route in routes if route.name.startswith(name.casefold())})
+        found = sorted({route.name for route in routes if route.name.startswith(name.casefold())})
+        whole = found == [name.casefold()]  # so the next thing to complete is what it is given
+        return (complete(f"{name} ", names, routes) if whole else []) or found
     try:
         route = find_route(name, routes)
     except UnknownCommand:

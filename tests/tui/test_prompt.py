@@ -47,3 +47,13 @@ def test_earlier_commands_come_back_latest_first() -> None:
     prompt.recall()
     prompt.recall()
     assert prompt.text == "mesh"
+
+
+def test_tab_goes_on_where_there_was_just_one() -> None:
+    known = {"pr": ["proxy"], "proxy": ["proxy a/b", "proxy a/c"]}
+    prompt = Prompt("command", "pr", candidates=lambda text: known.get(text, []))
+    seen = []
+    for _ in range(4):
+        prompt.complete()
+        seen.append(prompt.text)
+    assert seen == ["proxy", "proxy a/b", "proxy a/c", "proxy a/b"]

@@ -71,6 +71,9 @@ def test_completion_of_names_and_arguments() -> None:
     assert complete("proxy rat", names, HERE) == ["proxy default/ratings-v1"]
     assert complete("mesh x", names, HERE) == []
     assert complete("nothing x", names, HERE) == []
+    assert complete("proxy", names, HERE) == ["proxy default/reviews-v1", "proxy default/ratings-v1"]
+    assert complete("guide", names, HERE) == ["guide"]
+    assert complete("mesh", names, HERE) == ["mesh"]
 
 
 def test_history() -> None:

@@ -131,7 +131,7 @@ async def test_help_lists_the_keys_of_the_view_below_first() -> None:
     async with app.run_test(size=(80, 120)) as pilot:
         await pilot.press("question_mark")
         text = await shown(pilot, app)
-        assert text.index(" Tables") < text.index(" Everywhere") < text.index(" Text views")
+        assert text.index(" Commands") < text.index(" Tables") < text.index(" Everywhere") < text.index(" Text views")
         assert any(line.startswith("  ctrl-z ") for line in text)
         await pilot.press("question_mark", "escape")
         assert app.view and app.view.location.name == "pods"
