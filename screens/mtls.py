@@ -75,7 +75,7 @@ class MtlsScreen(FactsScreen[MtlsTables]):
         for number, name in enumerate(TABLES, start=1):
             count = len(self.facts.rows[name]) if self.facts else 0
             style = "title reverse" if name == self.shown else ""
-            line.append(f"{number}", "key").append(" ").append(f"{self.words(f'mtls.{name}')} {count}", style)
+            line.append(f"{number}", "key").append(" ").append(f"{self.words(f'mtls.{name}')}[{count:,}]", style)
             line.append("  ")
         first, last, total = self.query_one(CellTable).columns_in_sight
         right = self.words("mtls.columns", first=first, last=last, total=total) if self.shown == MATRIX else ""

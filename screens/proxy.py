@@ -25,6 +25,8 @@ from meshdoctor.tui.keys import bindings
 from meshdoctor.tui.linetable import LineTable
 from meshdoctor.tui.router import Location, Navigator
 
+PARTIAL = "clusters"
+"""The table of which there may be just the first rows."""
 FIRST_ROWS = 100
 """How many clusters are shown before all are decoded: more than a screen has lines."""
 
@@ -80,7 +82,7 @@ class ProxyScreen(FactsScreen[ProxyTables]):
         for table in (chosen, *(each for each in TABLES if each != chosen)):
             if self.is_left:
                 return
-            if table == "clusters" and not name and not self.session.has_made((pod, table)):
+            if table == PARTIAL and not name and not self.session.has_made((pod, table)):
                 self._tell_first_clusters(pod, rows)
             own, problems = self.session.once((pod, table), partial(self._table, pod, table))
             rows = {**rows, table: only(table, own, name) if name and table == chosen else own}
@@ -103,7 +105,7 @@ class ProxyScreen(FactsScreen[ProxyTables]):
         if first is not None:
             with self.session.mesh() as mesh:
                 early = table_rows("clusters", mesh, pod, first, self.session.now)
-            self.tell(ProxyTables({**rows, "clusters": early}, (), partial=True))
+            self.tell(ProxyTables({**rows, PARTIAL: early}, (), partial=True))
 
     def show_facts(self, facts: ProxyTables) -> None:
         """The rows of the table in sight; the others get theirs when they come in sight."""
@@ -130,11 +132,11 @@ class ProxyScreen(FactsScreen[ProxyTables]):
         line = Text(" ")
         for number, name in enumerate(TABLES, start=1):
             known = self.facts is not None and name in self.facts.rows
-            count = f"{len(self.facts.rows[name])}" if self.facts and known else ""
-            if self.facts is None or not known or (self.facts.partial and name == self._parts()[1]):
+            count = f"{len(self.facts.rows[name]):,}" if self.facts and known else ""
+            if self.facts is None or not known or (self.facts.partial and name == PARTIAL):
                 count += ".."
             style = "title reverse" if name == self.shown else ""
-            line.append(f"{number}", "key").append(" ").append(f"{name} {count}", style).append("  ")
+            line.append(f"{number}", "key").append(" ").append(f"{name}[{count}]", style).append("  ")
         self.query_one(".-tabs", ChromeLine).write(line)
 
     def action_table(self, name: str) -> None:

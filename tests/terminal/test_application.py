@@ -79,7 +79,7 @@ def test_up_from_an_endpoint_and_against_another_pod(terminal: Open) -> None:
     t = terminal((*MESHDOCTOR, "open", "fixtures/pine.tar.xz", "mesh"))
     t.wait("cart-")
     t.keys("/cart-\r\r")
-    t.wait("1 listeners 32")
+    t.wait("1 listeners[32]")
     t.keys("4")
     t.wait("ENDPOINT")
     t.keys("u")
