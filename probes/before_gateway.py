@@ -32,15 +32,20 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         return not_applicable(f"no gateway serves {case.destination.host}")
     said = lines_say(calls, logged(calls[-1])[:120])
     lines = [seen for seen in mesh.derived(Flows).seen if seen.side == GATEWAY and seen.pod in gateways]
+    logs = {log.pod for log in mesh.inventory.logs}
+    unread = [ref for ref in gateways if ref not in logs]
     written = max((seen.start or 0.0 for seen in lines), default=0.0)
     known = max(written, (mesh.snapshot.info.finished_at or 0.0) - FLUSH_SECONDS)
-    if not lines or any(seen.call and seen.call.error.startswith(ENVOYS_OWN) for seen in calls):
+    if not lines or unread or any(seen.call and seen.call.error.startswith(ENVOYS_OWN) for seen in calls):
         return inconclusive("whether the gateway saw these requests is not known: it logged none", said)
     failed = [seen.start or 0.0 for seen in lines if seen.access and seen.access.code >= 500]
+    # What is older than the log may have been in a part of it that is gone.
+    oldest = min((seen.start or 0.0 for seen in lines), default=0.0)
     unseen = tuple(
         seen
         for seen in calls
-        if (seen.start or 0.0) < known and not any(abs(at - (seen.start or 0.0)) <= AROUND_SECONDS for at in failed)
+        if oldest <= (seen.start or 0.0) < known
+        and not any(abs(at - (seen.start or 0.0)) <= AROUND_SECONDS for at in failed)
     )
     if len(unseen) < ENOUGH or len(unseen) < len(calls) / 2:
         return not_applicable("the gateway logged these errors")

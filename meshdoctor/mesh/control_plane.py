@@ -66,7 +66,9 @@ def absent_proxies(mesh: MeshIndex) -> Mapping[PodRef, tuple[Evidence, ...]]:
     read = [
         istiod for istiod in mesh.inventory.istiods if not isinstance(mesh.snapshot.get(SyncStatus(istiod)), Missing)
     ]
-    if not read or not mesh.sync_records:
+    # A proxy is connected to one of several istiods (of other revisions too): all that are ready must have been read.
+    unread = [pod for pod in istiod_pods(mesh) if is_ready(pod) and pod.name not in read]
+    if not read or unread or not mesh.sync_records:
         return {}
     return {
         ref: (

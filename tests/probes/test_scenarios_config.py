@@ -147,6 +147,20 @@ def test_a_gateway_that_logged_the_errors(tmp_path: Path) -> None:
     assert causes(before_the_gateway(tmp_path, *lines).diagnose()) == []
 
 
+def test_a_second_pod_of_the_gateway_that_left_no_log(tmp_path: Path) -> None:
+    """The requests may have gone through it."""
+    depot = before_the_gateway(tmp_path)
+    depot.objects("Pod", pod("gate-5d7c9f8b6-n7m6k", "edge", "10.40.7.9", {"app": "gate"}, gateway=True))
+    assert causes(depot.diagnose()) == []
+
+
+def test_calls_that_are_older_than_the_gateways_log(tmp_path: Path) -> None:
+    depot = before_the_gateway(tmp_path)
+    depot.drop(f"logs/{GATE}")
+    depot.log(GATE, "istio-proxy", *(at_gate(at, 200, "-", "via_upstream", "read.example.org") for at in (130, 140)))
+    assert causes(depot.diagnose()) == []
+
+
 def test_a_gateway_whose_log_was_not_read(tmp_path: Path) -> None:
     assert causes(before_the_gateway(tmp_path).drop(f"logs/{GATE}").diagnose()) == []
 

@@ -131,6 +131,13 @@ def test_a_proxy_that_acknowledges_nothing(tmp_path: Path) -> None:
     accuses(depot.ask("upstream-connect"), "proxy-stale", CALLER)
 
 
+def test_a_second_istiod_that_was_not_read_may_know_the_proxy(tmp_path: Path) -> None:
+    depot = with_istiod(deleted(Depot(tmp_path))).syncz(*LEDGERS)
+    accuses(depot.ask("upstream-connect"), "proxy-stale", CALLER)
+    depot.objects("Pod", pod("istiod-canary-5c8d7f6b9-h4j2k", "istio-config", "10.40.9.8", {"app": "istiod"}))
+    spares(depot.ask("upstream-connect"), "proxy-stale")
+
+
 # -- pods that are there
 
 
