@@ -11,7 +11,7 @@ from meshdoctor.kube.client import Listing
 from meshdoctor.kube.podhttp import PORTS
 from meshdoctor.kube.quantity import quantity
 from meshdoctor.model.kubernetes import Container, Pod
-from meshdoctor.model.snapshot import Fact, Missing, PodRef
+from meshdoctor.model.snapshot import Fact, Missing, Part, PodRef
 from meshdoctor.model.wants import Inventory, LogRef
 
 PROXY = "istio-proxy"
@@ -27,10 +27,22 @@ class MeshPods(NamedTuple):
     ztunnels: dict[PodRef, Pod]
     istiods: dict[str, Pod]
     all: dict[PodRef, Pod]
+    part: Part | None = None
+    """Of which namespaces the pods are; None: of all."""
+
+    def absent(self, pod: PodRef) -> Missing:
+        """What is to be said of a *pod* that is not among them."""
+        name = "/".join(filter(None, pod))
+        if self.part is None or pod.namespace in self.part.namespaces:
+            return Missing("no such pod", f"{name} is not in the cluster")
+        return Missing("not asked for", f"{name} may exist: pods were listed {self.part}")
 
 
-def mesh_pods(pods: Iterable[Pod]) -> MeshPods:
-    """Sort running *pods* by what they are; a pod that has ended has no admin port, but may have a log."""
+def mesh_pods(pods: Iterable[Pod], part: Part | None = None) -> MeshPods:
+    """Sort running *pods* by what they are; a pod that has ended has no admin port, but may have a log.
+
+    *part*: of which namespaces they are.
+    """
     proxies: dict[PodRef, Pod] = {}
     ztunnels: dict[PodRef, Pod] = {}
     istiods: dict[str, Pod] = {}
@@ -47,7 +59,7 @@ def mesh_pods(pods: Iterable[Pod]) -> MeshPods:
             istiods[pod.name] = pod
         elif proxy is not None:
             proxies[ref] = pod
-    return MeshPods(proxies, ztunnels, istiods, everything)
+    return MeshPods(proxies, ztunnels, istiods, everything, part)
 
 
 def proxy_container(pod: Pod) -> Container | None:
@@ -133,6 +145,7 @@ class KnownPods:
         self._clock = clock
         self._refresh = refresh
         self._pods: tuple[Pod, ...] | Missing | None = None
+        self._part: Part | None = None
         self._sorted: MeshPods | None = None
         self._at = float("-inf")
         self._seconds = 0.0
@@ -154,7 +167,7 @@ class KnownPods:
         if isinstance(self._pods, Missing):
             return self._pods
         if self._sorted is None:
-            self._sorted = mesh_pods(self._pods)
+            self._sorted = mesh_pods(self._pods, self._part)
         return self._sorted
 
     @property
@@ -166,7 +179,10 @@ class KnownPods:
     def remember(self, fact: Fact[Any] | Missing, version: str, seconds: float = 0.0) -> None:
         """The pods were listed, at a resource *version* ("" for a part of them), which took *seconds*."""
         self._seconds = seconds
-        self._take(fact if isinstance(fact, Missing) else fact.value, version)
+        if isinstance(fact, Missing):
+            self._take(fact, "")
+        else:  # a watch that goes on from a list could not say what of it was not decoded
+            self._take(fact.value, "" if fact.problems else version, fact.part)
 
     def hear(self, pods: tuple[Pod, ...], *, lost: bool) -> None:
         """A watch told all pods, or was *lost*."""
@@ -178,5 +194,5 @@ class KnownPods:
         """The watch ends."""
         self._watched = False
 
-    def _take(self, pods: tuple[Pod, ...] | Missing, version: str) -> None:
-        self._pods, self._version, self._at, self._sorted = pods, version, self._clock(), None
+    def _take(self, pods: tuple[Pod, ...] | Missing, version: str, part: Part | None = None) -> None:
+        self._pods, self._part, self._version, self._at, self._sorted = pods, part, version, self._clock(), None

@@ -45,7 +45,8 @@ class PodVisits:
 
     async def mesh_config(self, pods: MeshPods) -> bytes | ClusterError:
         """`/debug/mesh` of the first istiod that answers; all have the same."""
-        problem = ClusterError("no istiod is running", "see the pods with the label app=istiod")
+        none = f"no istiod is known: pods were listed {pods.part}" if pods.part else "no istiod is running"
+        problem = ClusterError(none, "see the pods with the label app=istiod")
         for pod in pods.istiods.values():
             try:
                 async with self._pods.visit(PodRef(pod.namespace, pod.name)) as visit:
@@ -62,7 +63,7 @@ class PodVisits:
         for ref, wants in by_pod.items():
             pod = pods.all.get(ref)
             if pod is None:
-                answers.update({want: Missing("no such pod", f"{ref} is not in the cluster") for want in wants})
+                answers.update(dict.fromkeys(wants, pods.absent(ref)))
                 continue
             jobs.append(Job(ref, pod.spec.node_name))
             small = small and all(self._is_small(want, pods) for want in wants)

@@ -29,6 +29,8 @@ class Watched(NamedTuple):
     objects: tuple[Object, ...]
     heard_at: float
     lost: str = ""
+    problems: tuple[str, ...] = ()
+    """Objects that are there and could not be decoded, one line each."""
 
 
 class _Name(msgspec.Struct, frozen=True):
@@ -56,13 +58,16 @@ async def watch_kind(
     told again with `lost` when nothing is heard, so that they can stay on a screen with their age.
     """
     known: dict[tuple[str, str], Object] = {}
+    fresh: list[str] = []
+    listed: tuple[str, ...] = ()
+    broken: dict[tuple[str, str], str] = {}
     heard = now()
     untold = False
 
     def say(lost: str = "") -> None:
         nonlocal untold
         untold = False
-        tell(Watched(kind.name, tuple(known.values()), heard, lost))
+        tell(Watched(kind.name, tuple(known.values()), heard, lost, (*listed, *broken.values())))
 
     async def say_soon() -> None:
         await anyio.sleep(gathered)
@@ -75,13 +80,16 @@ async def watch_kind(
             say()
             return
         async with anyio.create_task_group() as group:
-            async for event in follow(client, path, lambda body: decode_page(body, kind, []), start=start):
+            async for event in follow(client, path, lambda body: decode_page(body, kind, fresh), start=start):
                 if isinstance(event, Listed):
                     known = {(item.namespace, item.name): item for item in event.items}
+                    listed = tuple(fresh)
+                    fresh.clear()
+                    broken = {}
                     heard = now()
                     say()
                 elif isinstance(event, Changed):
-                    _apply(known, kind, event)
+                    _apply(known, broken, kind, event)
                     heard = now()
                     if not untold:
                         untold = True
@@ -92,18 +100,26 @@ async def watch_kind(
         say(str(errors.exceptions[0]))
 
 
-def _apply(known: dict[tuple[str, str], Object], kind: Kind, event: Changed) -> None:
+def _apply(
+    known: dict[tuple[str, str], Object], broken: dict[tuple[str, str], str], kind: Kind, event: Changed
+) -> None:
+    """Takes a change into *known*; what cannot be decoded must not stay as it was before, and goes to *broken*."""
+    why = ""
     try:
         item = decode_json(bytes(event.object), kind.struct)
-    except UnreadableError:
-        # What cannot be decoded must not stay as it was before: it is left out until the next list.
+        place = item.namespace, item.name
+    except UnreadableError as error:
+        why = str(error)
         try:
             meta = msgspec.json.decode(event.object, type=_Named).metadata
+            place = meta.namespace, meta.name
         except msgspec.DecodeError:
-            return  # it does not even name itself
-        known.pop((meta.namespace, meta.name), None)
-        return
+            place = "", ""  # it does not even name itself
+    known.pop(place, None)
+    broken.pop(place, None)
     if event.type == "DELETED":
-        known.pop((item.namespace, item.name), None)
+        return
+    if why:
+        broken[place] = f"{'/'.join(filter(None, place)) or 'an object without a name'}: {why}"
     else:
-        known[item.namespace, item.name] = item
+        known[place] = item

@@ -206,7 +206,8 @@ class LiveFacts:
         state, before = self._link.heard(want.kind), known.get(want)
         if state is None or isinstance(before, Missing):
             return None
-        return before._replace(value=state.objects, origin=Origin(before.origin.file, self._clock()))
+        origin = Origin(before.origin.file, self._clock())
+        return before._replace(value=state.objects, origin=origin, problems=state.problems)
 
     def _forget_gone(self) -> MeshIndex:
         """Without what was read of pods that exist no more: in a cluster that is looked at for days they add up."""

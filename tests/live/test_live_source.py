@@ -200,6 +200,25 @@ def test_a_watched_kind_stays_up_to_date_and_tells_when_it_is_lost(
     assert {item.name for item in back.objects} == {item.name for item in second.objects}
 
 
+def test_what_a_watch_cannot_decode_is_told_and_not_merely_gone(
+    folder: Path, cluster: ApiServer, tmp_path: Path
+) -> None:
+    told: queue.Queue[Watched] = queue.Queue()
+    odd = {"metadata": {"name": "odd", "labels": 7}}
+    with live(cluster, tmp_path) as source:
+        cluster.objects.change("ADDED", "/api/v1/namespaces", odd)
+        source.watch("Namespace", told.put)
+        first = told.get(timeout=20)
+        assert len(first.problems) == 1 and "labels" in first.problems[0]
+        cluster.objects.change("ADDED", "/api/v1/namespaces", {"metadata": {"name": "even", "labels": 8}})
+        second = told.get(timeout=20)
+        assert len(second.problems) == 2 and second.problems[1].startswith("even: ")
+        cluster.objects.change("MODIFIED", "/api/v1/namespaces", {"metadata": {"name": "even"}})
+        third = told.get(timeout=20)
+        assert third.problems == first.problems
+        assert {item.name for item in third.objects} == {item.name for item in first.objects} | {"even"}
+
+
 def test_many_changes_are_told_together_and_none_is_lost(folder: Path, cluster: ApiServer, tmp_path: Path) -> None:
     told: queue.Queue[Watched] = queue.Queue()
     with live(cluster, tmp_path) as source:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from meshdoctor.model.kubernetes import Container, Pod, PodSpec
 from meshdoctor.model.meta import Meta
-from meshdoctor.model.snapshot import Fact, Missing, Origin, PodRef
+from meshdoctor.model.snapshot import Fact, Missing, Origin, Part, PodRef
 from meshdoctor.sources.live_pods import LIST_SHARE, KnownPods, MeshPods
 
 REFRESH = 10.0
@@ -90,6 +90,29 @@ def test_a_watch_goes_on_from_a_whole_list_only() -> None:
     known.remember(listed("web-1"), "8")
     known.hear((pod("web-2"),), lost=False)
     assert known.listing is None
+
+
+def test_a_list_of_which_something_was_not_decoded_is_listed_anew_by_a_watch() -> None:
+    known = KnownPods(Clock(), REFRESH)
+    known.remember(listed("web-1")._replace(problems=("item 1: no text",)), "7")
+    assert known.listing is None
+    assert proxies(known) == {PodRef("shop", "web-1")}
+
+
+def test_a_pod_of_a_namespace_that_was_not_listed_may_exist() -> None:
+    known = KnownPods(Clock(), REFRESH)
+    known.remember(listed("web-1")._replace(part=Part(("shop",), "forbidden")), "")
+    found = known.sorted
+    assert isinstance(found, MeshPods)
+    assert found.absent(PodRef("shop", "web-2")) == Missing("no such pod", "shop/web-2 is not in the cluster")
+    elsewhere = found.absent(PodRef("pay", "bank-1"))
+    assert elsewhere.reason == "not asked for"
+    assert elsewhere.detail == "pay/bank-1 may exist: pods were listed only of namespaces shop (forbidden)"
+    assert found.absent(PodRef("", "istiod-1")).detail.startswith("istiod-1 may exist")
+    known.hear((pod("web-1"),), lost=False)  # a watch is of all namespaces
+    found = known.sorted
+    assert isinstance(found, MeshPods)
+    assert found.absent(PodRef("pay", "bank-1")).reason == "no such pod"
 
 
 def test_pods_are_sorted_once() -> None:

@@ -161,6 +161,15 @@ def test_news_of_a_watch_cost_no_list(facts: Facts) -> None:
     assert facts.pods() == ["web-1", "web-2"]
 
 
+def test_what_a_watch_could_not_decode_stays_with_the_fact(facts: Facts) -> None:
+    facts.look((ask.Contents(), PODS))
+    facts.cluster.now += 1
+    facts.cluster.tell("web-1")
+    facts.cluster.watched["Pod"] = facts.cluster.watched["Pod"]._replace(problems=("shop/web-2: no text",))
+    facts.by_itself((ask.Contents(), PODS))
+    assert facts.mesh.known("Pod") and not facts.mesh.complete("Pod")
+
+
 def test_pods_are_of_the_moment_of_what_istiod_says_of_them(facts: Facts) -> None:
     facts.cluster.seconds = 1.0
     _, look = facts.look()
