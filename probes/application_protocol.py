@@ -35,7 +35,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     service = blame.of_service(case.destination, "spec.ports[].name")
     declared = _declared_http2(case, mesh) or _sends_http2(cluster_of(mesh, newest))
     evidence = lines_say(lines, f"{logged(newest)} on {raw}")
-    if declared and service:
+    if declared and service and not _spoke_meanwhile(case, lines):
         return culprit(
             Verdict(
                 "http2-http1-mismatch",
@@ -76,6 +76,13 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
             case.together(lines),
         )
     )
+
+
+def _spoke_meanwhile(case: Case, lines: tuple[Seen, ...]) -> bool:
+    """Whether other requests were answered well between these: then the two sides do speak the same protocol."""
+    times = [seen.start for seen in lines if seen.start is not None]
+    good = (seen.start or 0.0 for seen in case.seen if seen.side == lines[-1].side and not seen.failed)
+    return bool(times) and any(min(times) < moment < max(times) for moment in good)
 
 
 def _declared_http2(case: Case, mesh: MeshIndex) -> bool:

@@ -19,6 +19,8 @@ from meshdoctor.model.wants import ProxyConfig
 FILTER = "envoy.filters.network.connection_limit"
 GLOBAL = "max_active_downstream_connections"
 NO_LIMIT = 1_000_000
+OTHERWISE = ("connection_timeout", "Connection_refused", "connect_error:_111", "CERTIFICATE", "WRONG_VERSION")
+"""A limit closes what was connected already: who had no answer, or one about certificates, did not meet it."""
 
 
 def _reset(case: Case) -> tuple[Seen, ...]:
@@ -27,7 +29,10 @@ def _reset(case: Case) -> tuple[Seen, ...]:
     return tuple(
         seen
         for seen in case.with_flag("UC", "UF")
-        if seen.side in (CLIENT, GATEWAY) and seen.access and seen.access.request_id not in told
+        if seen.side in (CLIENT, GATEWAY)
+        and seen.access
+        and seen.access.request_id not in told
+        and not any(word in (seen.access.details or "") for word in OTHERWISE)
     )
 
 

@@ -223,6 +223,15 @@ def test_a_port_declared_http2(tmp_path: Path, name: str, protocol: str | None) 
     accuses(depot.ask("application-protocol"), "http2-http1-mismatch", "Service books/ledger", OWNER)
 
 
+def test_an_application_that_speaks_http2_and_breaks_it_now_and_then(tmp_path: Path) -> None:
+    depot = unspeakable(Depot(tmp_path)).drop(r"kube/core/v1/services\.json")
+    depot.objects("Service", service("ledger", "books", SERVICE_IP, [(8090, "grpc-pages", 9191)], APP))
+    depot.good(*(at + 0.5 for at in range(100, 104)))
+    finding = depot.ask("application-protocol")
+    accuses(finding, "upstream-protocol-error")
+    spares(finding, "http2-http1-mismatch")
+
+
 def test_the_applications_own_502_is_no_protocol_error(tmp_path: Path) -> None:
     depot = Depot(tmp_path)
     for at in range(100, 105):

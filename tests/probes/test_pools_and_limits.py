@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.envoy_dumps import config_dump, limits, object_path
 from tests.kube_objects import istio
-from tests.probes.depot import APP, HOST, LEDGER, RESET, Depot, accuses, causes, is_open, spares
+from tests.probes.depot import APP, HOST, LEDGER, PICKER, RESET, Depot, accuses, causes, is_open, spares
 
 # -- connection-pool
 
@@ -76,6 +78,16 @@ def limited(depot: Depot, filters: list[Any]) -> Depot:
 
 
 LIMIT = [{"name": "envoy.filters.network.connection_limit"}]
+
+
+@pytest.mark.parametrize("reason", ["connection_timeout", "remote_connection_failure|x:_Connection_refused"])
+def test_a_connection_that_was_never_there_met_no_limit(tmp_path: Path, reason: str) -> None:
+    depot = limited(Depot(tmp_path), LIMIT)
+    depot.drop(f"logs/{PICKER}")
+    for at in range(100, 106):
+        details = f"upstream_reset_before_response_started{{{reason}}}"
+        depot.request(at, 503, "UF,URX", details, duration=10000)
+    spares(depot.ask("connection-limit"))
 
 
 def test_a_connection_limit(tmp_path: Path) -> None:
