@@ -63,6 +63,7 @@ class LoopThread:
         asyncio.run_coroutine_threadsafe(self._finish(), self._loop).result()
         if last is not None:
             asyncio.run_coroutine_threadsafe(last, self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._quiet(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -76,3 +77,9 @@ class LoopThread:
             await asyncio.gather(*tasks, return_exceptions=True)
             if not tasks:
                 return
+
+    @staticmethod
+    async def _quiet() -> None:
+        """A connection that was closed tells its transport in a later round of the loop."""
+        for _ in range(_ROUNDS):
+            await asyncio.sleep(0)
