@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import anyio
-import msgspec
 
 from meshdoctor.kube.client import KubeClient
 from meshdoctor.kube.errors import ClusterError, Forbidden, PodError
 from meshdoctor.model.decode import UnreadableError, decode_json
+from meshdoctor.model.istiod import MeshConfig
 from meshdoctor.model.kubernetes import ConfigMap
-from meshdoctor.recording.importing.yaml_guard import load_documents
+from meshdoctor.recording.importing.yaml_guard import as_json, load_documents
 from meshdoctor.sources.live_pods import MeshPods
 from meshdoctor.sources.live_visits import PodVisits
 
@@ -55,8 +55,9 @@ async def config_map_mesh(client: KubeClient) -> bytes:
     """The mesh config of the ConfigMap `istio` as JSON. Raises ClusterError."""
     body = await client.get("/api/v1/namespaces/istio-system/configmaps/istio")
     try:
-        text = (decode_json(body, ConfigMap).data or {}).get("mesh", "")
-        mesh = next(load_documents(text.encode()), None)
-        return msgspec.json.encode(mesh if isinstance(mesh, dict) else {})
-    except (UnreadableError, TypeError):
+        text = (decode_json(body, ConfigMap).data or {})["mesh"]
+        mesh = as_json(next(load_documents(text.encode()), None) or {})
+        decode_json(mesh, MeshConfig)
+        return mesh
+    except (UnreadableError, KeyError):
         raise PodError("the ConfigMap istio holds no readable mesh config", "see its key `mesh`") from None

@@ -32,6 +32,7 @@ from meshdoctor.model.ztunnel import decode_whole_dump
 from meshdoctor.model.ztunnellog import parse_ztunnel_log
 from meshdoctor.recording.opening import open_any
 from meshdoctor.recording.raw import RawRecording
+from meshdoctor.sources.live_files import log_file, log_of
 from meshdoctor.sources.stand_ins import formats_of, mesh_config_of, objects_of_configz
 
 _ENVOY = "envoy/{0.namespace}/{0.name}/{1}"
@@ -126,11 +127,11 @@ class RecordingSource:
             case ask.AccessLog(log=log):
                 return self._access_log(log)
             case ask.ZtunnelAccessLog(log=log):
-                return self._decode(_log_file(log), parse_ztunnel_log)
+                return self._decode(log_file(log), parse_ztunnel_log)
             case ask.ApplicationLog(log=log):
-                return self._decode(_log_file(log), parse_app_log)
+                return self._decode(log_file(log), parse_app_log)
             case ask.LogText(log=log):
-                return self._decode(_log_file(log), lambda body: visible(body.decode(errors="replace")))
+                return self._decode(log_file(log), lambda body: visible(body.decode(errors="replace")))
         name, kind = _JSON_FILES[type(want)]
         return self._json(_ENVOY.format(want.pod, name), kind)  # type: ignore[attr-defined]
 
@@ -148,9 +149,8 @@ class RecordingSource:
                 ztunnels[PodRef(parts[1], parts[2])] = None
             elif parts[0] == "istiod" and len(parts) == 3:
                 istiods[parts[1]] = None
-            elif parts[0] == "logs" and len(parts) == 4:
-                container, _, ending = parts[3].partition(".log")
-                logs[ask.LogRef(PodRef(parts[1], parts[2]), container, ending == ".previous")] = None
+            elif (log := log_of(file)) is not None:
+                logs[log] = None
         kinds = tuple(kind.name for kind in KINDS if self._kind_files(kind))
         return ask.Inventory(tuple(proxies), tuple(ztunnels), tuple(istiods), tuple(logs), kinds)
 
@@ -191,10 +191,17 @@ class RecordingSource:
         file = next(iter(self._kind_files(kind)), f"kube/{kind.group or 'core'}/{kind.version}/{kind.resource}.json")
 
         def found(body: bytes) -> bytes:
+            nameless = 0
             for raw in decode_json(body, _ObjectList).items or ():
-                metadata = decode_raw(raw, Object).metadata
+                try:
+                    metadata = decode_raw(raw, Object).metadata
+                except UnreadableError:
+                    nameless += 1
+                    continue
                 if (metadata.namespace, metadata.name) == (namespace, name):
                     return bytes(raw)
+            if nameless:
+                raise UnreadableError(f"no {kind.name} {name} is in it, but {nameless} that could not be decoded")
             return b""
 
         fact = self._decode(file, found)
@@ -227,15 +234,13 @@ class RecordingSource:
         )
 
     def _access_log(self, log: ask.LogRef) -> Fact[ParsedLog] | Missing:
-        fact = self._decode(_log_file(log), lambda body: parse_access_log(body, self._formats))
+        fact = self._decode(log_file(log), lambda body: parse_access_log(body, self._formats))
         if isinstance(fact, Missing) or not fact.value.skipped.get("unreadable"):
             return fact
         # Lines of a format that the mesh config does not tell: the proxy's own listeners do.
         dump = self._config_dump(log.pod)
         own = () if isinstance(dump, Missing) else formats_of(dump.value)
-        return (
-            self._decode(_log_file(log), lambda body: parse_access_log(body, (*self._formats, *own))) if own else fact
-        )
+        return self._decode(log_file(log), lambda body: parse_access_log(body, (*self._formats, *own))) if own else fact
 
     @cached_property
     def _formats(self) -> tuple[LogFormat, ...]:
@@ -265,7 +270,3 @@ class RecordingSource:
         # What was forbidden or timed out when it was recorded is told as that.
         reason, colon, detail = error.partition(": ")
         return Missing(reason, detail, file) if colon and reason in REASONS else Missing("failed", error, file)
-
-
-def _log_file(log: ask.LogRef) -> str:
-    return f"logs/{log.pod.namespace}/{log.pod.name}/{log.container}.log{'.previous' if log.previous else ''}"

@@ -180,6 +180,19 @@ def test_without_istiods_port_the_mesh_config_is_the_config_maps(
         assert "pods/portforward" in missed.detail and "configmaps" in missed.detail
 
 
+@pytest.mark.parametrize("data", [{"meshNetworks": "networks: {}"}, {"mesh": "- a list"}, {"mesh": "a: &x [*x]"}, None])
+def test_a_config_map_without_a_mesh_config_is_none(
+    folder: Path, cluster: ApiServer, tmp_path: Path, data: dict[str, str] | None
+) -> None:
+    cluster.denied = {("create", "pods/portforward")}
+    config_map = {"metadata": {"name": "istio", "namespace": "istio-system"}, "data": data}
+    cluster.objects.add("/api/v1/configmaps", "ConfigMap", [config_map])
+    with live(cluster, tmp_path) as source:
+        missed = source.read([ask.Mesh()]).get(ask.Mesh())
+    assert isinstance(missed, Missing)
+    assert "no readable mesh config" in missed.detail
+
+
 def test_a_watched_kind_stays_up_to_date_and_tells_when_it_is_lost(
     folder: Path, cluster: ApiServer, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -229,3 +230,13 @@ def test_one_object_is_the_bytes_of_its_list(tmp_path: Path) -> None:
     assert isinstance(gone, Missing) and gone.reason == "not recorded"
     assert "no Pod picker-3" in gone.detail
     assert isinstance(answer(source, ask.ObjectBody("Gateway", "depot", "edge")), Missing)
+
+
+def test_one_object_is_found_behind_one_that_does_not_decode(tmp_path: Path) -> None:
+    recording = depot(tmp_path)
+    recording.put(PODS, json.dumps({"items": ["not kept", pod("picker-2", "depot", "10.40.1.6")]}))
+    found = answer(recording.source(), ask.ObjectBody("Pod", "depot", "picker-2"))
+    assert isinstance(found, Fact) and b'"10.40.1.6"' in found.value
+    unknown = answer(recording.source(), ask.ObjectBody("Pod", "depot", "picker-1"))
+    assert isinstance(unknown, Missing) and unknown.reason == "unreadable"
+    assert "1 that could not be decoded" in unknown.detail
