@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from meshdoctor.guide.flowchart import Branch, branches, probe
 from meshdoctor.mesh.case import Case
-from meshdoctor.mesh.finding import CULPRIT, Finding, Verdict
+from meshdoctor.mesh.finding import Finding, Verdict
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.model.snapshot import Snapshot, Want
 
@@ -60,7 +60,3 @@ def _step(branch: Branch, name: str, case: Case, mesh: MeshIndex, read: Reader) 
 def settled(case: Case, verdicts: Iterable[Verdict]) -> list[Any]:
     """The failing lines, of both sides, that sure verdicts explain."""
     return [seen for verdict in verdicts if verdict.confidence >= SURE for seen in case.together(verdict.lines)]
-
-
-def is_culprit(step: Step) -> bool:
-    return step.finding.outcome == CULPRIT

@@ -108,16 +108,7 @@ def test_counters_are_the_servers_own() -> None:
     assert observed.counted(parse_prometheus(text)) == {("shop/web", "cart"): observed.Policies(5, 2)}
 
 
-def test_a_client_certificate_header_has_one_part_for_each_hop() -> None:
-    header = 'By=spiffe://td/a;Hash=1f;Subject="CN=\\"x\\",O=y";URI=spiffe://td/b,By=spiffe://td/c;URI='
-    assert observed.xfcc(header) == (
-        {"By": "spiffe://td/a", "Hash": "1f", "Subject": 'CN="x",O=y', "URI": "spiffe://td/b"},
-        {"By": "spiffe://td/c", "URI": ""},
-    )
-
-
 @given(st.text(string.printable, max_size=60))
-def test_any_header_and_any_address_give_something(text: str) -> None:
-    assert all(isinstance(value, str) for hop in observed.xfcc(text) for value in hop.values())
+def test_any_address_gives_something(text: str) -> None:
     host, port = observed.split_address(text)
     assert port >= 0 and len(host) <= len(text)

@@ -1,4 +1,4 @@
-"""The mTLS that was seen: certificates, access-log lines of both sides, Istio's counters, the XFCC header.
+"""The mTLS that was seen: certificates, access-log lines of both sides and Istio's counters.
 
 What a line shows: Istio's own mTLS carries the SNI `outbound_.PORT_.SUBSET_.HOST`; a listener that has no filter chain
 for what came logs `NR filter_chain_not_found` (Envoy 1.30 to 1.40); TLS read as HTTP is `400 DPE http1.codec_error`.
@@ -6,7 +6,6 @@ for what came logs `NR filter_chain_not_found` (Envoy 1.30 to 1.40); TLS read as
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
@@ -202,27 +201,3 @@ def counted(samples: Iterable[Sample]) -> Mapping[tuple[str, str], Policies]:
             own = own._replace(none=own.none + sample.value)
         found[key] = own
     return found
-
-
-_XFCC_PAIR = re.compile(r'\s*([A-Za-z]+)=("(?:[^"\\]|\\.)*"|[^;,"]*)\s*(;|,|$)')
-
-
-def xfcc(header: str) -> tuple[Mapping[str, str], ...]:
-    """`x-forwarded-client-cert` as one map for each hop (keys `By`, `Hash`, `URI`, `Subject`, …), nearest last.
-
-    A header that is cut short gives what could be read. Source: Envoy's HTTP header documentation (1.40).
-    """
-    hops: list[dict[str, str]] = [{}]
-    position = 0
-    while position < len(header):
-        match = _XFCC_PAIR.match(header, position)
-        if match is None:
-            break
-        value = match[2]
-        hops[-1][match[1]] = re.sub(r"\\(.)", r"\1", value[1:-1]) if value.startswith('"') else value
-        if match[3] == ",":
-            hops.append({})
-        position = match.end()
-        if not match[3]:
-            break
-    return tuple(hop for hop in hops if hop)

@@ -18,7 +18,6 @@ class ErrorState(EnvoyFact, frozen=True):
     details: str = ""
     last_update_attempt: str | None = None
     version_info: str = ""
-    failed_configuration: msgspec.Raw = msgspec.Raw()
 
 
 class Secret(EnvoyFact, frozen=True):

@@ -22,7 +22,6 @@ MIMETYPE = b"application/vnd.meshdoctor.bundle+zip"
 FORMAT = "meshdoctor.bundle"
 VERSION = (1, 1)
 """1.1: the statuses `partial` and `not asked for`, which a reader of 1.0 takes for a file that could not be read."""
-SUFFIX = ".mdb"
 
 MAX_BLOB = 64 * 2**20
 MAX_DICTIONARY = 2**20
