@@ -10,6 +10,7 @@ NOT_BENCHMARKS = {
     "__init__",
     "__main__",
     "busy_mesh",
+    "busy_process",
     "hours_client",
     "mesh_objects",
     "refreshed_table",

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import subprocess
 import sys
 import threading
 import time
@@ -31,8 +30,8 @@ from benchmarks.mesh_objects import (
     sidecar,
     sync_record,
 )
-from benchmarks.stub_cluster import ROOT
 from tests.live.apiserver import ApiServer, Fault, Objects, running_api_server
+from tests.live.apiserver.pods import Dial
 from tests.live.pod_servers import Serve, answering, hanging, running_pod_servers
 
 PODS = "/api/v1/pods"
@@ -172,12 +171,12 @@ def running_mesh(mesh: Mesh) -> Iterator[ApiServer]:
         api.bookmark_seconds = 5.0
         reach = api.dial
 
-        def dial(within: str, pod: str) -> Any:
+        def dial(namespace: str, pod: str) -> Dial:
             number = pod.rpartition("-")[2]
             if pod in mesh.istiods:
                 return lambda _: istiods[int(number[-1])]
             hangs = number.isdigit() and int(number) % HANG_EVERY == 7
-            return (lambda _: dead) if hangs else reach(within, pod)
+            return (lambda _: dead) if hangs else reach(namespace, pod)
 
         api.dial = dial  # type: ignore[method-assign]
         api.ports["*", "*", 15000] = alive
@@ -264,39 +263,6 @@ def kind_of_request(path: str) -> str:
     if last == "portforward":
         return "portforward istiod" if "/namespaces/istio-system/" in path else "portforward proxy"
     return last
-
-
-class BusyMesh:
-    """The process, from outside."""
-
-    def __init__(self, process: subprocess.Popen[str], kubeconfig: dict[str, Any]) -> None:
-        self._process = process
-        self.kubeconfig = kubeconfig
-
-    def order(self, do: str, **more: Any) -> Any:
-        """Tell it something; what it answers."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"do": do, **more}) + "\n")
-        self._process.stdin.flush()
-        return json.loads(self._process.stdout.readline())
-
-
-@contextlib.contextmanager
-def running_busy_mesh(count: int, kept_changes: int = 5_000) -> Iterator[BusyMesh]:
-    """Start this module as a child; watches can look back to *kept_changes*."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.busy_mesh", str(count), str(kept_changes)],
-        cwd=ROOT,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        yield BusyMesh(process, json.loads(process.stdout.readline()))
-    finally:
-        process.communicate(timeout=60)
 
 
 def main() -> None:

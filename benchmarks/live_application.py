@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.busy_mesh import BusyMesh, running_busy_mesh
+from benchmarks.busy_process import BusyMesh, running_busy_mesh
 from benchmarks.large_tables import percentile, pump, wait
 from tests.terminal.ptyterminal import PtyTerminal
 

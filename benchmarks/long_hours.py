@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.busy_mesh import BusyMesh, running_busy_mesh
+from benchmarks.busy_process import BusyMesh, running_busy_mesh
 from benchmarks.stub_cluster import ROOT
 
 EVENTS = 80
