@@ -62,7 +62,7 @@ class DocumentScreen(FactsScreen[tuple[Cell, ...]]):
 
     def on_facts_screen_failed(self, message: FactsScreen.Failed) -> None:
         """The reason stands where the text would."""
-        self.query_one(TextView).show([comment(str(message.error))])
+        self.query_one(TextView).show([comment(self.words.said(str(message.error)))])
 
     def crumb(self) -> str:
         """The file's last part and the place."""

@@ -33,7 +33,7 @@ def reasons(missing: Iterable[Missing], words: Words) -> list[str]:
     for (_, reason), names in sorted(files.items()):
         known = sorted(filter(None, names))
         more = f" {words('unread.more', count=len(known) - SHOWN_FILES)}" if len(known) > SHOWN_FILES else ""
-        lines.append(f"{reason}  {', '.join(known[:SHOWN_FILES])}{more}".rstrip())
+        lines.append(f"{words.said(reason)}  {', '.join(known[:SHOWN_FILES])}{more}".rstrip())
     return lines
 
 
@@ -52,7 +52,8 @@ class UnreadScreen(FactsScreen[tuple[str, ...]]):
         with self.session.mesh() as mesh:
             # A recording is not expected to hold every file; a cluster is expected to answer.
             missing = [fact for fact in mesh.snapshot.missing().values() if fact.reason != "not recorded"]
-            return (*reasons(missing, self.words), *mesh.snapshot.parts(), *mesh.snapshot.problems())
+            partly = map(self.words.said, (*mesh.snapshot.parts(), *mesh.snapshot.problems()))
+            return (*reasons(missing, self.words), *partly)
 
     def show_facts(self, facts: tuple[str, ...]) -> None:
         """The lines, folded."""

@@ -99,7 +99,7 @@ def _not_checked(diagnosis: Diagnosis, words: Words, width: int) -> Iterator[str
     yield words("diagnosis.not_checked")
     for entry in diagnosis.not_checked:
         if entry.why != NO_PROBE:
-            yield from wrap(f"{entry.probe}: {words.said(entry.why)}", "    ", "  ", width)
+            yield from wrap(f"{words.said(entry.probe)}: {words.said(entry.why)}", "    ", "  ", width)
     absent = [entry.probe for entry in diagnosis.not_checked if entry.why == NO_PROBE]
     if absent:
         yield from wrap(words("diagnosis.no_probe", causes=", ".join(absent)), "    ", "  ", width)

@@ -207,7 +207,8 @@ def _not_checked(writer: _Writer, diagnosis: Diagnosis) -> None:
     writer.line("unchecked.title", "", writer.words("guide.not_checked"), style="title")
     for number, (why, names) in enumerate(groups.items()):
         # Of one thing, say the thing first; of many that share a reason, the reason.
-        text = f"{names[0]}: {why}" if len(names) == 1 else f"{why}: {', '.join(names)}"
+        said, about = writer.words.said(why), ", ".join(map(writer.words.said, names))
+        text = f"{about}: {said}" if len(names) == 1 else f"{said}: {about}"
         writer.line(f"unchecked.{number}", "", text, style="quiet")
 
 

@@ -42,7 +42,7 @@ def journal_rows(entries: Iterable[tuple[str, str, float, float, int]], words: W
 
 
 def _said(about: str, text: str, words: Words) -> str:
-    return words("errors.back", since=age(float(text), words)) if about == "answers" else text
+    return words("errors.back", since=age(float(text), words)) if about == "answers" else words.said(text)
 
 
 def journal_lines(entry: tuple[str, str, float, float, int], words: Words, width: int) -> Iterator[Cell]:

@@ -117,7 +117,7 @@ class SourceActions(Shell):
                 self.say(self.words("live.logging_in"))
                 await asyncio.to_thread(session.authenticate, terminal=False)
         except MeshDoctorError as error:
-            self.say(str(error), "error")
+            self.say(self.words.said(str(error)), "error")
             return
         self.say(self.words("live.logged_in"))
         self.gather_again(renew=True)
@@ -135,7 +135,7 @@ class SourceActions(Shell):
         try:
             await asyncio.to_thread(session.switch, name)
         except MeshDoctorError as error:
-            self.say(str(error), "error")
+            self.say(self.words.said(str(error)), "error")
             return
         await self.close_views()
         self.gather_again()
@@ -156,7 +156,7 @@ class SourceActions(Shell):
                 self.say(self.words("live.finishing"))
                 self.run_worker(self._finish_recording(session), group="record")
         except MeshDoctorError as error:
-            self.say(str(error), "error")
+            self.say(self.words.said(str(error)), "error")
 
     async def _finish_recording(self, session: LiveSession) -> None:
         done = await asyncio.to_thread(session.stop_recording)
@@ -196,6 +196,6 @@ class SourceActions(Shell):
         try:
             await asyncio.to_thread(session.move, moment)
         except MeshDoctorError as error:
-            self.say(str(error), "error")
+            self.say(self.words.said(str(error)), "error")
             return
         self.gather_again()
