@@ -111,17 +111,24 @@ def certificate_table(dump: ZtunnelDump, now: float) -> TextTable:
 
 def _certificate_rows(state: CertificateState, now: float) -> Iterator[Cells]:
     status = certificate_status(state)
-    chain, roots = state.cert_chain or [], state.root_certs or []
-    if not chain:
+    if not state.cert_chain:
         yield (state.identity, "NA", status, "false", "NA", "NA", "NA")
         return
-    for index, certificate in enumerate(chain):
-        # Older ztunnels have the root at the end of the chain.
-        last_is_root = not roots and index == len(chain) - 1
-        kind = "Leaf" if index == 0 else "Root" if last_is_root else "Intermediate"
+    for kind, certificate in with_kinds(state):
         yield _certificate_row(state.identity, kind, status, certificate, now)
+
+
+def with_kinds(state: CertificateState) -> Iterator[tuple[str, Certificate]]:
+    """The certificates of an identity, its own first, each with what it is.
+
+    Older ztunnels have the root at the end of the chain.
+    """
+    chain, roots = state.cert_chain or [], state.root_certs or []
+    for index, certificate in enumerate(chain):
+        last_is_root = not roots and index == len(chain) - 1
+        yield "Leaf" if index == 0 else "Root" if last_is_root else "Intermediate", certificate
     for certificate in roots:
-        yield _certificate_row(state.identity, "Root", status, certificate, now)
+        yield "Root", certificate
 
 
 def certificate_status(state: CertificateState) -> str:

@@ -15,6 +15,7 @@ from meshdoctor.mesh.ztunnel.tables import (
     policies,
     services,
     waypoint_name,
+    with_kinds,
     workloads,
 )
 from meshdoctor.model.moment import unix
@@ -114,17 +115,11 @@ def wide_certificates(dump: ZtunnelDump, now: float) -> TextTable:
 
 
 def _rows(state: CertificateState, now: float) -> Iterator[Cells]:
-    chain, roots = state.cert_chain or [], state.root_certs or []
     status = _status(state)
-    if not chain:
+    if not state.cert_chain:
         yield (state.identity, "NO CERTIFICATE", status, "-", "-", "-", "-")
-    for index, certificate in enumerate(chain):
-        # Older ztunnels have the root at the end of the chain.
-        last_is_root = not roots and index == len(chain) - 1
-        kind = "Leaf" if index == 0 else "Root" if last_is_root else "Intermediate"
+    for kind, certificate in with_kinds(state):
         yield _row(state.identity, kind, status, certificate, now)
-    for certificate in roots:
-        yield _row(state.identity, "Root", status, certificate, now)
 
 
 def _status(state: CertificateState) -> str:
