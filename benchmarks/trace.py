@@ -15,13 +15,13 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from meshdoctor.mesh.trace.explain import trace
 from meshdoctor.mesh.trace.proxy import Proxy
-from meshdoctor.mesh.trace.request import ClientHello, Request
+from meshdoctor.mesh.trace.request import Request
 from meshdoctor.mesh.trace.walk import walk
 from meshdoctor.model.envoy.config_dump import decode_config_dump
+from tests.acceptance.routes import request_of
 
 Case = tuple[Proxy, list[Request]]
 
@@ -34,27 +34,8 @@ def corpus(folder: Path) -> list[Case]:
             for line in lines:
                 case = json.loads(line)
                 proxy = Proxy(decode_config_dump(json.dumps(case["config_dump"]).encode()))
-                cases.append((proxy, [_request(entry) for entry in case["requests"]]))
+                cases.append((proxy, [request_of(entry) for entry in case["requests"]]))
     return cases
-
-
-def _request(entry: dict[str, Any]) -> Request:
-    ip, _, port = entry["dst"].rpartition(":")
-    tls = entry.get("tls")
-    hello = ClientHello(tls["sni"] or "", tuple(tls.get("alpn") or ()), bool(tls.get("cert"))) if tls else None
-    return Request(
-        entry["dir"],
-        ip.strip("[]"),
-        int(port),
-        entry["src"],
-        tls=hello,
-        version=entry.get("version", "1.1"),
-        method=entry.get("method", "GET"),
-        authority=entry.get("host"),
-        path=entry.get("path", "/"),
-        headers=tuple((name, value) for name, value in entry.get("headers", ())),
-        payload=bytes.fromhex(entry["raw"]) if "raw" in entry else None,
-    )
 
 
 def a_minute(cases: Iterable[Case], run: Callable[[Proxy, Request], object]) -> tuple[int, float]:
