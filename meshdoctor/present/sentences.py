@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from operator import itemgetter
@@ -25,7 +25,8 @@ class Sentence:
     def __init__(self, english: str, korean: str) -> None:
         self.english = english
         self._korean = korean
-        literals = [literal for literal, _, _, _ in Formatter().parse(english)]
+        self._pieces = tuple(Formatter().parse(english))
+        literals = [piece[0] for piece in self._pieces]
         self.anchor = max(literals, key=len)
         """The longest text without a field: what a sentence must hold to be this one."""
         self.length = sum(map(len, literals))
@@ -34,13 +35,14 @@ class Sentence:
     def word(self) -> str:
         """A whole word that every sentence of this pair holds, the longest; "" when it has none."""
         # A word beside a field may be a part of one: `{pods}s`.
-        pieces = [*Formatter().parse(self.english)]
-        whole = [_bounded(literal, number > 0, field is not None) for number, (literal, field, *_) in enumerate(pieces)]
+        whole = [
+            _bounded(literal, number > 0, field is not None) for number, (literal, field, *_) in enumerate(self._pieces)
+        ]
         return max((word for words in whole for word in words), key=len, default="")
 
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
-        return re.compile("".join(_pieces(self.english)), re.DOTALL)
+        return re.compile("".join(_pattern(self._pieces)), re.DOTALL)
 
     def fields(self, text: str) -> dict[str, str] | None:
         """What stands for the fields in *text*; None when it is another sentence."""
@@ -63,9 +65,9 @@ def _bounded(literal: str, after_field: bool, before_field: bool) -> list[str]:
     ]
 
 
-def _pieces(english: str) -> Iterator[str]:
+def _pattern(pieces: Iterable[tuple[str, str | None, str | None, str | None]]) -> Iterator[str]:
     seen: set[str] = set()
-    for literal, field, form, _ in Formatter().parse(english):
+    for literal, field, form, _ in pieces:
         yield re.escape(literal)
         if field is not None:
             # A field that comes twice stands for the same text.
