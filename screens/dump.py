@@ -9,6 +9,7 @@ import msgspec
 from meshdoctor.errors import NothingMatches, SourceError
 from meshdoctor.mesh.places import Place
 from meshdoctor.mesh.proxy.object_json import certificates_with, chain_json, endpoint_json, host_json, resource_json
+from meshdoctor.mesh.ztunnel.object_json import KINDS, ztunnel_json
 from meshdoctor.model import wants as ask
 from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.envoy.config_dump import ConfigDump
@@ -32,6 +33,8 @@ class DumpScreen(DocumentScreen):
     def gather(self) -> tuple[Cell, ...]:
         """Its JSON as it stood in the dump."""
         pod, kind, name = self._parts()
+        if kind in KINDS:
+            return tuple(self._of_ztunnel(pod, kind, name))
         ref = self.session.pod(pod)
         if kind == "certificate":
             return tuple(self._certificate(str(ref), name))
@@ -68,6 +71,21 @@ class DumpScreen(DocumentScreen):
             return host_json(body, cluster, address) if body else []
         except UnreadableError:
             return []
+
+    def _of_ztunnel(self, pod: str, kind: str, name: str) -> list[Cell]:
+        """One object of a ztunnel's own configuration, which is not Envoy's."""
+        want = ask.RecordedFile(f"ztunnel/{pod}/config_dump.json")
+        with self.session.mesh([want]) as mesh:
+            body = mesh.snapshot.get(want)
+        if isinstance(body, Missing):
+            raise SourceError(f"{body.file or want.file}: {body}")
+        try:
+            found = list(ztunnel_json(body.value, kind, name))
+        except UnreadableError as error:
+            raise SourceError(f"{want.file}: {error}") from None
+        if not found:
+            raise NothingMatches(f"{pod} has no {kind} {name}", ())
+        return document_lines(f"{pod}  {kind} {name}", [Place("", value) for value in found], self.words)
 
     def _certificate(self, pod: str, serial: str) -> list[Cell]:
         """The certificate with this serial number, as Envoy's `/certs` gives it."""

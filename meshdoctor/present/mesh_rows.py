@@ -71,7 +71,7 @@ def _target(proxy: ProxyState) -> str:
     if not proxy.recorded:
         return f"object Pod {proxy.pod}" if proxy.age is not None else ""  # a machine, or of another cluster
     # A ztunnel is no Envoy: it has workloads and services, not listeners and clusters.
-    return f"file ztunnel/{proxy.pod}/config_dump.json" if proxy.sync.kind == ZTUNNEL else f"proxy {proxy.pod}"
+    return f"{'ztunnel' if proxy.sync.kind == ZTUNNEL else 'proxy'} {proxy.pod}"
 
 
 def _types(proxy: ProxyState) -> tuple[str, ...]:

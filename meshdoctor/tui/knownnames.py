@@ -25,6 +25,7 @@ def known_names(mesh: MeshIndex, examination: Examination | None) -> dict[str, S
     return {
         "guide": [case_name(case) for case in (*examination.cases, *examination.traffic.cases)] if examination else [],
         "proxy": [str(pod) for pod in inventory.proxies],
+        "ztunnel": [str(pod) for pod in inventory.ztunnels],
         "log": [f"{log.pod} {log.container}{' previous' if log.previous else ''}" for log in inventory.logs],
         "object": objects,
         **_callers_and_called(mesh),
