@@ -52,9 +52,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _diagnose(source: Source, question: Question | None = None) -> Diagnosis:
     from meshdoctor.guide.examination import Examination
+    from meshdoctor.mesh import sample
     from meshdoctor.model.snapshot import Snapshot
 
-    examination = Examination(source.read, Snapshot(source.info, {}), question)
+    # A file is read whole; of a large cluster, some pods of each workload, and what a probe wants besides.
+    most = sample.MOST_PODS if source.info.kind == "cluster" else None
+    examination = Examination(source.read, Snapshot(source.info, {}), question, most=most)
     for _ in examination.steps():
         continue
     return examination.diagnosis()

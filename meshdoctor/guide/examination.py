@@ -90,7 +90,7 @@ class Examination:
 
     def _not_sampled(self) -> Iterator[NotChecked]:
         if self.sample is not None:
-            why = f"of {len(self.sample):,} of the pods were read, some of each workload; a question names who is meant"
+            why = f"read of {len(self.sample):,} pods, some of each workload: name who is meant with --from and --to"
             yield NotChecked("logs", why)
 
     @cached_property

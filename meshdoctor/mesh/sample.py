@@ -16,6 +16,8 @@ from meshdoctor.mesh.question import Question
 from meshdoctor.model.kubernetes import Pod
 from meshdoctor.model.snapshot import PodRef, Want
 
+MOST_PODS = 300
+"""Pods of a cluster whose logs and counters are read to find what fails: that many take half a minute."""
 UNWELL_SHARE = 4
 """At most one in so many of the pods is chosen because it is not well: in a rollout hundreds are not."""
 

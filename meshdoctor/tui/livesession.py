@@ -14,7 +14,7 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.overview import FEW, OVERVIEW_OBJECTS, ProxyState, overview, overview_wants
 from meshdoctor.mesh.proxies import istiod_wants
 from meshdoctor.mesh.question import parse_question
-from meshdoctor.mesh.sample import sample, spared
+from meshdoctor.mesh.sample import MOST_PODS, sample, spared
 from meshdoctor.model import wants as ask
 from meshdoctor.model.snapshot import Fact, Missing, PodRef, Want
 from meshdoctor.present.mesh_rows import state_counts
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MOST_PODS = 300
-"""Pods whose logs and counters are read to find what fails: that many take half a minute."""
 LEARN_AGAIN = 10.0
 """Seconds after which the names that can be typed are those of newer pods."""
 Record = Callable[[str], Recording]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from meshdoctor.cli import main
+from meshdoctor.mesh import sample
 from meshdoctor.mesh.overview import FEW
 from tests.live.apiserver import ApiServer, running_api_server
 from tests.live.clusters import Cluster, running, shows, until
@@ -43,3 +45,14 @@ async def test_proxies_in_sight_are_asked_and_rows_do_not_wait_for_them(cluster:
         await until(pilot, lambda _: bool(visited(cluster.api) - first))
         await until(pilot, lambda text: "1.37.0" in text)
         assert len(visited(cluster.api)) < PODS
+
+
+def test_diagnose_reads_the_logs_of_some_pods_of_each_workload(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sample, "MOST_PODS", 5)
+    assert main(["diagnose", "--kubeconfig", str(cluster.path)]) == 3
+    told = " ".join(capsys.readouterr().out.split())
+    assert "logs: read of 5 pods, some of each workload: name who is meant with --from and --to" in told
+    logs = {path.split("/")[-2] for _, path in cluster.api.requests if path.partition("?")[0].endswith("/log")}
+    assert len(logs) == 5
