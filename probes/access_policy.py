@@ -16,6 +16,7 @@ from meshdoctor.mesh.finding import (
     Resource,
     Verdict,
     culprit,
+    inconclusive,
     merged,
     not_applicable,
 )
@@ -72,6 +73,8 @@ def _of_kind(case: Case, mesh: MeshIndex, kind: str, lines: tuple[Seen, ...]) ->
         verdict, cause, of = _token(mesh, lines), "jwt-rejected", "RequestAuthentication"
     else:
         verdict, cause, of = _external(mesh, lines), "ext-authz-failed", "AuthorizationPolicy"
+    if verdict is None and _is_stranger(case, mesh, lines[-1]) and len(lines) < FEW:
+        return inconclusive("a policy refused a few requests of somebody who is no pod of the mesh")
     return culprit(verdict) if verdict else by_flag(case, mesh, cause, lines, (of,), "a policy refused the requests")
 
 
@@ -140,7 +143,7 @@ def denied(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Verdict | No
         fix = f"Add {who} (its principal, method or path) to the rules of {listed(str(one) for one in resources)}."
     if not resources:
         return None
-    stranger = case.client is None or (case.client == mesh.workload(newest.pod) and mesh.is_gateway(newest.pod))
+    stranger = _is_stranger(case, mesh, newest)
     objects = {policy.key: policy for policy in mesh.objects("AuthorizationPolicy", istio.AuthorizationPolicy)}
     shown = [
         object_says(mesh, "AuthorizationPolicy", objects[key], f"action {objects[key].spec.action}")
@@ -156,6 +159,11 @@ def denied(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Verdict | No
         remedy(fix),
         case.together(lines),
     )
+
+
+def _is_stranger(case: Case, mesh: MeshIndex, seen: Seen) -> bool:
+    """Whether the caller is no pod that was recorded; a gateway stands in for the callers that it does not know."""
+    return case.client is None or (case.client == mesh.workload(seen.pod) and mesh.is_gateway(seen.pod))
 
 
 def _token(mesh: MeshIndex, lines: tuple[Seen, ...]) -> Verdict | None:

@@ -207,6 +207,7 @@ def test_a_policy_that_keeps_strangers_out_does_its_work(tmp_path: Path) -> None
                            local=f"{LEDGER_IP}:9191", remote="198.51.100.7:40000", request_id=f"out-{at}")  # fmt: skip
         depot.log(LEDGER, "istio-proxy", line)
     assert causes(depot.diagnose()) == []
+    assert causes(depot.drop(r"kube/security").diagnose()) == []
 
 
 # -- what only the caller was told
