@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from meshdoctor.commands.flag_values import go_bool, go_integer, moment
 from meshdoctor.commands.mesh_source import (
     add_source_arguments,
     as_istioctl,
@@ -101,7 +102,7 @@ def _add_flags(sub: argparse.ArgumentParser, table: str) -> None:
     if table not in ("rootca-compare",):
         sub.add_argument("-f", "--file", default="", metavar="FILE", help="read this file instead of a pod; - is stdin")
     sub.add_argument("--proxy-admin-port", type=go_integer, default=15000, help=argparse.SUPPRESS)
-    sub.add_argument("--now", type=_moment, help="judge certificates at this time (RFC 3339 or Unix seconds)")
+    sub.add_argument("--now", type=moment, help="judge certificates at this time (RFC 3339 or Unix seconds)")
     if table in ("cluster", "all"):
         sub.add_argument("--fqdn", default="", help="text in the name")
         sub.add_argument("--direction", default="", help="inbound, outbound, ...")
@@ -150,7 +151,7 @@ def _check(arguments: argparse.Namespace) -> None:
     for name in ("verbose", "waypoint", "with_headers"):
         given = getattr(arguments, name, None)
         if given is not None:
-            value = _go_bool(given)
+            value = go_bool(given)
             if value is None:  # `--verbose TARGET`: the flag needs no value, so that this is the target
                 value = True
                 arguments.targets.insert(0, given)
@@ -201,6 +202,8 @@ def _show(arguments: argparse.Namespace) -> int:
 
 def _print_each(dumps: Sequence[ProxyDump], arguments: argparse.Namespace) -> int:
     """Of several pods, those that cannot be read are named; raises `SourceError` when none can."""
+    from meshdoctor.model.text import visible_line
+
     unread = []
     for dump in dumps:
         try:
@@ -210,7 +213,7 @@ def _print_each(dumps: Sequence[ProxyDump], arguments: argparse.Namespace) -> in
     if unread and len(unread) == len(dumps):
         raise unread[0]
     for missing in unread:
-        sys.stderr.write(f"meshdoctor: {missing.what}\n")
+        sys.stderr.write(f"meshdoctor: {visible_line(missing.what)}\n")
     return 0
 
 
@@ -267,33 +270,3 @@ def _is_of_ztunnel(dump: ProxyDump) -> bool:
     if "sections" not in dump.answers or dump.sections.parts:
         return False
     return b'"workloads"' in bytes(dump.body("config_dump.json"))
-
-
-def go_integer(text: str) -> int:
-    """A flag's number as Go reads it (decimal, 0x, 0o, 0b)."""
-    try:
-        octal = text.isdigit() and text.startswith("0")
-        return int(text, 8 if octal else 0)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f'invalid argument "{text}" for "--port" flag: strconv.ParseInt: parsing "{text}": invalid syntax'
-        ) from None
-
-
-def _go_bool(text: str | bool) -> bool | None:
-    """strconv.ParseBool, or None."""
-    if isinstance(text, bool):
-        return text
-    if text in ("1", "t", "T", "true", "TRUE", "True"):
-        return True
-    return False if text in ("0", "f", "F", "false", "FALSE", "False") else None
-
-
-def _moment(text: str) -> float:
-    from meshdoctor.model.moment import unix
-
-    found = unix(text)
-    try:
-        return float(text) if found is None else found
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} is no time (2026-11-23T12:00:00Z, or Unix seconds)") from None

@@ -59,9 +59,10 @@ def _resource(raw: Any) -> Any:
     from meshdoctor.mesh.proxy.part import resource_value
     from meshdoctor.mesh.proxy.protojson import to_protojson
     from meshdoctor.model.decode import UnreadableError
+    from meshdoctor.model.text import visible_line
 
     try:
         return to_protojson(resource_value(raw) if isinstance(raw, msgspec.Raw) else raw)
     except UnreadableError as error:
-        sys.stderr.write(f"meshdoctor: a resource could not be read: {error}\n")
+        sys.stderr.write(f"meshdoctor: a resource could not be read: {visible_line(str(error))}\n")
         return None
