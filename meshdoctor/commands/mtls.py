@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("only", metavar="NS[/WORKLOAD]", nargs="?", default="", help="show these clients only")
     parser.add_argument("--to", dest="target", default="", metavar="HOST[:PORT]", help="one service, with the why")
     parser.add_argument(
-        "--lang", choices=("en", "ko"), help="labels in English or Korean (default: MESHDOCTOR_LANG or the locale)"
+        "--lang", choices=("en", "ko"), help="English or Korean (default: MESHDOCTOR_LANG or the locale)"
     )
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print (default: text)")
     add_source_arguments(parser)

@@ -40,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print (default: text)")
     parser.add_argument(
-        "--lang", choices=("en", "ko"), help="labels in English or Korean (default: MESHDOCTOR_LANG or the locale)"
+        "--lang", choices=("en", "ko"), help="English or Korean (default: MESHDOCTOR_LANG or the locale)"
     )
     add_source_arguments(parser)
 

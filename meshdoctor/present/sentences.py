@@ -1,8 +1,8 @@
-"""Findings in Korean: the English sentence is the key, with what it names left open.
+"""Findings, traces and reasons in Korean: the English sentence is the key, with what it names left open.
 
-Probes write plain English (`model` to `guide` know no language). `sentences_ko.toml` pairs each sentence, its variable
-parts as `{fields}`, with the Korean one; a part can be a sentence of its own. What has no pair stays English: what
-Envoy, Kubernetes or an application wrote is quoted in every language.
+Probes and `mesh` write plain English (`model` to `guide` know no language). `sentences_ko.toml` pairs each sentence,
+its variable parts as `{fields}`, with the Korean one; a part can be a sentence of its own, unless it is a single word.
+What has no pair stays English: what Envoy, Kubernetes or an application wrote is quoted in every language.
 """
 
 from __future__ import annotations

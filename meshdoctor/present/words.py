@@ -60,7 +60,7 @@ class Words:
         return text.format(**fields) if fields else text
 
     def said(self, sentence: str) -> str:
-        """A sentence of a finding in this language."""
+        """A sentence of a finding, a hop or an error in this language; what nobody translated, as it is."""
         if self.language == "en":
             return sentence
         from meshdoctor.present.sentences import in_korean  # hundreds of sentences, for one language
