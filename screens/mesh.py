@@ -37,7 +37,7 @@ class MeshScreen(FactsScreen[Proxies]):
 
     SCOPES = ("table", "mesh", "views")
     BINDINGS: ClassVar[list[BindingType]] = bindings("mesh", "views")
-    DEFAULT_CSS = "MeshScreen TextView { height: 3; background: $panel; }"
+    DEFAULT_CSS = "MeshScreen TextView { height: 4; background: $panel; }"
 
     def __init__(self, session: ExaminedSession, location: Location, words: Words) -> None:
         super().__init__(session, location, words)
@@ -90,7 +90,7 @@ class MeshScreen(FactsScreen[Proxies]):
 
     def _describe(self, row: Row | None) -> None:
         found = self.facts.states.get(row.key) if self.facts and row else None
-        self.query_one(TextView).show(detail(found, self.words) if found else ())
+        self.query_one(TextView).show(detail(found, self.words, self.app.size.width) if found else ())
 
     async def _go(self, command: str) -> None:
         row = self._table.cursor_row

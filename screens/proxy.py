@@ -78,15 +78,18 @@ class ProxyScreen(FactsScreen[ProxyTables]):
         self._pods = self.session.pods(pod_name)
         pod = self._pods[0]
         rows: dict[str, tuple[Row, ...]] = {}
+        unread: dict[str, str] = {}
         problems: tuple[str, ...] = ()
         for table in (chosen, *(each for each in TABLES if each != chosen)):
             if self.is_left:
                 return
             if table == PARTIAL and not name and not self.session.has_made((pod, table)):
                 self._tell_first_clusters(pod, rows)
-            own, problems = self.session.once((pod, table), partial(self._table, pod, table))
+            own, problems, why = self.session.once((pod, table), partial(self._table, pod, table))
+            if why and not own and table != "clusters":  # which clusters there are, the configuration says
+                unread = {**unread, table: why}
             rows = {**rows, table: only(table, own, name) if name and table == chosen else own}
-            self.tell(ProxyTables(rows, problems))
+            self.tell(ProxyTables(rows, problems, unread=unread))
 
     def _config(self, pod: PodRef) -> ConfigDump:
         with self.session.mesh((ask.ProxyConfig(pod),)) as mesh:
@@ -95,10 +98,13 @@ class ProxyScreen(FactsScreen[ProxyTables]):
             raise SourceError(f"{config.file}: {config}")
         return config.value
 
-    def _table(self, pod: PodRef, table: str) -> tuple[tuple[Row, ...], tuple[str, ...]]:
-        config = self._config(pod)
-        with self.session.mesh(table_wants(pod, table)) as mesh:
-            return table_rows(table, mesh, pod, config, self.session.now), tuple(config.problems)
+    def _table(self, pod: PodRef, table: str) -> tuple[tuple[Row, ...], tuple[str, ...], str]:
+        """Its rows, what of the dump cannot be read, and which answer is lacking."""
+        config, wants = self._config(pod), table_wants(pod, table)
+        with self.session.mesh(wants) as mesh:
+            facts = [mesh.snapshot.get(want) for want in wants]
+            why = "; ".join(f"{fact.file}: {fact}" for fact in facts if isinstance(fact, Missing))
+            return table_rows(table, mesh, pod, config, self.session.now), tuple(config.problems), why
 
     def _tell_first_clusters(self, pod: PodRef, rows: dict[str, tuple[Row, ...]]) -> None:
         first = first_clusters(self._config(pod), FIRST_ROWS)
@@ -123,7 +129,10 @@ class ProxyScreen(FactsScreen[ProxyTables]):
         _, chosen, name = self._parts()
         table = self.query_one(f"#{key}", LineTable)
         lacking = "proxy.no_endpoints" if key == "endpoints" else "proxy.no_such"
-        table.say_when_empty(self.words(lacking, name=name) if name and key == chosen else self.words("proxy.none"))
+        empty = self.words(lacking, name=name) if name and key == chosen else self.words("proxy.none")
+        if key in self.facts.unread:
+            empty = self.words("proxy.unread", why=self.facts.unread[key])
+        table.say_when_empty(empty)
         if self._given.get(key) is not self.facts.rows[key]:
             self._given[key] = self.facts.rows[key]
             table.show(self.facts.rows[key])
@@ -135,6 +144,8 @@ class ProxyScreen(FactsScreen[ProxyTables]):
             count = f"{len(self.facts.rows[name]):,}" if self.facts and known else ""
             if self.facts is None or not known or (self.facts.partial and name == PARTIAL):
                 count += ".."
+            elif name in self.facts.unread:
+                count = "?"
             style = "title reverse" if name == self.shown else ""
             line.append(f"{number}", "key").append(" ").append(f"{name}[{count}]", style).append("  ")
         self.query_one(".-tabs", ChromeLine).write(line)

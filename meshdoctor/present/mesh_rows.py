@@ -12,7 +12,8 @@ from meshdoctor.mesh.overview import LOST, NACK, ODD, OK, STALE, STATES, UNKNOWN
 from meshdoctor.mesh.sync import ERROR, IGNORED, NOT_SENT, SYNCED, UNTOLD, ZTUNNEL, TypeSync
 from meshdoctor.mesh.sync import STALE as TYPE_STALE
 from meshdoctor.present import sync_tables
-from meshdoctor.present.table import Column, Row
+from meshdoctor.present.explanation_text import wrap
+from meshdoctor.present.table import Column, Row, fit_cell
 from meshdoctor.present.words import Words
 
 TYPES = ("CDS", "LDS", "EDS", "RDS", "ECDS")
@@ -92,8 +93,21 @@ def why(proxy: ProxyState, words: Words) -> str:
     return "; ".join(map(words.said, sync_tables.reasons(proxy.sync)))
 
 
-def detail(proxy: ProxyState, words: Words) -> Iterator[Text]:
-    """One proxy in three lines: each type in words, then what it is connected to, then what is wrong."""
+DETAIL_LINES = 4
+"""Lines below the table for the proxy under the cursor."""
+
+
+def detail(proxy: ProxyState, words: Words, width: int = 80) -> list[Text]:
+    """One proxy in `DETAIL_LINES`: each type in words, what it is connected to, then what is wrong."""
+    lines = list(_known(proxy, words))
+    room = DETAIL_LINES - len(lines)
+    wrong = list(wrap(why(proxy, words), width=width - 2))
+    if len(wrong) > room:
+        wrong = [*wrong[: room - 1], str(fit_cell(" ".join(wrong[room - 1 :]), width - 2))]
+    return [*lines, *(Text(f" {line}", "warning" if proxy.state != OK else "") for line in wrong)]
+
+
+def _known(proxy: ProxyState, words: Words) -> Iterator[Text]:
     line = Text(" ")
     if proxy.sync.types:
         for name in _types(proxy):
@@ -109,8 +123,8 @@ def detail(proxy: ProxyState, words: Words) -> Iterator[Text]:
     places += [f"Istio {proxy.sync.version}"] if older else []
     places += [f"Envoy {proxy.envoy_version}"] if proxy.envoy_version else []
     places += [f"rev {proxy.sync.revision}"] if proxy.sync.revision else []
-    yield Text(f" {'  '.join(places)}", "quiet")
-    yield Text(f" {why(proxy, words)}", "warning" if proxy.state != OK else "")
+    if places:
+        yield Text(f" {'  '.join(places)}", "quiet")
 
 
 def state_counts(proxies: Iterable[ProxyState], words: Words) -> tuple[Text, ...]:

@@ -76,6 +76,8 @@ class ProxyTables(NamedTuple):
     problems: tuple[str, ...]
     partial: bool = False
     """Whether the first table holds only its first rows yet."""
+    unread: dict[str, str] = {}
+    """Why of a table nothing could be read, where that is so: it is not known to be empty."""
 
 
 def table_wants(pod: PodRef, table: str) -> tuple[Want[Any], ...]:

@@ -98,7 +98,7 @@ def reasons(proxy: ProxySync) -> list[str]:
         if entry.late
     ]
     untold = ["which types are in sync is not known: this form of istioctl proxy-status does not say it"]
-    return [*rejected, *late, *(untold if proxy.word == UNTOLD else ()), *proxy.notes]
+    return [*rejected, *late, *(untold if proxy.state == CONNECTED and proxy.word == UNTOLD else ()), *proxy.notes]
 
 
 def detail_lines(proxy: ProxySync) -> list[str]:
