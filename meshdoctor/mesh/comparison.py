@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from meshdoctor.mesh.index import MeshIndex
+from meshdoctor.mesh.sync_types import ERROR, NOT_SENT, TypeSync, type_states
 from meshdoctor.model import wants as ask
 from meshdoctor.model.envoy.config_dump import ConfigDump
-from meshdoctor.model.istiod import ResourceSync
 from meshdoctor.model.kinds import BY_NAME, KINDS
 from meshdoctor.model.kubernetes import EndpointSlice
 from meshdoctor.model.snapshot import Missing, PodRef, Want
@@ -22,7 +22,8 @@ _RESOURCES = ("listener", "route", "cluster", "endpoint", "secret")
 _SHOWN_FIELDS = 6
 # Events come and go by themselves, and slices are told as endpoints.
 _NOT_COMPARED = ("Event", "EndpointSlice")
-_ONCE = (UNKNOWN, "configuration", "read at one of the two moments only")
+_AT_ONE = "read at one of the two moments only"
+_ONCE = (UNKNOWN, "configuration", _AT_ONE)
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -62,6 +63,12 @@ def _covers(mesh: MeshIndex, kind: str, namespace: str) -> bool:
     return not mesh.in_part(kind) or mesh.known(kind, namespace)
 
 
+def _undecoded(mesh: MeshIndex, kind: str) -> bool:
+    """Whether there are objects of a kind that could not be decoded: what is not among the others may be one."""
+    found = mesh.snapshot.get(ask.Objects(kind))
+    return not isinstance(found, Missing) and bool(found.problems)
+
+
 def _left_out(before: MeshIndex, after: MeshIndex) -> Iterator[Change]:
     """The namespaces that were read at one of the two moments only, in one line."""
     found = (mesh.snapshot.get(ask.Objects("Pod")) for mesh in (before, after))
@@ -76,7 +83,7 @@ def _objects(before: MeshIndex, after: MeshIndex) -> Iterator[Change]:
         if kind.name in _NOT_COMPARED:
             continue
         if _was_read(before, kind.name) != _was_read(after, kind.name):
-            yield Change(OBJECT, UNKNOWN, kind.name, "", ("read at one of the two moments only",))
+            yield Change(OBJECT, UNKNOWN, kind.name, "", (_AT_ONE,))
             continue
         # Of a namespace that was left out at one of the moments, nothing was added or removed.
         old = {
@@ -85,8 +92,12 @@ def _objects(before: MeshIndex, after: MeshIndex) -> Iterator[Change]:
         new = {
             one.key: one for one in after.objects(kind.name, kind.struct) if _covers(before, kind.name, one.namespace)
         }
-        yield from (Change(OBJECT, REMOVED, kind.name, key) for key in sorted(old.keys() - new.keys()))
-        yield from (Change(OBJECT, ADDED, kind.name, key) for key in sorted(new.keys() - old.keys()))
+        for change, mine, theirs, there in ((REMOVED, old, new, after), (ADDED, new, old, before)):
+            for key in sorted(mine.keys() - theirs.keys()):
+                if _undecoded(there, kind.name):
+                    yield Change(OBJECT, UNKNOWN, kind.name, key, (_AT_ONE,))
+                else:
+                    yield Change(OBJECT, change, kind.name, key)
         for key in sorted(old.keys() & new.keys()):
             if old[key] != new[key]:
                 fields = list(_fields(_plain(old[key]), _plain(new[key]), ""))
@@ -127,7 +138,10 @@ def _short(value: Any) -> str:
 
 
 def _endpoints(before: MeshIndex, after: MeshIndex) -> Iterator[Change]:
-    if not (_was_read(before, "EndpointSlice") and _was_read(after, "EndpointSlice")):
+    read = [_was_read(mesh, "EndpointSlice") for mesh in (before, after)]
+    if not all(read):
+        if any(read):
+            yield Change(ENDPOINT, UNKNOWN, "EndpointSlice", "", (_AT_ONE,))
         return
     old, new = _by_service(before, after), _by_service(after, before)
     for service in sorted(old.keys() | new.keys()):
@@ -166,7 +180,7 @@ def _proxies(before: MeshIndex, after: MeshIndex) -> Iterator[Change]:
     told: dict[tuple[str, str, str], list[str]] = {}
     for change, mine, theirs, there in ((REMOVED, old, new, after), (ADDED, new, old, before)):
         for pod in sorted(mine - theirs):
-            if pod in there.pods:  # it existed, and did not answer
+            if pod in there.pods or not there.complete("Pod", pod.namespace):  # it may well have existed, unanswering
                 told.setdefault(_ONCE, []).append(str(pod))
             else:
                 yield Change(PROXY, change, "proxy", str(pod))
@@ -212,14 +226,20 @@ def _resources(config: ConfigDump, subject: str) -> Mapping[str, object]:
 def _syncs(before: MeshIndex, after: MeshIndex) -> Iterator[Change]:
     old, new = _states(before), _states(after)
     if old is None or new is None:
+        if (old is None) != (new is None):
+            yield Change(SYNC, UNKNOWN, "istiod", "", (_AT_ONE,))
         return
+    silent = {istiod for mesh in (before, after) for istiod in _silent(mesh)}
+    if silent:
+        yield Change(SYNC, UNKNOWN, "istiod", ", ".join(sorted(silent)), (_AT_ONE,))
     for pod in sorted(old.keys() | new.keys()):
         one, other = old.get(pod), new.get(pod)
         if one is None or other is None:
-            yield Change(SYNC, ADDED if one is None else REMOVED, "connection to istiod", str(pod))
+            if not _silent(before if one is None else after):  # else it may be connected to that one
+                yield Change(SYNC, ADDED if one is None else REMOVED, "connection to istiod", str(pod))
             continue
         told = [
-            f"{name.rpartition('.')[2]}: {one.get(name, 'not sent')} -> {other.get(name, 'not sent')}"
+            f"{name.rpartition('.')[2]}: {one.get(name, NOT_SENT.lower())} -> {other.get(name, NOT_SENT.lower())}"
             for name in dict.fromkeys((*one, *other))
             if one.get(name) != other.get(name)
         ]
@@ -227,22 +247,23 @@ def _syncs(before: MeshIndex, after: MeshIndex) -> Iterator[Change]:
             yield Change(SYNC, CHANGED, "proxy", str(pod), tuple(told))
 
 
+def _silent(mesh: MeshIndex) -> list[str]:
+    """The istiods that did not say which proxies they have."""
+    asked = mesh.inventory.istiods
+    return [istiod for istiod in asked if isinstance(mesh.snapshot.get(ask.SyncStatus(istiod)), Missing)]
+
+
 def _states(mesh: MeshIndex) -> dict[PodRef, dict[str, str]] | None:
-    istiods = mesh.inventory.istiods
-    if not istiods or all(isinstance(mesh.snapshot.get(ask.SyncStatus(istiod)), Missing) for istiod in istiods):
+    if len(_silent(mesh)) == len(mesh.inventory.istiods):
         return None
     return {
-        pod: {name: _state(sync) for record in records for name, sync in record.resources.items()}
+        pod: {entry.url: _state(entry) for record in records for entry in type_states(record, 0.0)}
         for pod, records in mesh.sync_records.items()
     }
 
 
-def _state(sync: ResourceSync) -> str:
-    if sync.last_error or sync.error:
-        return f"rejected ({(sync.last_error or sync.error)[:80]})"
-    if not sync.sent:
-        return "not sent"
-    return "synced" if sync.sent == sync.acked else "stale"
+def _state(sync: TypeSync) -> str:
+    return f"rejected ({sync.error[:80]})" if sync.status == ERROR else sync.status.lower()
 
 
 def sides(before: MeshIndex, after: MeshIndex, change: Change) -> tuple[Any, Any]:
