@@ -8,6 +8,9 @@ from typing import Any
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.model import kubernetes as k8s
 
+_NAME_LABEL = "kubernetes.io/metadata.name"
+"""The API server sets it on every namespace (Kubernetes 1.21)."""
+
 
 def blocking(mesh: MeshIndex, server: k8s.Pod, port: int, client: k8s.Pod | None) -> list[k8s.NetworkPolicy]:
     """The policies that select *server* for ingress when none of them admits *client* to *port*; [] when one does.
@@ -74,11 +77,12 @@ def port_fits(entry: dict[str, Any], port: int, server: k8s.Pod | None) -> bool:
     wanted = entry.get("port")
     if wanted is None:
         return True
-    if isinstance(wanted, str) and not wanted.isdigit():
+    if isinstance(wanted, str):
         containers = server.spec.containers if server else []
         named = {one.name: one.container_port for container in containers for one in container.ports}
-        return named.get(wanted) == port
-    return int(wanted) <= port <= int(entry.get("endPort", wanted))
+        return named.get(wanted) == port or wanted == str(port)
+    end = entry.get("endPort", wanted)
+    return isinstance(wanted, int) and isinstance(end, int) and wanted <= port <= end
 
 
 def peer_fits(mesh: MeshIndex, policy: k8s.NetworkPolicy, peer: dict[str, Any], pod: k8s.Pod) -> bool:
@@ -86,12 +90,23 @@ def peer_fits(mesh: MeshIndex, policy: k8s.NetworkPolicy, peer: dict[str, Any], 
     if "ipBlock" in peer:
         return in_block(peer["ipBlock"], pod.status.pod_ip)
     if "namespaceSelector" in peer:
-        labels = {one.name: one.metadata.labels for one in mesh.objects("Namespace", k8s.Namespace)}
-        if not matches(peer["namespaceSelector"], labels.get(pod.namespace, {})):
+        if not _takes_namespace(mesh, peer["namespaceSelector"] or {}, pod.namespace):
             return False
     elif pod.namespace != policy.namespace:
         return False
     return "podSelector" not in peer or matches(peer["podSelector"], pod.metadata.labels)
+
+
+def _takes_namespace(mesh: MeshIndex, selector: dict[str, Any], namespace: str) -> bool:
+    """Whether a namespaceSelector takes a namespace; True where its labels were not read: that clears, not accuses."""
+    spaces = mesh.objects("Namespace", k8s.Namespace)
+    labels = next((one.metadata.labels for one in spaces if one.name == namespace), None)
+    if labels is None:
+        expressions = selector.get("matchExpressions") or []
+        if {*(selector.get("matchLabels") or {}), *(entry.get("key") for entry in expressions)} - {_NAME_LABEL}:
+            return True
+        labels = {_NAME_LABEL: namespace}
+    return matches(selector, labels)
 
 
 def in_block(block: dict[str, Any], address: str) -> bool:

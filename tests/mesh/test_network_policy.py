@@ -25,9 +25,11 @@ def policy(name: str = "shelf", where: str = "books", **spec: Any) -> Any:
     return istio(name, where, {"podSelector": {}, **spec})
 
 
-def blocked(*policies: Any, client: Any = CLIENT, port: int = 9191) -> list[str]:
+def blocked(
+    *policies: Any, client: Any = CLIENT, port: int = 9191, spaces_read: tuple[str, ...] = ("depot", "books")
+) -> list[str]:
     """The names of the policies that keep *client* from the server's *port*."""
-    spaces = [namespace(name, team=name) for name in ("depot", "books")]
+    spaces = [namespace(name, team=name) for name in spaces_read]
     facts: dict[Want[Any], Fact[Any] | Missing] = {
         Objects("NetworkPolicy"): Fact(msgspec.convert(policies, tuple[k8s.NetworkPolicy, ...]), Origin("x")),
         Objects("Namespace"): Fact(msgspec.convert(spaces, tuple[k8s.Namespace, ...]), Origin("x")),
@@ -39,6 +41,22 @@ def blocked(*policies: Any, client: Any = CLIENT, port: int = 9191) -> list[str]
 
 def ingress(*rules: Any) -> dict[str, Any]:
     return {"policyTypes": ["Ingress"], "ingress": list(rules)}
+
+
+@pytest.mark.parametrize(
+    ("selector", "blocks"),
+    [
+        ({"matchLabels": {"team": "other"}}, False),  # nobody knows
+        ({"matchExpressions": [{"key": "team", "operator": "Exists"}]}, False),
+        ({"matchLabels": {"kubernetes.io/metadata.name": "depot"}}, False),
+        ({"matchLabels": {"kubernetes.io/metadata.name": "books"}}, True),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_a_namespace_that_was_not_read_accuses_no_policy(selector: Any, blocks: bool) -> None:
+    asked = policy(**ingress({"from": [{"namespaceSelector": selector}]}))
+    assert bool(blocked(asked, spaces_read=())) is blocks
 
 
 def test_without_policies_everything_passes() -> None:
