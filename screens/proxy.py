@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import ClassVar
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
@@ -18,7 +17,7 @@ from meshdoctor.present.proxy_rows import COLUMNS, TABLES, ProxyTables, json_com
 from meshdoctor.present.table import Row
 from meshdoctor.present.users_rows import object_of, users_command
 from meshdoctor.present.words import Words
-from meshdoctor.tui.chrome import ChromeLine
+from meshdoctor.tui.chrome import ChromeLine, tab_line
 from meshdoctor.tui.examined import ExaminedSession
 from meshdoctor.tui.factsscreen import FactsScreen
 from meshdoctor.tui.keys import bindings
@@ -137,17 +136,21 @@ class ProxyScreen(FactsScreen[ProxyTables]):
             self._given[key] = self.facts.rows[key]
             table.show(self.facts.rows[key])
 
+    def on_resize(self) -> None:
+        """More or fewer counts fit now."""
+        self._write_tabs()
+
     def _write_tabs(self) -> None:
-        line = Text(" ")
-        for number, name in enumerate(TABLES, start=1):
+        tabs = []
+        for name in TABLES:
             known = self.facts is not None and name in self.facts.rows
             count = f"{len(self.facts.rows[name]):,}" if self.facts and known else ""
             if self.facts is None or not known or (self.facts.partial and name == PARTIAL):
                 count += ".."
             elif name in self.facts.unread:
                 count = "?"
-            style = "title reverse" if name == self.shown else ""
-            line.append(f"{number}", "key").append(" ").append(f"{name}[{count}]", style).append("  ")
+            tabs.append((name, count))
+        line = tab_line(tabs, TABLES.index(self.shown), self.app.size.width)
         self.query_one(".-tabs", ChromeLine).write(line)
 
     def action_table(self, name: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
@@ -12,7 +11,7 @@ from meshdoctor.errors import NothingMatches, SourceError
 from meshdoctor.model import wants as ask
 from meshdoctor.model.snapshot import Missing, PodRef
 from meshdoctor.present.ztunnel_rows import COLUMNS, TABLES, ZtunnelTables, json_command, ztunnel_tables
-from meshdoctor.tui.chrome import ChromeLine
+from meshdoctor.tui.chrome import ChromeLine, tab_line
 from meshdoctor.tui.factsscreen import FactsScreen
 from meshdoctor.tui.keys import bindings
 from meshdoctor.tui.linetable import LineTable
@@ -70,12 +69,13 @@ class ZtunnelScreen(FactsScreen[ZtunnelTables]):
         if facts.problems:
             self.say(self.words("proxy.problems", count=len(facts.problems), first=facts.problems[0]), "warning")
 
+    def on_resize(self) -> None:
+        """More or fewer counts fit now."""
+        self._write_tabs()
+
     def _write_tabs(self) -> None:
-        line = Text(" ")
-        for number, name in enumerate(TABLES, start=1):
-            count = f"{len(self.facts.rows[name]):,}" if self.facts else ".."
-            style = "title reverse" if name == self._table.id else ""
-            line.append(f"{number}", "key").append(" ").append(f"{name}[{count}]", style).append("  ")
+        tabs = [(name, f"{len(self.facts.rows[name]):,}" if self.facts else "..") for name in TABLES]
+        line = tab_line(tabs, TABLES.index(str(self._table.id)), self.app.size.width)
         self.query_one(".-tabs", ChromeLine).write(line)
 
     def action_table(self, name: str) -> None:

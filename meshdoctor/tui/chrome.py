@@ -74,3 +74,19 @@ def key_line(pairs: Sequence[tuple[str, str]], width: int) -> Text:
             left -= cells((key, label))
         line.append(f"<{key}>", style="key").append(f"{label} ")
     return line
+
+
+def tab_line(tabs: Sequence[tuple[str, str]], shown: int, width: int) -> Text:
+    """The tables of a view, each a name and a count, and which one is in sight; `1 listeners[3]  2 routes[9]`.
+
+    Where the line is too narrow, only the one in sight has its count.
+    """
+    for counted in (range(len(tabs)), (shown,)):
+        line = Text(" ", no_wrap=True)
+        for place, (name, count) in enumerate(tabs):
+            label = f"{name}[{count}]" if place in counted else name
+            line.append(f"{place + 1}", "key").append(" ")
+            line.append(label, "title reverse" if place == shown else "").append("  ")
+        if line.cell_len - 2 <= width:
+            break
+    return line
