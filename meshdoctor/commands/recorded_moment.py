@@ -16,7 +16,7 @@ from meshdoctor.model.snapshot import Missing, PodRef, Snapshot, Want
 from meshdoctor.recording.bundle.format import SPARED
 from meshdoctor.recording.bundle.writer import SnapshotWriter
 from meshdoctor.sources.live_files import sent_file
-from meshdoctor.sources.live_pods import mistaken_for
+from meshdoctor.sources.live_pods import why_not_asked
 from meshdoctor.sources.source import Source
 
 _BATCH = 32
@@ -117,7 +117,7 @@ def _why_not(want: ask.SentConfig, sizes: dict[str, int], records: Iterable[Sync
         return _UNREAD
     if size > LARGEST_SENT:
         return _TOO_LARGE.format(LARGEST_SENT >> 20, size >> 20)
-    return mistaken_for(f"{want.pod.name}.{want.pod.namespace}", (record.proxy for record in records))
+    return why_not_asked(f"{want.pod.name}.{want.pod.namespace}", (record.proxy for record in records))
 
 
 def batches(source: Source, known: Snapshot, namespaces: tuple[str, ...]) -> Iterator[list[Want[Any]]]:

@@ -7,6 +7,7 @@ Istio builds `direction|port|subset|host` (`pilot/pkg/model/push_context.go`, Bu
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import msgspec
 
@@ -70,3 +71,12 @@ def parse_cluster_name(text: str) -> ClusterName:
         return ClusterName(name)
     port = int(match["port"]) if match["port"] else None
     return ClusterName(name, match["direction"], port, match["subset"], match["host"])
+
+
+def mistaken_for(proxy: str, others: Iterable[str]) -> str:
+    """Which of its *others* istiod may answer for when it is asked about *proxy* (`NAME.NAMESPACE`); "" for none.
+
+    It takes the first connection whose id, which is PROXY-NUMBER, has the name in it (pilot/pkg/xds/debug.go,
+    getProxyConnection).
+    """
+    return next((one for one in others if one != proxy and proxy in f"{one}-"), "")

@@ -11,6 +11,7 @@ from meshdoctor.kube.client import Listing
 from meshdoctor.kube.podhttp import PORTS
 from meshdoctor.kube.quantity import quantity
 from meshdoctor.model.kubernetes import Container, Pod
+from meshdoctor.model.names import mistaken_for
 from meshdoctor.model.snapshot import Fact, Missing, Part, PodRef
 from meshdoctor.model.wants import Inventory, LogRef
 
@@ -74,13 +75,9 @@ def is_sidecar(pod: Pod) -> bool:
     return container is not None and "sidecar" in container.args
 
 
-def mistaken_for(proxy: str, others: Iterable[str]) -> str:
-    """Why istiod may answer for another of its proxies when it is asked about *proxy* (`NAME.NAMESPACE`), or "".
-
-    It takes the first connection whose id, which is PROXY-NUMBER, has the name in it (pilot/pkg/xds/debug.go,
-    getProxyConnection).
-    """
-    other = next((one for one in others if one != proxy and proxy in f"{one}-"), "")
+def why_not_asked(proxy: str, others: Iterable[str]) -> str:
+    """Why istiod is not asked what it would send to *proxy* (`NAME.NAMESPACE`), one of several; "" where it is."""
+    other = mistaken_for(proxy, others)
     return f"istiod finds a connection by a part of its name, and that of {other} has the same part" if other else ""
 
 

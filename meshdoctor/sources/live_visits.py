@@ -18,7 +18,7 @@ from meshdoctor.model import wants as ask
 from meshdoctor.model.snapshot import Fact, Missing, PodRef, Want
 from meshdoctor.sources.live_files import PROXY_FILES, sent_file
 from meshdoctor.sources.live_lists import missing
-from meshdoctor.sources.live_pods import MeshPods, admin_port, is_sidecar, memory_limit, mistaken_for, monitoring_port
+from meshdoctor.sources.live_pods import MeshPods, admin_port, is_sidecar, memory_limit, monitoring_port, why_not_asked
 
 Answers = dict[Want[Any], Fact[Any] | Missing]
 Decode = Callable[[Want[Any], str, bytes], Fact[Any] | Missing]
@@ -152,7 +152,7 @@ class PodVisits:
                 answers[want] = Missing("not asked for", "istiod is asked this about sidecars only", file)
                 return
             others = (f"{ref.name}.{ref.namespace}" for ref in pods.proxies)
-            if why := mistaken_for(f"{want.pod.name}.{want.pod.namespace}", others):
+            if why := why_not_asked(f"{want.pod.name}.{want.pod.namespace}", others):
                 answers[want] = Missing("not asked for", why, file)
                 return
             query = f"?proxyID={want.pod.name}.{want.pod.namespace}&include_eds=true"

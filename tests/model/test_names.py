@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshdoctor.model.names import ClusterName, parse_cluster_name
+from meshdoctor.model.names import ClusterName, mistaken_for, parse_cluster_name
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,10 @@ def test_special_and_foreign_clusters_have_only_a_name() -> None:
 @given(st.text())
 def test_any_text_has_a_name(text: str) -> None:
     assert parse_cluster_name(text).name == text.strip().removesuffix(";")
+
+
+def test_istiod_takes_a_proxy_whose_name_has_the_asked_one_in_it() -> None:
+    others = ["web-1.shop", "a-web-1.shop", "web-1.shop2"]
+    assert mistaken_for("web-1.shop", others) == "a-web-1.shop"
+    assert mistaken_for("web-1.shop", ["web-1.shop", "web-1.shop2"]) == "web-1.shop2"
+    assert mistaken_for("web-1.shop2", others) == ""

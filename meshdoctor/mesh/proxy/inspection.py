@@ -16,6 +16,7 @@ from meshdoctor.model import wants as ask
 from meshdoctor.model.decode import UnreadableError, scrub
 from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.envoy.sections import find_sections
+from meshdoctor.model.names import mistaken_for
 from meshdoctor.model.snapshot import Missing, PodRef, Want
 
 _OBJECTS = ("Service", "EndpointSlice", "WorkloadEntry", "ServiceEntry", "Namespace")
@@ -114,7 +115,6 @@ def _compared(
     if isinstance(fact, Missing):
         return Unknown("not_recorded") if fact.reason == "not recorded" else Unknown("no_answer", str(fact))
     if other := _taken_for(mesh, sync.pod):
-        # istiod looks for a connection whose name contains what it is asked for (getProxyConnection).
         return Unknown("taken_for", other)
     try:
         istiod = find_sections(scrub(fact.value))
@@ -134,8 +134,7 @@ def _with_endpoints(mesh: MeshIndex, sync: ProxySync, config: ConfigDump) -> boo
 def _taken_for(mesh: MeshIndex, pod: PodRef) -> str:
     """Another proxy whose name contains this one's; "" when there is none."""
     asked = f"{pod.name}.{pod.namespace}"
-    names = (f"{ref.name}.{ref.namespace}" for ref in mesh.sync_records if ref != pod)
-    return next((name for name in names if asked in name), "")
+    return mistaken_for(asked, (f"{ref.name}.{ref.namespace}" for ref in mesh.sync_records))
 
 
 def _endpoints_unknown(mesh: MeshIndex, config: ConfigDump) -> list[Unknown]:
