@@ -16,6 +16,7 @@ import msgspec
 from meshdoctor.model.accesslog_details import Detail, TransportFailure, parse_details, parse_transport_failure
 from meshdoctor.model.accesslog_format import DEFAULT_TEXT_FORMATS, LogFormat, compile_format, json_fields
 from meshdoctor.model.accesslog_line import AccessLine, access_line
+from meshdoctor.model.logprefix import TIMESTAMP, without_prefix
 from meshdoctor.model.text import visible, visible_line
 
 __all__ = [
@@ -43,12 +44,8 @@ class ParsedLog(msgspec.Struct, frozen=True):
 
 
 _TEXT_FORMATS = tuple(compile_format(source) for source in DEFAULT_TEXT_FORMATS)
-_TIMESTAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[0-9.]*(?:Z|[+-]\d\d:\d\d)"
-_PREFIX = re.compile(rf"(?:\[pod/[^\]]*\] )?(?:{_TIMESTAMP} )?(?:(?:stdout|stderr) (?P<tag>[FP])[^ ]* )?")
-# `stern` and `docker compose` put names before the line.
-_NAMES_PREFIX = re.compile(r"[\w.-]+ (?:\| |[\w.-]+ )(?=\[\d{4}-|\{)")
 _APPLICATION_LOG = re.compile(
-    rf"(?:{_TIMESTAMP}\t(?P<level>\w+)\t(?P<scope>[^\t]*)|\[?\d{{4}}-\d\d-\d\d[ T][\d:.]+Z?\]?\[\d+\]\[\w+\])"
+    rf"(?:{TIMESTAMP}\t(?P<level>\w+)\t(?P<scope>[^\t]*)|\[?\d{{4}}-\d\d-\d\d[ T][\d:.]+Z?\]?\[\d+\]\[\w+\])"
 )
 _UNREADABLE = re.compile(r"\[\d{4}-\d\d-\d\dT|\{")
 
@@ -87,7 +84,7 @@ class _Reader:
     def read(self, number: int, line: str) -> None:
         found = self._access_line(number, line)
         if found is None:
-            body, tag = _without_prefix(line)
+            body, tag = without_prefix(line)
             if tag or self._partial is not None:
                 body = self._partial[1] + body if self._partial else body
                 number = self._partial[0] if self._partial else number
@@ -160,15 +157,6 @@ def _flat(document: Mapping[str, Any]) -> dict[str, Any]:
         else:
             flat[key] = value
     return flat
-
-
-def _without_prefix(line: str) -> tuple[str, str]:
-    """The line without what a runtime or kubectl put before it, and CRI's tag (`F` full, `P` partial, or "")."""
-    match = _PREFIX.match(line)
-    if match is not None and match.end():
-        return line[match.end() :], match["tag"] or ""
-    match = _NAMES_PREFIX.match(line)
-    return (line[match.end() :], "") if match else (line, "")
 
 
 def _kind(line: str) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from meshdoctor.model.logprefix import without_prefix
 from meshdoctor.model.moment import unix
 from meshdoctor.model.text import visible
 
@@ -51,10 +52,13 @@ def parse_app_log(body: bytes) -> AppLog:
     calls = []
     lines = body.splitlines()
     for number, line in enumerate(lines, start=1):
-        if not line.startswith(b"{"):
+        if b"{" not in line:
+            continue
+        text, _ = without_prefix(line.decode(errors="replace"))
+        if not text.startswith("{"):
             continue
         try:
-            fields = msgspec.json.decode(line.decode(errors="replace"))
+            fields = msgspec.json.decode(text)
         except (msgspec.DecodeError, RecursionError):
             continue
         call = _call(number, fields) if isinstance(fields, dict) else None

@@ -155,8 +155,10 @@ class RecordingSource:
         return ask.Inventory(tuple(proxies), tuple(ztunnels), tuple(istiods), tuple(logs), kinds)
 
     def _kind_files(self, kind: Kind) -> list[str]:
+        """Its lists, one for each API version that was read: that of the version which we decode first."""
         start, end = f"kube/{kind.group or 'core'}/", f"/{kind.resource}.json"
-        return [file for file in self._recording.files if file.startswith(start) and file.endswith(end)]
+        found = [file for file in self._recording.files if file.startswith(start) and file.endswith(end)]
+        return sorted(found, key=lambda file: (f"/{kind.version}/" not in file, file))
 
     def _objects(self, kind: Kind) -> Fact[tuple[Object, ...]] | Missing:
         files = self._kind_files(kind)
@@ -166,6 +168,16 @@ class RecordingSource:
                 if "istio.io" in kind.group:
                     return self._of_part(self._decode(file, lambda body: objects_of_configz(body, kind)))
             return self._missing(f"kube/{kind.group or 'core'}/{kind.version}/{kind.resource}.json")
+        # All are lists of the same objects: one that is empty beside a full one, or cannot be read, tells less.
+        facts = []
+        for file in files:
+            fact = self._list(file, kind)
+            if not isinstance(fact, Missing) and fact.value:
+                return self._of_part(fact)
+            facts.append(fact)
+        return self._of_part(next((fact for fact in facts if isinstance(fact, Missing)), facts[0]))
+
+    def _list(self, file: str, kind: Kind) -> Fact[tuple[Object, ...]] | Missing:
         problems: list[str] = []
 
         def items(body: bytes) -> tuple[Object, ...]:
@@ -177,8 +189,8 @@ class RecordingSource:
                     problems.append(f"item {number}: {error}")
             return tuple(found)
 
-        fact = self._decode(files[0], items)
-        return self._of_part(fact if isinstance(fact, Missing) else fact._replace(problems=tuple(problems)))
+        fact = self._decode(file, items)
+        return fact if isinstance(fact, Missing) else fact._replace(problems=tuple(problems))
 
     def _of_part(self, fact: Fact[Any] | Missing) -> Fact[Any] | Missing:
         """The fact with the namespaces that its file is of."""

@@ -94,6 +94,14 @@ def test_what_is_no_call_is_only_counted(line: bytes) -> None:
     assert log.lines == 3
 
 
+@pytest.mark.parametrize(
+    "prefix", ["2026-11-23T10:00:00.123456789Z stdout F ", "2026-11-23T10:00:00.1Z ", "[pod/web-1/app] ", "web-1 app "]
+)
+def test_what_a_runtime_or_kubectl_put_before_a_line_is_no_part_of_it(prefix: str) -> None:
+    (call,) = parse_app_log(f'{prefix}{{"url": "http://ledger/items", "status": 503}}\n'.encode()).calls
+    assert (call.host, call.status, call.line) == ("ledger", 503, 1)
+
+
 def test_hostile_text_is_visible() -> None:
     call = read(url="http://ledger/\x1b[2J", status=0, error="\x1b]0;x\x07\u202e")
     assert call is not None

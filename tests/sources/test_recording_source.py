@@ -240,3 +240,28 @@ def test_one_object_is_found_behind_one_that_does_not_decode(tmp_path: Path) -> 
     unknown = answer(recording.source(), ask.ObjectBody("Pod", "depot", "picker-1"))
     assert isinstance(unknown, Missing) and unknown.reason == "unreadable"
     assert "1 that could not be decoded" in unknown.detail
+
+
+def gateways(name: str = "") -> dict[str, Any]:
+    return {"items": [{"metadata": {"name": name, "namespace": "edge"}, "spec": {}}] if name else []}
+
+
+@pytest.mark.parametrize("full", ["v1", "v1beta1", "v1alpha3"])
+def test_a_list_of_another_version_that_is_empty_hides_nothing(tmp_path: Path, full: str) -> None:
+    recording = depot(tmp_path)
+    for version in ("v1", "v1beta1", "v1alpha3"):
+        listed = gateways("door") if version == full else gateways()
+        recording.put(f"kube/networking.istio.io/{version}/gateways.json", listed)
+    source = RecordingSource.open(recording.write())
+    want = ask.Objects("Gateway")
+    assert [found.name for found in source.read([want]).value(want) or ()] == ["door"]
+
+
+def test_an_unread_list_beside_an_empty_one_is_unread(tmp_path: Path) -> None:
+    recording = depot(tmp_path)
+    recording.put("kube/networking.istio.io/v1/gateways.json", "<html>")
+    recording.put("kube/networking.istio.io/v1beta1/gateways.json", gateways())
+    want = ask.Objects("Gateway")
+    found = RecordingSource.open(recording.write()).read([want]).get(want)
+    assert isinstance(found, Missing)
+    assert found.reason == "unreadable"
