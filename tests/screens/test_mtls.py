@@ -117,7 +117,7 @@ async def test_korean_at_any_size(size: tuple[int, int]) -> None:
     app = application("pine", start="mtls", language="ko")
     async with app.run_test(size=size) as pilot:
         text = await settled(pilot)
-        assert "1 행렬 6" in text[2]
+        assert "1 행렬[6]" in text[2]
         assert "REFUSED" in "\n".join(text)
         await pilot.press("enter")
         text = await settled(pilot)
