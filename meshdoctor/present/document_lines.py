@@ -15,6 +15,7 @@ from meshdoctor.present.datatext import yaml_text
 from meshdoctor.present.table import Cell
 from meshdoctor.present.words import Words
 
+MANAGED_FIELDS, LAST_APPLIED = "managedFields", "kubectl.kubernetes.io/last-applied-configuration"
 MOST_LINES = 50_000
 """A view holds so many lines; what is more is said."""
 
@@ -38,10 +39,23 @@ def document_lines(title: str, places: Iterable[Place], words: Words) -> list[Ce
 def object_lines(value: Any, words: Words) -> list[Cell]:
     """One object; Envoy's have metadata, too, and a type that Kubernetes' have not."""
     if _is_kubernetes(value):
-        metadata = {key: entry for key, entry in value["metadata"].items() if key != "managedFields"}
-        left_out = [comment(words("document.managed_fields"))] if len(metadata) < len(value["metadata"]) else []
-        return [*left_out, *visible(yaml_text({**value, "metadata": metadata})).splitlines()]
+        metadata, left_out = _without_copies(value["metadata"])
+        said = [comment(words("document.left_out", names=", ".join(left_out)))] if left_out else []
+        return [*said, *visible(yaml_text({**value, "metadata": metadata})).splitlines()]
     return list(visible(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()).splitlines())
+
+
+def _without_copies(metadata: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """*metadata* without what repeats the object and would push it out of sight, and the names of what that was."""
+    left_out = [MANAGED_FIELDS] if MANAGED_FIELDS in metadata else []
+    kept = {key: entry for key, entry in metadata.items() if key != MANAGED_FIELDS}
+    annotations = kept.get("annotations")
+    if isinstance(annotations, dict) and LAST_APPLIED in annotations:
+        left_out.append(LAST_APPLIED.partition("/")[2])
+        kept["annotations"] = {key: entry for key, entry in annotations.items() if key != LAST_APPLIED}
+        if not kept["annotations"]:
+            del kept["annotations"]
+    return kept, left_out
 
 
 def _is_kubernetes(value: Any) -> bool:

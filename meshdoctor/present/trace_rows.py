@@ -76,12 +76,14 @@ def _hop_row(number: int, hops: Sequence[Hop], words: Words) -> Row:
     word, style = _VERDICTS.get(hop.verdict, (hop.verdict, ""))
     bad = hop.verdict in FAILING
     chosen = short_cluster(hop.chosen) if hop.step == "cluster" else words.said(hop.chosen)
-    sources = ", ".join(str(source) for source in hop.sources)
+    # All of them in one cell would be cut in the middle, and read as one object that does not exist.
+    sources = [str(source) for source in hop.sources]
+    origin = f"{sources[0]} +{len(sources) - 1}" if len(sources) > 1 else "".join(sources)
     cells: tuple[Cell, ...] = (
         Text(word, style),
         hop.step,
         Text(chosen, style) if hop.verdict == "fails" else chosen,
-        sources or "-",
+        origin or "-",
     )
     return Row(str(number), cells, object_command(hop) or config_command(number, hops), bad, hop.chosen)
 

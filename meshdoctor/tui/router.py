@@ -40,8 +40,8 @@ ROUTES: tuple[Route, ...] = (
     Route("guide", "meshdoctor.screens.guide:GuideScreen", aliases=("investigate", "503"), argument="FROM TO"),
     Route("mesh", "meshdoctor.screens.mesh:MeshScreen", aliases=("proxies", "px")),
     Route("traffic", "meshdoctor.screens.traffic:TrafficScreen", aliases=("flows", "failing")),
-    Route("proxy", "meshdoctor.screens.proxy:ProxyScreen", argument="NS/POD TABLE", required=True),
-    Route("ztunnel", "meshdoctor.screens.ztunnel:ZtunnelScreen", argument="NS/POD TABLE", required=True),
+    Route("proxy", "meshdoctor.screens.proxy:ProxyScreen", argument="NS/POD [TABLE]", required=True),
+    Route("ztunnel", "meshdoctor.screens.ztunnel:ZtunnelScreen", argument="NS/POD [TABLE]", required=True),
     Route("mtls", "meshdoctor.screens.mtls:MtlsScreen", argument="NS[/WORKLOAD]", words=("client",)),
     Route(
         "pair",

@@ -87,9 +87,21 @@ def test_objects_are_yaml_and_answers_json() -> None:
     assert lines[0] == "# t"
     assert "  name: a" in lines
     assert not any("managedFields:" in line for line in lines)
+    assert "# left out: managedFields" in lines
     assert not any("\x1b" in line for line in lines)
     assert [plain(line) for line in document_lines("t", [Place("", {"a": 1})], WORDS)][1:] == ["{", '  "a": 1', "}"]
     assert len(capped(["x"] * (MOST_LINES + 5), WORDS)) == MOST_LINES + 1
+
+
+def test_what_repeats_an_object_does_not_push_it_out_of_sight() -> None:
+    copy = {"kubectl.kubernetes.io/last-applied-configuration": '{"spec": {}}'}
+    for given, kept in ((copy, False), ({**copy, "sidecar.istio.io/inject": "true"}, True)):
+        rule = {"metadata": {"name": "a", "annotations": given}, "spec": {"host": "b"}}
+        lines = [plain(line) for line in document_lines("t", [Place("a", rule)], WORDS)]
+        assert lines[1] == "# left out: last-applied-configuration"
+        assert ("  annotations:" in lines) is kept
+        assert sum("last-applied" in line for line in lines) == 1
+        assert "  host: b" in lines
 
 
 def test_every_word_that_is_asked_for_exists() -> None:

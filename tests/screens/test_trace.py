@@ -21,6 +21,7 @@ async def test_the_failing_hop_is_a_word_and_under_the_cursor() -> None:
         assert column(app, "chosen")[0].startswith("shop/web-")
         assert "PeerAuthentication shop/strict wins" in text_of(app)
         assert "not: " in text_of(app)
+        assert "DestinationRule shop/cart +1" in column(app, "origin")
         await pilot.press("G")
         assert column(app, "state")[-1] == "FAILS"
         assert column(app, "chosen")[-1].startswith("503 UC")
