@@ -3,26 +3,32 @@
 The API server, two istiods and every proxy's admin port (one in 25 hangs) are a process of their own (`busy_mesh`);
 `meshdoctor` runs in a pseudo-terminal, its bytes fed to a terminal emulator (pyte). Printed for a quiet mesh and for
 rollouts: CPU and memory of `meshdoctor`, bytes to the terminal (the same with `MESHDOCTOR_FULL_FRAMES=1`, as Textual
-would send them, for comparison), requests to the API server, and how soon a key is on the screen.
+would send them, for comparison), requests to the API server, and how soon a key is on the screen. Times stand beside
+others of the same machine: the first rows beside one list of all pods through `json.loads`, keys in a rollout beside
+keys in the quiet mesh.
 
     python -m benchmarks.live_application [PODS [SECONDS]]
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import random
+import ssl
 import statistics
 import sys
 import tempfile
 import time
+import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from benchmarks.busy_mesh import PODS
 from benchmarks.busy_process import BusyMesh, running_busy_mesh
 from benchmarks.large_tables import percentile, pump, wait
 from tests.terminal.ptyterminal import PtyTerminal
@@ -87,8 +93,23 @@ def press_keys(terminal: PtyTerminal, seconds: float, draw: random.Random) -> li
     return found
 
 
-def steady(mesh: BusyMesh, terminal: PtyTerminal, rate: int, seconds: float) -> str:
-    """One line about *seconds* at *rate* events a second, half of it with keys."""
+def list_alone(kubeconfig: dict[str, Any]) -> float:
+    """Seconds that one list of all pods takes, with `json.loads` and nothing else."""
+    server, token = kubeconfig["clusters"][0]["cluster"], kubeconfig["users"][0]["user"]["token"]
+    authority = base64.b64decode(server.get("certificate-authority-data", "")).decode()
+    context = ssl.create_default_context(cadata=authority) if authority else None
+    request = urllib.request.Request(f"{server['server']}{PODS}", headers={"Authorization": f"Bearer {token}"})
+    begun = time.perf_counter()
+    with urllib.request.urlopen(request, context=context) as answer:
+        json.loads(answer.read())
+    return time.perf_counter() - begun
+
+
+def steady(mesh: BusyMesh, terminal: PtyTerminal, rate: int, seconds: float, quiet_key: float) -> tuple[float, str]:
+    """*seconds* at *rate* events a second, half of it with keys: milliseconds from key to paint (median), and the lines.
+
+    *quiet_key*: the same of the quiet mesh, 0 where it is not known yet.
+    """
     mesh.order("rate", events=rate)
     for _ in range(20):
         pump(terminal, 0.25)
@@ -105,10 +126,12 @@ def steady(mesh: BusyMesh, terminal: PtyTerminal, rate: int, seconds: float) -> 
     asked = Counter(told["requests"])
     after = used(pid)
     most = ", ".join(f"{count / lasted * 60:.0f} {name}" for name, count in asked.most_common(5))
-    return (
+    key = statistics.median(keys)
+    return key, (
         f"{rate:4} events/s: CPU {cpu / quiet:4.0%}, {bytes_sent / quiet:6.0f} bytes/s, memory {after.memory:.0f} MB "
-        f"(peak {after.peak:.0f}), key to paint p50 {statistics.median(keys):.0f} ms p95 {percentile(keys, 95):.0f} "
+        f"(peak {after.peak:.0f}), key to paint p50 {key:.0f} ms p95 {percentile(keys, 95):.0f} "
         f"p99 {percentile(keys, 99):.0f} of {len(keys)}\n"
+        f"               {key / (quiet_key or key):.1f}x the key to paint of the quiet mesh\n"
         f"               {sum(asked.values()) / lasted * 60:.0f} requests/min ({most})"
     )
 
@@ -128,6 +151,7 @@ def main() -> int:
     with running_busy_mesh(pods) as mesh, tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "kubeconfig"
         path.write_text(json.dumps(mesh.kubeconfig))
+        alone = min(list_alone(mesh.kubeconfig) for _ in range(3))
         mesh.order("told")
         begun = time.perf_counter()
         with application(path, "--view", "mesh") as terminal:
@@ -135,16 +159,19 @@ def main() -> int:
             first = wait(terminal, "team-") - begun
             spent = used(terminal.process.pid)
             print(
-                f"{pods} pods: the frame after {frame:.2f} s, the first rows after {first:.2f} s "
-                f"({spent.cpu:.2f} s of CPU, {spent.memory:.0f} MB)"
+                f"{pods} pods: the frame after {frame:.2f} s, the first rows after {first:.2f} s, "
+                f"{first / alone:.1f}x one list of the pods ({spent.cpu:.2f} s of CPU, {spent.memory:.0f} MB)"
             )
             wait(terminal, "s ago")
             settled = time.perf_counter() - begun
             told = Counter(mesh.order("told")["requests"])
             asked = ", ".join(f"{count} {name}" for name, count in told.most_common(6))
             print(f"complete after {settled:.1f} s, with {sum(told.values())} requests ({asked})")
+            quiet_key = 0.0
             for rate in RATES:
-                print(steady(mesh, terminal, rate, seconds), flush=True)
+                key, line = steady(mesh, terminal, rate, seconds, quiet_key)
+                quiet_key = quiet_key or key
+                print(line, flush=True)
             per_second = sent_by(terminal, seconds / 2)
         with application(path, "--view", "mesh", MESHDOCTOR_FULL_FRAMES="1") as terminal:
             wait(terminal, "s ago")
