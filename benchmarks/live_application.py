@@ -106,7 +106,7 @@ def list_alone(kubeconfig: dict[str, Any]) -> float:
 
 
 def steady(mesh: BusyMesh, terminal: PtyTerminal, rate: int, seconds: float, quiet_key: float) -> tuple[float, str]:
-    """*seconds* at *rate* events a second, half of it with keys: milliseconds from key to paint (median), and the lines.
+    """*seconds* at *rate* events a second, half of it with keys: milliseconds from key to paint, and what to print.
 
     *quiet_key*: the same of the quiet mesh, 0 where it is not known yet.
     """
