@@ -24,8 +24,8 @@ def place_text(file: str, at: str) -> str:
     """The place in few words: `shop/web-5d8 istio-proxy line 12`, `pods shop/cart`; with its time when not of now."""
     if not file:
         return ""
-    snapshots, _, rest = file.partition("/")
-    moment, _, inside = rest.partition("/")
+    snapshots, _, below = file.partition("/")
+    moment, _, inside = below.partition("/")
     if snapshots == "snapshots" and inside:
         return f"{place_text(inside, at)} ({moment[11:19] or moment})"
     log = _log(file)
