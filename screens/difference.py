@@ -29,7 +29,6 @@ from meshdoctor.present.table import Cell, Row
 from meshdoctor.tui.factsscreen import FactsScreen
 from meshdoctor.tui.keys import bindings
 from meshdoctor.tui.linetable import LineTable
-from meshdoctor.tui.router import Navigator
 from meshdoctor.tui.textview import TextView
 
 ISTIOD = "istiod"
@@ -53,6 +52,9 @@ class DifferenceScreen(FactsScreen[Compared]):
     BINDINGS: ClassVar[list[BindingType]] = bindings("difference", "views")
     DEFAULT_CSS = "DifferenceScreen TextView { height: 50%; background: $panel; }"
 
+    _chosen = ""
+    """What `D` chose to compare with; "" for what the command names."""
+
     def compose_body(self) -> ComposeResult:
         """The resources, and one of them."""
         reading = self.words("proxy.reading")
@@ -61,7 +63,8 @@ class DifferenceScreen(FactsScreen[Compared]):
 
     def gather(self) -> Compared:
         """The proxy under inspection, or the differences of two pods' dumps."""
-        first, _, second = self.location.argument.partition(" ")
+        first, _, named = self.location.argument.partition(" ")
+        second = self._chosen or named
         sync = self._sync(first)
         pod = sync.pod
         with self.session.mesh() as mesh:
@@ -128,20 +131,23 @@ class DifferenceScreen(FactsScreen[Compared]):
         view.show(_fitting(lines, max(20, self.app.size.width)))
         view.action_top()
 
-    async def action_difference(self) -> None:
-        """Compare with the next pod of the workload."""
-        if self.facts is None or not isinstance(self.app, Navigator):
+    def action_difference(self) -> None:
+        """Compare with the next pod of the workload; it is the same view, so that one `q` leaves it."""
+        if self.facts is None:
             return
         others = self.facts.others
         if len(others) < 2:
             self.say(self.words("difference.only_one"))
             return
         at = others.index(self.facts.other) if self.facts.other in others else -1
-        await self.app.go(f"difference {self.facts.pod} {others[(at + 1) % len(others)]}")
+        self._chosen = others[(at + 1) % len(others)]
+        self.start()
 
     def crumb(self) -> str:
         """The pods."""
-        return f"difference {self.location.argument}"
+        if self.facts is None:
+            return f"difference {self.location.argument}"
+        return f"difference {self.facts.pod} {self.facts.other}"
 
 
 def _fitting(lines: Iterable[Cell], width: int) -> Iterator[Cell]:

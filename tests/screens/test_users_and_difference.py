@@ -66,6 +66,9 @@ async def test_two_pods_of_a_workload_hold_the_same() -> None:
         assert "compared with istiod; 2 to choose from" in (await settled(pilot))[22]
         assert column(app, "what") == ["unknown"]
         assert "what istiod would send was not recorded" in text_of(app)
+        await pilot.press("q")
+        await settled(pilot)
+        assert app.view and app.view.location.name == "proxy", "one key leaves the view, however often D was pressed"
 
 
 async def test_pods_of_two_workloads_differ() -> None:
