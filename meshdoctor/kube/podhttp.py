@@ -83,12 +83,18 @@ class PodHttp:
             return await visit.get(role, target, deadline=deadline, port=port, limit=limit)
 
 
+class _Unanswered(PodError):
+    """The connection ended before the first byte of an answer."""
+
+
 class PodVisit:
     """One pod while it is visited."""
 
     def __init__(self, http: httpx.AsyncClient, pod: PodRef) -> None:
         self._http = http
         self.pod = pod
+        self._connected = False
+        """Whether a request of this visit was answered, so that the next one may find its connection closed."""
 
     async def get(
         self,
@@ -108,9 +114,20 @@ class PodVisit:
         what = f"GET {target} of {self.pod}"
         try:
             with anyio.fail_after(deadline):
-                return await with_retries(_OPEN_RETRY, lambda: self._get_once(role, target, port, limit, statuses))
+                return await with_retries(_OPEN_RETRY, lambda: self._get(role, target, port, limit, statuses))
         except TimeoutError:
             raise Unreachable(f"{what}: no complete answer in {deadline:g} s", "the proxy is slow or stuck") from None
+
+    async def _get(self, role: str, target: str, port: int | None, limit: int, statuses: tuple[int, ...]) -> bytes:
+        reused, self._connected = self._connected, False
+        try:
+            return await self._get_once(role, target, port, limit, statuses)
+        except _Unanswered:
+            if not reused:
+                raise
+        # A server may close a connection that rests just when the next request is sent: a GET is sent again on a new
+        # one (RFC 9110, 9.2.2).
+        return await self._get_once(role, target, port, limit, statuses)
 
     async def _get_once(self, role: str, target: str, port: int | None, limit: int, statuses: tuple[int, ...]) -> bytes:
         what = f"GET {target} of {self.pod}"
@@ -126,6 +143,7 @@ class PodVisit:
             response = await self._http.send(request, stream=True)
         except httpx.TransportError as error:
             raise _opening(error, what) from error
+        self._connected = True
         try:
             body = bytearray()
             async for chunk in response.aiter_raw():
@@ -155,7 +173,8 @@ def _opening(error: httpx.TransportError, what: str) -> ClusterError:
         return reason
     if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError):
         return Unreachable(f"{what}: no port-forward ({visible_line(str(error))[:200]})", "try again")
-    return PodError(f"{what}: no answer ({visible_line(str(error))[:200]})", "the proxy may have restarted; try again")
+    kind = _Unanswered if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError) else PodError
+    return kind(f"{what}: no answer ({visible_line(str(error))[:200]})", "the proxy may have restarted; try again")
 
 
 def _reading(error: httpx.TransportError, what: str, got: int) -> ClusterError:

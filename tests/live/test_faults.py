@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -235,5 +236,7 @@ def test_a_thousand_pods_of_which_fifty_hang(capsys: Captured, tmp_path: Path, m
         main(["mtls", "--kubeconfig", str(path)])
         assert api.most_sockets < 200
     out = capsys.readouterr().out
-    assert f"not read: configuration of {PODS // EVERY} of {PODS} proxies: timeout" in out
+    lost = re.search(rf"not read: configuration of (\d+) of {PODS} proxies: timeout", out)
+    # On a busy machine a few that answer are late, too; none that hangs is taken for read.
+    assert lost and PODS // EVERY <= int(lost[1]) < PODS // 2
     assert "no complete answer in" in out and "the proxy is slow or stuck" in out

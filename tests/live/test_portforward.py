@@ -138,6 +138,35 @@ async def test_json_cut_short_by_the_proxy_is_an_error(api: ApiServer, pods: Pod
             await pods.get(WEB, "envoy", "/config_dump", deadline=20)
 
 
+async def test_a_connection_that_closes_between_two_requests_costs_none(api: ApiServer, pods: PodHttp) -> None:
+    async def one_each(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nLIVE")
+        await writer.drain()
+        await reader.readuntil(b"\r\n\r\n")  # the next one is read, and not answered
+
+    with running_pod_servers(one_each) as (address,):
+        api.ports["shop", "web-1", 15000] = address
+        async with pods.visit(WEB) as visit:
+            answers = [await visit.get("envoy", "/ready", deadline=20) for _ in range(3)]
+    assert answers == [b"LIVE"] * 3
+
+
+async def test_a_proxy_that_never_answers_is_asked_once(api: ApiServer, pods: PodHttp) -> None:
+    asked = 0
+
+    async def closing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        await reader.readuntil(b"\r\n\r\n")
+        asked += 1
+
+    with running_pod_servers(closing) as (address,):
+        api.ports["shop", "web-1", 15000] = address
+        with pytest.raises(PodError, match="no answer"):
+            await pods.get(WEB, "envoy", "/ready", deadline=20)
+    assert asked == 1
+
+
 async def test_a_hanging_proxy_is_left_at_its_deadline(api: ApiServer, pods: PodHttp) -> None:
     with running_pod_servers(hanging, dripping) as (silent, slow):
         api.ports["shop", "web-1", 15000] = silent
