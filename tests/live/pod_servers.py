@@ -27,8 +27,10 @@ def _guarded(serve: Serve) -> Serve:
     async def guarded(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await serve(reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            return  # the client left, or the server ends
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return  # the client left
+        except asyncio.CancelledError:
+            writer.transport.abort()  # the server ends: what is left to send would keep the connection open
         finally:
             writer.close()
 

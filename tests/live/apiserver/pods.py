@@ -48,8 +48,10 @@ async def forward_v4(socket: ServerSocket, port: int, dial: Dial, cut_after: int
                 await writer.drain()
         return True
 
-    await _first_of(from_pod(), from_client())
-    writer.close()
+    try:
+        await _first_of(from_pod(), from_client())
+    finally:
+        writer.transport.abort()  # nobody reads the rest any more, and a loop that ends does not wait for it
 
 
 async def forward_canned(socket: ServerSocket, port: int, answer: bytes) -> None:
