@@ -130,7 +130,9 @@ _PLACE = itemgetter(0, 1, 2)
 def endpoint_table(clusters: ClusterHosts, chosen: EndpointFilter) -> TextTable:
     """A row per host of each cluster; a cluster without hosts has none. Raises `UnreadableError`."""
     hosts, ordered = clusters.hosts
-    if any(chosen):
+    if chosen.port:  # by itself: of tens of thousands of hosts most have another one
+        hosts = [host for host in hosts if host[1] == chosen.port]
+    if any(chosen._replace(port=0)):
         hosts = [host for host in hosts if chosen.keeps(host[0], host[1], host[2], host[3][1])]
     return TextTable(HEADER, [host[3] for host in (hosts if ordered else sort_by(hosts, _PLACE))])
 
