@@ -78,7 +78,7 @@ class DifferenceScreen(FactsScreen[Compared]):
                 return Compared(str(pod), ISTIOD, (ISTIOD, *others), found, sync.word)
         other = second or others[0]
         try:
-            configs = self._config(pod), self._config(self.session.pod(other))
+            configs = self.fact(ask.ProxyConfig(pod)), self.fact(ask.ProxyConfig(self.session.pod(other)))
             differences = list(differences_of_pods(*configs, with_lines=False))
         except UnreadableError as error:
             raise SourceError(str(error)) from None
@@ -104,13 +104,6 @@ class DifferenceScreen(FactsScreen[Compared]):
         recorded = not self.session.live
         with self.session.mesh(inspection_wants(sync, recorded=recorded)) as mesh:
             return inspect(mesh, sync, recorded=recorded)
-
-    def _config(self, pod: PodRef) -> ConfigDump:
-        with self.session.mesh((ask.ProxyConfig(pod),)) as mesh:
-            config = mesh.snapshot.get(ask.ProxyConfig(pod))
-        if isinstance(config, Missing):
-            raise SourceError(f"{config.file}: {config}")
-        return config.value
 
     def show_facts(self, facts: Compared) -> None:
         """A row each."""

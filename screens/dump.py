@@ -38,12 +38,9 @@ class DumpScreen(DocumentScreen):
         ref = self.session.pod(pod)
         if kind == "certificate":
             return tuple(self._certificate(str(ref), name))
-        with self.session.mesh([ask.ProxyConfig(ref)]) as mesh:
-            config = mesh.snapshot.get(ask.ProxyConfig(ref))
-        if isinstance(config, Missing):
-            raise SourceError(f"{config.file}: {config}")
+        config = self.fact(ask.ProxyConfig(ref))
         name, _, part = (name, "", "") if kind in _WHOLE else name.partition(" ")
-        places = [Place("", value) for value in self._values(config.value, kind, name, part)]
+        places = [Place("", value) for value in self._values(config, kind, name, part)]
         if kind == "endpoint":
             places += [Place(self.words("dump.host"), host) for host in self._hosts(str(ref), name, part)]
         if not places:
@@ -75,12 +72,9 @@ class DumpScreen(DocumentScreen):
     def _of_ztunnel(self, pod: str, kind: str, name: str) -> list[Cell]:
         """One object of a ztunnel's own configuration, which is not Envoy's."""
         want = ask.RecordedFile(f"ztunnel/{pod}/config_dump.json")
-        with self.session.mesh([want]) as mesh:
-            body = mesh.snapshot.get(want)
-        if isinstance(body, Missing):
-            raise SourceError(f"{body.file or want.file}: {body}")
+        body = self.fact(want, where=want.file)
         try:
-            found = list(ztunnel_json(body.value, kind, name))
+            found = list(ztunnel_json(body, kind, name))
         except UnreadableError as error:
             raise SourceError(f"{want.file}: {error}") from None
         if not found:
@@ -90,12 +84,9 @@ class DumpScreen(DocumentScreen):
     def _certificate(self, pod: str, serial: str) -> list[Cell]:
         """The certificate with this serial number, as Envoy's `/certs` gives it."""
         want = ask.RecordedFile(f"envoy/{pod}/certs.json")
-        with self.session.mesh([want]) as mesh:
-            body = mesh.snapshot.get(want)
-        if isinstance(body, Missing):
-            raise SourceError(f"{body.file or want.file}: {body}")
+        body = self.fact(want, where=want.file)
         try:
-            found = certificates_with(body.value, serial)
+            found = certificates_with(body, serial)
         except UnreadableError as error:
             raise SourceError(f"{want.file}: {error}") from None
         if not found:

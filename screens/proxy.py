@@ -90,23 +90,16 @@ class ProxyScreen(FactsScreen[ProxyTables]):
             rows = {**rows, table: only(table, own, name) if name and table == chosen else own}
             self.tell(ProxyTables(rows, problems, unread=unread))
 
-    def _config(self, pod: PodRef) -> ConfigDump:
-        with self.session.mesh((ask.ProxyConfig(pod),)) as mesh:
-            config = mesh.snapshot.get(ask.ProxyConfig(pod))
-        if isinstance(config, Missing):
-            raise SourceError(f"{config.file}: {config}")
-        return config.value
-
     def _table(self, pod: PodRef, table: str) -> tuple[tuple[Row, ...], tuple[str, ...], str]:
         """Its rows, what of the dump cannot be read, and which answer is lacking."""
-        config, wants = self._config(pod), table_wants(pod, table)
+        config, wants = self.fact(ask.ProxyConfig(pod)), table_wants(pod, table)
         with self.session.mesh(wants) as mesh:
             facts = [mesh.snapshot.get(want) for want in wants]
             why = "; ".join(f"{fact.file}: {fact}" for fact in facts if isinstance(fact, Missing))
             return table_rows(table, mesh, pod, config, self.session.now), tuple(config.problems), why
 
     def _tell_first_clusters(self, pod: PodRef, rows: dict[str, tuple[Row, ...]]) -> None:
-        first = first_clusters(self._config(pod), FIRST_ROWS)
+        first = first_clusters(self.fact(ask.ProxyConfig(pod)), FIRST_ROWS)
         if first is not None:
             with self.session.mesh() as mesh:
                 early = table_rows("clusters", mesh, pod, first, self.session.now)

@@ -53,11 +53,7 @@ class ZtunnelScreen(FactsScreen[ZtunnelTables]):
             known = mesh.inventory.ztunnels
         if pod not in known:
             raise NothingMatches(f"nothing is known of a ztunnel {name}", tuple(map(str, known[:1])))
-        with self.session.mesh([ask.ZtunnelConfig(pod)]) as mesh:
-            dump = mesh.snapshot.get(ask.ZtunnelConfig(pod))
-        if isinstance(dump, Missing):
-            raise SourceError(f"{dump.file}: {dump}")
-        return ztunnel_tables(pod, dump.value, self.session.now)
+        return ztunnel_tables(pod, self.fact(ask.ZtunnelConfig(pod)), self.session.now)
 
     def show_facts(self, facts: ZtunnelTables) -> None:
         """A row each."""

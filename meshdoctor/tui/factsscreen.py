@@ -21,7 +21,8 @@ from textual.binding import BindingType
 from textual.message import Message
 from textual.worker import Worker, WorkerState, get_current_worker
 
-from meshdoctor.errors import MeshDoctorError
+from meshdoctor.errors import MeshDoctorError, SourceError
+from meshdoctor.model.snapshot import Missing, Want
 from meshdoctor.present.table import Cell
 from meshdoctor.present.words import Words
 from meshdoctor.tui.examined import ExaminedSession
@@ -33,6 +34,7 @@ from meshdoctor.tui.shell import Shell
 from meshdoctor.tui.shellscreen import ShellScreen
 
 T = TypeVar("T")
+V = TypeVar("V")
 
 HEAVY = 0.1
 """Seconds of gathering after which so much was made that Python's cyclic collector should never walk it."""
@@ -111,6 +113,18 @@ class FactsScreen(ShellScreen, Generic[T]):
             MeshDoctorError: they cannot be had; the message line says why.
         """
         raise NotImplementedError
+
+    def fact(self, want: Want[V], *, where: str = "") -> V:
+        """The source's answer to one *want*; in a thread. *where* is told when a missing one names no file.
+
+        Raises:
+            SourceError: it is missing; the message says what and why.
+        """
+        with self.session.mesh([want]) as mesh:
+            found = mesh.snapshot.get(want)
+        if isinstance(found, Missing):
+            raise SourceError(f"{found.file or where}: {found}")
+        return found.value
 
     def show_facts(self, facts: T) -> None:
         """Show *facts*; runs on the event loop, again after every resize."""

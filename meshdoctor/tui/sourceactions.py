@@ -100,11 +100,17 @@ class SourceActions(Shell):
             return session if isinstance(session, LiveSession) else None
         return None
 
-    async def action_log_in(self) -> None:
-        """`A`, `:login`: a new credential; the terminal is lent to a program that may ask for something."""
+    def _required_live(self) -> LiveSession | None:
+        """The session on a cluster; None, and said so, on a recording."""
         session = self._live_session()
         if session is None:
             self.say(self.words("live.not_live"))
+        return session
+
+    async def action_log_in(self) -> None:
+        """`A`, `:login`: a new credential; the terminal is lent to a program that may ask for something."""
+        session = self._required_live()
+        if session is None:
             return
         try:
             if session.asks_person:
@@ -124,9 +130,8 @@ class SourceActions(Shell):
 
     async def action_context(self, name: str = "") -> None:
         """`:context NAME`: look at another cluster of the kubeconfig."""
-        session = self._live_session()
+        session = self._required_live()
         if session is None:
-            self.say(self.words("live.not_live"))
             return
         if not name:
             await self.go("contexts")
@@ -144,9 +149,8 @@ class SourceActions(Shell):
 
     async def action_record(self) -> None:
         """`R`, `:record`: keep what the cluster looks like in a file, until it is pressed again."""
-        session = self._live_session()
+        session = self._required_live()
         if session is None:
-            self.say(self.words("live.not_live"))
             return
         try:
             if session.recording is None:
