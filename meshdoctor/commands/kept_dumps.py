@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from meshdoctor.commands.proxy_dump import MAPPED, FileDump, ProxyDump
+from meshdoctor.commands.proxy_dump import MAPPED, ProxyDump
 from meshdoctor.errors import SourceError
 from meshdoctor.model.decode import UnreadableError
 
@@ -129,8 +129,7 @@ def _tables(dump: ProxyDump) -> Iterator[Callable[[], object]]:
     answers = dump.answers
     if "hosts" in answers:
         yield text("endpoint short", lambda: endpoint.endpoint_table(dump.hosts, anywhere))
-        if isinstance(dump, FileDump) or "sections" in answers:  # a source's needs the whole config dump besides
-            yield text("endpoint wide", lambda: wide_endpoints(dump.hosts, anywhere, dump.own_sections))
+        yield text("endpoint wide", lambda: wide_endpoints(dump.hosts, anywhere, dump.own_sections))
         yield lambda: dump.hosts.resources
     if "sections" in answers:
         yield text("cluster short", lambda: cluster.cluster_table(dump.sections, every))

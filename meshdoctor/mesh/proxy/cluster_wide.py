@@ -9,6 +9,7 @@ import msgspec
 from meshdoctor.mesh.proxy.cluster import SECTION, ClusterFilter
 from meshdoctor.mesh.proxy.naming import Metadata, managed_by, subset_key
 from meshdoctor.mesh.proxy.part import NoSectionError, read_part
+from meshdoctor.mesh.proxy.rejected import UpdateFailureState
 from meshdoctor.mesh.proxy.tls_summary import SocketMatch, TransportSocket, cluster_tls
 from meshdoctor.mesh.texttable import Cells, TextTable
 from meshdoctor.model.decode import UnreadableError
@@ -79,13 +80,9 @@ class _Cluster(msgspec.Struct, gc=False):
     load_assignment: _Assignment | None = None
 
 
-class _Error(msgspec.Struct, gc=False):
-    details: str = ""
-
-
 class _Entry(msgspec.Struct, gc=False):
     cluster: _Cluster | None = None
-    error_state: _Error | None = None
+    error_state: UpdateFailureState | None = None
 
 
 class _Clusters(msgspec.Struct, gc=False):

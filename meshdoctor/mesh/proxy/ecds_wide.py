@@ -7,6 +7,7 @@ import msgspec
 from meshdoctor.mesh.gosort import sort_by
 from meshdoctor.mesh.proxy.ecds import SECTION
 from meshdoctor.mesh.proxy.part import read_part
+from meshdoctor.mesh.proxy.rejected import UpdateFailureState
 from meshdoctor.mesh.texttable import Cells, TextTable
 from meshdoctor.model.envoy.sections import Sections
 
@@ -22,15 +23,11 @@ class _Filter(msgspec.Struct, gc=False):
     typed_config: _Any | None = None
 
 
-class _Error(msgspec.Struct, gc=False):
-    details: str = ""
-
-
 class _Entry(msgspec.Struct, gc=False):
     ecds_filter: _Filter | None = None
     version_info: str = ""
     last_updated: str = ""
-    error_state: _Error | None = None
+    error_state: UpdateFailureState | None = None
 
 
 class _Ecds(msgspec.Struct, gc=False):

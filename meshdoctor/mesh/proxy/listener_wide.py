@@ -20,6 +20,7 @@ from meshdoctor.mesh.proxy.listener import (
     place,
 )
 from meshdoctor.mesh.proxy.part import read_part
+from meshdoctor.mesh.proxy.rejected import UpdateFailureState
 from meshdoctor.mesh.proxy.tls_summary import TransportSocket
 from meshdoctor.mesh.texttable import Cells, TextTable
 from meshdoctor.model.envoy.sections import Sections
@@ -68,16 +69,12 @@ class _State(msgspec.Struct, gc=False):
     listener: _Listener | None = None
 
 
-class _Error(msgspec.Struct, gc=False):
-    details: str = ""
-
-
 class _Dynamic(msgspec.Struct, gc=False):
     name: str = ""
     active_state: _State | None = None
     warming_state: _State | None = None
     draining_state: _State | None = None
-    error_state: _Error | None = None
+    error_state: UpdateFailureState | None = None
 
 
 class _Listeners(msgspec.Struct, gc=False):

@@ -20,7 +20,9 @@ class RejectedResource(NamedTuple):
     when: str
 
 
-class _Error(msgspec.Struct, gc=False):
+class UpdateFailureState(msgspec.Struct, gc=False):
+    """envoy.admin.v3.UpdateFailureState: the last update of a resource that Envoy refused."""
+
     details: str = ""
     last_update_attempt: str = ""
 
@@ -32,7 +34,7 @@ class _Named(msgspec.Struct, gc=False):
 
 class _Entry(msgspec.Struct, gc=False):
     name: str = ""
-    error_state: _Error | None = None
+    error_state: UpdateFailureState | None = None
     cluster: _Named | None = None
     route_config: _Named | None = None
     endpoint_config: _Named | None = None
@@ -106,5 +108,5 @@ def rejected_resources(sections: Sections) -> list[RejectedResource]:
 def _rejected(kind: str, entry: _Entry) -> RejectedResource:
     bodies = (entry.cluster, entry.route_config, entry.endpoint_config, entry.secret, entry.ecds_filter)
     named = entry.name or next((body.name or body.cluster_name for body in bodies if body), "")
-    error = entry.error_state or _Error()
+    error = entry.error_state or UpdateFailureState()
     return RejectedResource(kind, named, error.details.strip(), error.last_update_attempt)

@@ -9,6 +9,7 @@ import msgspec
 from meshdoctor.mesh.gosort import sort_slice
 from meshdoctor.mesh.proxy.naming import Metadata, integer, managed_by
 from meshdoctor.mesh.proxy.part import read_part
+from meshdoctor.mesh.proxy.rejected import UpdateFailureState
 from meshdoctor.mesh.proxy.route import SECTION, RouteMatch, describe_match
 from meshdoctor.mesh.texttable import Cells, TextTable
 from meshdoctor.model.envoy.sections import Sections
@@ -64,13 +65,9 @@ class _Config(msgspec.Struct, gc=False):
     virtual_hosts: list[_Host] = []
 
 
-class _Error(msgspec.Struct, gc=False):
-    details: str = ""
-
-
 class _Entry(msgspec.Struct, gc=False):
     route_config: _Config | None = None
-    error_state: _Error | None = None
+    error_state: UpdateFailureState | None = None
 
 
 class _Routes(msgspec.Struct, gc=False):

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from meshdoctor.mesh.proxy.part import read_part, section_value
+from meshdoctor.mesh.proxy.rejected import UpdateFailureState
 from meshdoctor.mesh.texttable import TextTable
 from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.envoy.sections import Sections
@@ -64,16 +65,12 @@ class _Secret(msgspec.Struct, gc=False):
     validation_context: _ValidationContext | None = None
 
 
-class _Error(msgspec.Struct, gc=False):
-    details: str = ""
-
-
 class _Entry(msgspec.Struct, gc=False):
     name: str = ""
     secret: _Secret | None = None
     client_status: str = ""
     version_info: str = ""
-    error_state: _Error | None = None
+    error_state: UpdateFailureState | None = None
 
 
 class _Secrets(msgspec.Struct, gc=False):
