@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from meshdoctor.kube.settings import Retry, Settings
 from meshdoctor.kube.target import ClusterFlags, resolve_target
 from tests.live.apiserver import ApiServer, Objects, running_api_server
 from tests.live.envoy import running_envoy
+from tests.live.recorded_cluster import serving_recording
 
+INCIDENT = min((Path(__file__).resolve().parents[2] / "fixtures").glob("*.tar.xz"))
 KUBECTL = Path(sys.executable).parent / "kubectl"
 FAST = Settings(retry=Retry(attempts=4, base=0.01, cap=0.02))
 
@@ -96,3 +99,20 @@ def connect(api: ApiServer, folder: Path, settings: Settings = FAST, **options: 
     path.write_text(yaml.safe_dump(api.kubeconfig()))
     target = resolve_target(ClusterFlags(kubeconfig=str(path)), {"HOME": str(folder)})
     return Connection(target, settings, environment={}, **options)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An unpacked incident: applications in shop, pay and legacy, the control plane in istio-system."""
+    with tarfile.open(INCIDENT) as archive:
+        archive.extractall(tmp_path / "case", filter="data")
+    return next(path.parent for path in (tmp_path / "case").rglob("manifest.json"))
+
+
+@pytest.fixture
+def cluster(folder: Path) -> Iterator[tuple[ApiServer, str]]:
+    """The incident as a cluster, and its kubeconfig."""
+    with serving_recording(folder) as api:
+        path = folder / "kubeconfig"
+        path.write_text(yaml.safe_dump(api.kubeconfig()))
+        yield api, str(path)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from meshdoctor.cli import main
 from meshdoctor.guide.examination import Examination
@@ -21,28 +18,9 @@ from meshdoctor.recording.bundle.reader import Bundle
 from meshdoctor.recording.opening import open_any
 from meshdoctor.sources.recording import RecordingSource
 from tests.live.apiserver import ApiServer, Fault
-from tests.live.recorded_cluster import serving_recording
 
-FIXTURES = sorted((Path(__file__).resolve().parents[2] / "fixtures").glob("*.tar.xz"))
 NAMESPACED = "|".join(kind.resource for kind in KINDS if kind.namespaced)
 Captured = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """An unpacked incident: applications in shop, pay and legacy, the control plane in istio-system."""
-    with tarfile.open(FIXTURES[0]) as archive:
-        archive.extractall(tmp_path / "case", filter="data")
-    return next(path.parent for path in (tmp_path / "case").rglob("manifest.json"))
-
-
-@pytest.fixture
-def cluster(folder: Path) -> Iterator[tuple[ApiServer, str]]:
-    """The incident as a cluster, and its kubeconfig."""
-    with serving_recording(folder) as api:
-        path = folder / "kubeconfig"
-        path.write_text(yaml.safe_dump(api.kubeconfig()))
-        yield api, str(path)
 
 
 def record(kubeconfig: str, path: Path, namespaces: str) -> Path:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-import tarfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from meshdoctor.cli import main
 from meshdoctor.commands.recorded_moment import MOST_SENT, out_of_sync
@@ -21,26 +18,9 @@ from meshdoctor.model.snapshot import PodRef
 from meshdoctor.recording.bundle.reader import Bundle
 from meshdoctor.recording.opening import open_any
 from tests.live.apiserver import ApiServer
-from tests.live.recorded_cluster import serving_recording
 
-FIXTURES = sorted((Path(__file__).resolve().parents[2] / "fixtures").glob("*.tar.xz"))
 NOW = 1_770_000_000.0
 Captured = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    with tarfile.open(FIXTURES[0]) as archive:
-        archive.extractall(tmp_path / "case", filter="data")
-    return next(path.parent for path in (tmp_path / "case").rglob("manifest.json"))
-
-
-@pytest.fixture
-def cluster(folder: Path) -> Iterator[tuple[ApiServer, str]]:
-    with serving_recording(folder) as api:
-        path = folder / "kubeconfig"
-        path.write_text(yaml.safe_dump(api.kubeconfig()))
-        yield api, str(path)
 
 
 def syncz(folder: Path) -> Path:
