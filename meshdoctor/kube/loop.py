@@ -64,7 +64,6 @@ class LoopThread:
         if last is not None:
             asyncio.run_coroutine_threadsafe(last, self._loop).result()
         asyncio.run_coroutine_threadsafe(self._quiet(), self._loop).result()
-        asyncio.run_coroutine_threadsafe(self._settle(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -81,12 +80,6 @@ class LoopThread:
 
     @staticmethod
     async def _quiet() -> None:
-        """A connection that was closed tells its transport in a later round of the loop."""
+        """A connection that was closed lets its socket go in a later round of the loop."""
         for _ in range(_ROUNDS):
-            await asyncio.sleep(0)
-
-    @staticmethod
-    async def _settle() -> None:
-        """A closed transport lets its socket go in a later turn of the loop."""
-        for _ in range(3):
             await asyncio.sleep(0)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import selectors
+import socket
 import ssl
 import tempfile
 import threading
@@ -46,7 +49,9 @@ def running_api_server(objects: Objects | None = None, *, tls: bool = True) -> I
 @contextlib.contextmanager
 def running_loop() -> Iterator[Callable[[Callable[[], Any]], Any]]:
     """An event loop on a thread; gives a function that runs a coroutine function there and waits for its result."""
-    loop = asyncio.new_event_loop()
+    selector = selectors.DefaultSelector()
+    loop = asyncio.SelectorEventLoop(selector)
+    own = _descriptors(selector)  # the loop wakes itself through it
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 
@@ -58,8 +63,12 @@ def running_loop() -> Iterator[Callable[[Callable[[], Any]], Any]]:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            # Without a task: in a TLS handshake, waiting for the other side's close_notify, or with bytes left to send.
+            connections = _descriptors(selector) - own
+            for connection in connections:
+                _cut(connection)
             # A connection that was accepted in the same moment begins its task later.
-            quiet = 0 if tasks else quiet + 1
+            quiet = 0 if tasks or connections else quiet + 1
             if quiet > 3:
                 return
 
@@ -70,6 +79,16 @@ def running_loop() -> Iterator[Callable[[Callable[[], Any]], Any]]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+def _descriptors(selector: selectors.BaseSelector) -> set[int]:
+    return {key.fd for key in selector.get_map().values()}
+
+
+def _cut(descriptor: int) -> None:
+    """End both directions of a socket, so that its transport sees the end and closes it."""
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as connection:
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 async def close_server(server: asyncio.Server) -> None:
