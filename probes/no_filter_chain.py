@@ -11,7 +11,8 @@ from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.injection import is_enrolled, wants_sidecar
+from meshdoctor.mesh.ambient import AMBIENT, mode
+from meshdoctor.mesh.injection import wants_sidecar
 from meshdoctor.mesh.mtls.peer_authentication import STRICT
 from meshdoctor.mesh.peer_policy import decider, server_policy
 from meshdoctor.mesh.pods import PROXY_CONTAINER, has_sidecar
@@ -236,7 +237,7 @@ def _without_sidecar(
         )
     if not mesh.known("Namespace"):
         return inconclusive(f"{pod.key} has no sidecar; whether its namespace asks for one could not be read", *why)
-    if is_enrolled(mesh, pod):
+    if mode(mesh, pod) == AMBIENT:
         return inconclusive("an ambient workload reaches a STRICT workload with plain text", *why)
     return culprit(
         Verdict(

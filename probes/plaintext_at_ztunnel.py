@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from math import inf
 
 from meshdoctor.mesh import blame
-from meshdoctor.mesh.ambient import DATAPLANE_MODE, NONE, is_captured, mode, should_be_captured, target_port
+from meshdoctor.model.labels import DATAPLANE_MODE
+from meshdoctor.mesh.ambient import NONE, is_captured, mode, should_be_captured, target_port
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex

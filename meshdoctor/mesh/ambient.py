@@ -14,10 +14,10 @@ from meshdoctor.mesh.owners import Workload
 from meshdoctor.mesh.pods import PROXY_CONTAINER, has_sidecar, is_ready
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model import ztunnel
+from meshdoctor.model.labels import DATAPLANE_MODE
 from meshdoctor.model.snapshot import PodRef
 from meshdoctor.model.wants import ZtunnelConfig
 
-DATAPLANE_MODE = "istio.io/dataplane-mode"
 REDIRECTION = "ambient.istio.io/redirection"
 GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 HBONE_PORT = 15008

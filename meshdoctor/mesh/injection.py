@@ -1,14 +1,13 @@
-"""Whether a pod should have a sidecar, and whether it is enrolled in ambient mode."""
+"""Whether a pod should have a sidecar."""
 
 from __future__ import annotations
 
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.labels import REVISION
 
 INJECT = "sidecar.istio.io/inject"
-REVISION = "istio.io/rev"
 NAMESPACE_LABEL = "istio-injection"
-DATAPLANE = "istio.io/dataplane-mode"
 
 
 def namespace_labels(mesh: MeshIndex, name: str) -> dict[str, str]:
@@ -27,9 +26,3 @@ def wants_sidecar(mesh: MeshIndex, pod: k8s.Pod) -> bool:
         return pod.metadata.labels.get(INJECT) == "true"
     asked = labels.get(NAMESPACE_LABEL) == "enabled" or REVISION in labels
     return asked or pod.metadata.labels.get(INJECT) == "true" or REVISION in pod.metadata.labels
-
-
-def is_enrolled(mesh: MeshIndex, pod: k8s.Pod) -> bool:
-    """Whether the pod is labelled for ambient mode (its own label overrides its namespace's)."""
-    mode = pod.metadata.labels.get(DATAPLANE) or namespace_labels(mesh, pod.namespace).get(DATAPLANE, "")
-    return mode == "ambient"

@@ -7,11 +7,12 @@ from typing import Any
 
 from meshdoctor.mesh.connections import IstiodFacts
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.revisions import REVISION, revisions
+from meshdoctor.mesh.revisions import revisions
 from meshdoctor.mesh.sync import ZTUNNEL, ProxySync, sync_status
 from meshdoctor.model import wants as ask
 from meshdoctor.model.istio import WorkloadEntry
 from meshdoctor.model.kubernetes import Namespace, Pod, WebhookConfiguration
+from meshdoctor.model.labels import REVISION
 from meshdoctor.model.snapshot import Missing, Want
 
 PROXY_OBJECTS: tuple[Want[Any], ...] = (

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from meshdoctor.model.kubernetes import Namespace, Pod, WebhookConfiguration
+from meshdoctor.model.labels import REVISION
 
-REVISION, TAG, INJECTION = "istio.io/rev", "istio.io/tag", "istio-injection"
+TAG, INJECTION = "istio.io/tag", "istio-injection"
 _STATUS = "sidecar.istio.io/status"
 _RELEASE = re.compile(r"(\d+)\.(\d+)")
 

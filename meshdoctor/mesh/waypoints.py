@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 from meshdoctor.mesh.texttable import Cells, TextTable
 from meshdoctor.model.istio import GenericObject
+from meshdoctor.model.labels import REVISION
 
 WAYPOINT_CLASS = "istio-waypoint"
-_REVISION, _TRAFFIC = "istio.io/rev", "istio.io/waypoint-for"
+_TRAFFIC = "istio.io/waypoint-for"
 
 
 class WaypointCondition(NamedTuple):
@@ -43,7 +44,7 @@ def list_table(found: Sequence[GenericObject], *, all_namespaces: bool) -> TextT
         for condition in _conditions(gateway):
             if condition.get("type") == "Programmed":
                 programmed = str(condition.get("status", ""))
-        row = (gateway.name, labels.get(_REVISION) or "default", labels.get(_TRAFFIC) or "none", programmed)
+        row = (gateway.name, labels.get(REVISION) or "default", labels.get(_TRAFFIC) or "none", programmed)
         rows.append((gateway.namespace, *row) if all_namespaces else row)
     header: Cells = ("NAME", "REVISION", "TRAFFIC TYPE", "PROGRAMMED")
     return TextTable(("NAMESPACE", *header) if all_namespaces else header, rows)

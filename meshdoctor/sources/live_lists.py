@@ -18,7 +18,7 @@ from meshdoctor.model.kinds import BY_NAME, Kind
 from meshdoctor.model.kubernetes import Pod
 from meshdoctor.model.meta import Object
 from meshdoctor.model.snapshot import Fact, Missing, Origin, Part
-from meshdoctor.sources.scope import CONTROL_PLANE
+from meshdoctor.sources.scope import CONTROL_PLANE, mesh_config_maps
 
 _PODS = BY_NAME["Pod"]
 Capture = Callable[[str, bytes], None]
@@ -199,9 +199,10 @@ class LiveLists:
         """Istio's own ConfigMaps by name: others may hold anything and are never asked for."""
         found: list[Object] = []
         bodies: list[bytes] = []
-        for name in ("istio", "istio-sidecar-injector", "istio-ca-root-cert"):
+        istiods = [pod for pod in await self.control_plane() if pod.metadata.labels.get("app") == "istiod"]
+        for namespace, name in mesh_config_maps(istiods):
             try:
-                body = await self._client.get(f"/api/v1/namespaces/istio-system/configmaps/{name}")
+                body = await self._client.get(f"/api/v1/namespaces/{namespace}/configmaps/{name}")
             except NotFound:
                 continue
             bodies.append(body)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import anyio
 
 from meshdoctor.kube.client import KubeClient
@@ -12,6 +14,7 @@ from meshdoctor.model.kubernetes import ConfigMap
 from meshdoctor.recording.importing.yaml_guard import as_json, load_documents
 from meshdoctor.sources.live_pods import MeshPods
 from meshdoctor.sources.live_visits import PodVisits
+from meshdoctor.sources.scope import mesh_config_maps
 
 
 class LiveMeshConfig:
@@ -43,7 +46,7 @@ class LiveMeshConfig:
         if not isinstance(told, ClusterError):
             return told
         try:
-            return await config_map_mesh(self._client)
+            return await _config_map_mesh(self._client, mesh_config_maps(pods.istiods.values()))
         except ClusterError as error:
             what = f"{told.what}; {error.what}"
             if isinstance(told, Forbidden) and isinstance(error, Forbidden):
@@ -51,11 +54,20 @@ class LiveMeshConfig:
             return ClusterError(what, told.next_step)
 
 
-async def config_map_mesh(client: KubeClient) -> bytes:
-    """The mesh config of the ConfigMap `istio` as JSON. Raises ClusterError."""
-    body = await client.get("/api/v1/namespaces/istio-system/configmaps/istio")
+async def _config_map_mesh(client: KubeClient, places: Iterable[tuple[str, str]]) -> bytes:
+    """The mesh config of the first ConfigMap of *places* that there is, as JSON. Raises ClusterError."""
+    lacking: ClusterError | None = None
+    for namespace, name in places:
+        try:
+            return _mesh_of(await client.get(f"/api/v1/namespaces/{namespace}/configmaps/{name}"))
+        except ClusterError as error:
+            lacking = lacking or error
+    raise lacking or PodError("no ConfigMap to read the mesh config from", "see `meshdoctor check-access`")
+
+
+def _mesh_of(config_map: bytes) -> bytes:
     try:
-        text = (decode_json(body, ConfigMap).data or {})["mesh"]
+        text = (decode_json(config_map, ConfigMap).data or {})["mesh"]
         mesh = as_json(next(load_documents(text.encode()), None) or {})
         decode_json(mesh, MeshConfig)
         return mesh

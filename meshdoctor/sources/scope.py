@@ -1,4 +1,4 @@
-"""Which namespaces a recording of some namespaces is of: what a diagnosis of these needs comes with them.
+"""Where the control plane is, and which namespaces a recording of some is of: a diagnosis needs these, too.
 
 The control plane (istiod, and the ztunnels that carry ambient traffic) and the mesh's root namespace, whose policies,
 EnvoyFilters and Sidecar hold for everybody (MeshConfig.rootNamespace).
@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from meshdoctor.errors import UsageError
 from meshdoctor.model.istiod import MeshConfig
 from meshdoctor.model.kubernetes import Pod
+from meshdoctor.model.labels import REVISION
 from meshdoctor.model.meta import Object
 from meshdoctor.model.text import visible_line
 
@@ -43,3 +44,16 @@ def scope(named: Sequence[str], pods: Iterable[Pod], mesh: MeshConfig) -> tuple[
     """Those *named*, those of the control plane's *pods*, and the root namespace of the *mesh*."""
     control = {pod.namespace for pod in pods if pod.metadata.labels.get("app") in CONTROL_PLANE}
     return tuple(dict.fromkeys((*named, *sorted(control), mesh.root_namespace)))
+
+
+def mesh_config_maps(istiods: Iterable[Pod]) -> tuple[tuple[str, str], ...]:
+    """Namespace and name of the ConfigMaps that hold the mesh config of *istiods*, the usual one if there are none.
+
+    A revision's is `istio-REVISION` beside its istiod (istio-discovery's chart, `templates/configmap.yaml`, 1.32).
+    """
+    found = ((pod.namespace, _config_map(pod.metadata.labels.get(REVISION, ""))) for pod in istiods)
+    return tuple(dict.fromkeys(found)) or ((MeshConfig().root_namespace, _config_map("")),)
+
+
+def _config_map(revision: str) -> str:
+    return "istio" if revision in ("", "default") else f"istio-{revision}"

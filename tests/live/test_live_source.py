@@ -180,6 +180,21 @@ def test_without_istiods_port_the_mesh_config_is_the_config_maps(
         assert "pods/portforward" in missed.detail and "configmaps" in missed.detail
 
 
+def test_the_mesh_config_of_a_revision_is_beside_its_istiod(folder: Path, cluster: ApiServer, tmp_path: Path) -> None:
+    cluster.denied = {("create", "pods/portforward")}
+    labels = {"app": "istiod", "istio.io/rev": "canary"}
+    istiod = {"metadata": {"name": "istiod-canary-1", "namespace": "mesh-control", "labels": labels}}
+    cluster.objects.lists["/api/v1/pods"].clear()
+    cluster.objects.add("/api/v1/pods", "Pod", [istiod])
+    names = {"name": "istio-canary", "namespace": "mesh-control"}
+    cluster.objects.add("/api/v1/configmaps", "ConfigMap", [{"metadata": names, "data": {"mesh": "trustDomain: td"}}])
+    with live(cluster, tmp_path) as source:
+        found = source.read([ask.Mesh(), ask.Objects("ConfigMap")])
+    mesh, listed = found.value(ask.Mesh()), found.value(ask.Objects("ConfigMap"))
+    assert mesh is not None and mesh.trust_domain == "td"
+    assert [each.name for each in listed or ()] == ["istio-canary"]
+
+
 @pytest.mark.parametrize("data", [{"meshNetworks": "networks: {}"}, {"mesh": "- a list"}, {"mesh": "a: &x [*x]"}, None])
 def test_a_config_map_without_a_mesh_config_is_none(
     folder: Path, cluster: ApiServer, tmp_path: Path, data: dict[str, str] | None

@@ -9,6 +9,7 @@ import msgspec
 from meshdoctor.mesh.proxy.part import read_part, section_value
 from meshdoctor.mesh.texttable import Cells, TextTable
 from meshdoctor.model.envoy.sections import Sections
+from meshdoctor.model.labels import REVISION
 
 SECTION = "BootstrapConfigDump"
 
@@ -80,7 +81,7 @@ def wide_bootstrap(sections: Sections) -> TextTable:
         *_versions(node),
         ("Node:", node.id),
         *((name, _word(metadata.get(key))) for name, key in _FACTS),
-        ("Revision:", _word(labels.get("istio.io/rev"))),
+        ("Revision:", _word(labels.get(REVISION))),
         ("Locality:", locality),
         *((name, _word(config.get(key))) for name, key in _CONFIG),
     ]
