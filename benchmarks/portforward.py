@@ -21,7 +21,7 @@ from typing import Any
 
 from benchmarks.stub_cluster import DUMP_BYTES, running_stub
 from meshdoctor.kube.connection import Connection
-from meshdoctor.kube.fanout import Job, Read, fan_out
+from meshdoctor.kube.fanout import Heard, Job, Read, fan_out
 from meshdoctor.kube.podhttp import PodHttp
 from meshdoctor.kube.settings import FanOut
 from meshdoctor.kube.target import ClusterFlags, Target, resolve_target
@@ -65,7 +65,7 @@ async def sweep(target: Target, pods: int) -> tuple[float, int]:
     async with Connection(target, environment={}) as connection:
         http = PodHttp(connection)
 
-        async def read(pod: PodRef) -> None:
+        async def read(pod: PodRef, _: Heard) -> None:
             async with http.visit(pod) as visit:
                 await visit.get("envoy", "/server_info", deadline=15)
                 await visit.get("envoy", "/clusters?format=json", deadline=15)

@@ -2,8 +2,8 @@
 
 How many are read at once adapts between limits (more while answers come, half when the API server is busy), two for
 each node, and new ones begin at a steady rate. A slow pod gives its place to the next after a moment and is waited for
-on the side, until its deadline or, once most others have answered, ten times what they took. A node whose pods fail
-one after another is asked no more.
+on the side until its deadline; one that gives no answer at all, once others have, for ten times what they took for
+their first. A node whose pods fail one after another is asked no more.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from meshdoctor.kube.settings import FanOut
 from meshdoctor.model.snapshot import PodRef
 
 T = TypeVar("T")
+Heard = Callable[[], None]
+"""Is told that a pod has given its first answer, by a read of several: it is slow, not stuck."""
 
 
 class Job(NamedTuple):
@@ -64,7 +66,7 @@ class _Pace:
         self.parked = 0
         self.on_node: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
-        self.answered: list[float] = []
+        self.first_answers: list[float] = []
         self.next_start = clock()
         self.changed = anyio.Event()
 
@@ -77,7 +79,6 @@ class _Pace:
 
     def good(self, node: str, seconds: float) -> None:
         self.failures[node] = 0
-        self.answered.append(seconds)
         # A parked pod's answer says nothing about how many at once are well.
         if seconds <= self.limits.patience:
             self.width = min(float(self.limits.most), self.width + 0.5)
@@ -91,13 +92,13 @@ class _Pace:
     def broken(self, node: str) -> bool:
         return bool(node) and self.failures[node] >= self.limits.node_breaker
 
-    def deadline(self, total: int) -> float:
-        """How long a pod may take as of now: the setting; less once enough others have answered quickly."""
+    def first_deadline(self, total: int) -> float:
+        """How long a pod's first answer may take as of now: the setting; less once enough others were quick."""
         limits = self.limits
-        answered = len(self.answered)
+        answered = len(self.first_answers)
         if answered < 3 or answered < total // 4:
             return limits.deadline
-        usual = sorted(self.answered)[int(answered * 0.9)]
+        usual = sorted(self.first_answers)[int(answered * 0.9)]
         # A few answers say less about what is usual.
         floor = limits.straggler_floor if answered >= 20 else 2 * limits.straggler_floor
         return min(limits.deadline, max(floor, 10 * usual))
@@ -105,17 +106,13 @@ class _Pace:
 
 async def fan_out(
     jobs: Iterable[Job],
-    read: Callable[[PodRef], Awaitable[T]],
+    read: Callable[[PodRef, Heard], Awaitable[T]],
     limits: FanOut,
     *,
     on_result: Callable[[Read[T] | Unread], None] | None = None,
-    cut_stragglers: bool = True,
     clock: Callable[[], float] = anyio.current_time,
 ) -> list[Read[T] | Unread]:
-    """Every pod's result, in the order of arrival; *on_result* hears of each at once. *read* raises ClusterError.
-
-    *cut_stragglers* is for small reads, where a pod that takes ten times the usual is stuck; a dump may take its time.
-    """
+    """Every pod's result, in the order of arrival; *on_result* hears of each at once. *read* raises ClusterError."""
     waiting = list(jobs)
     pace = _Pace(limits, clock)
     results: list[Read[T] | Unread] = []
@@ -125,16 +122,15 @@ async def fan_out(
         if on_result is not None:
             on_result(result)
 
-    await _start_all(waiting, read, pace, deliver, cut_stragglers)
+    await _start_all(waiting, read, pace, deliver)
     return results
 
 
 async def _start_all(
     waiting: list[Job],
-    read: Callable[[PodRef], Awaitable[T]],
+    read: Callable[[PodRef, Heard], Awaitable[T]],
     pace: _Pace,
     deliver: Callable[[Read[T] | Unread], None],
-    cut_stragglers: bool,
 ) -> None:
     limits = pace.limits
     queues: defaultdict[str, deque[Job]] = defaultdict(deque)
@@ -162,19 +158,18 @@ async def _start_all(
             pace.next_start = begin + 1 / limits.new_per_second
             pace.running += 1
             pace.on_node[node] += 1
-            group.start_soon(_one, job, len(waiting), read, pace, deliver, cut_stragglers)
+            group.start_soon(_one, job, len(waiting), read, pace, deliver)
 
 
 async def _one(
     job: Job,
     total: int,
-    read: Callable[[PodRef], Awaitable[T]],
+    read: Callable[[PodRef, Heard], Awaitable[T]],
     pace: _Pace,
     deliver: Callable[[Read[T] | Unread], None],
-    cut_stragglers: bool,
 ) -> None:
     begun = pace.clock()
-    holding = True
+    holding, silent = True, True
 
     def let_go() -> None:
         nonlocal holding
@@ -183,6 +178,12 @@ async def _one(
             pace.running -= 1
             pace.on_node[job.node] -= 1
             pace.wake()
+
+    def heard() -> None:
+        nonlocal silent
+        if silent:
+            silent = False
+            pace.first_answers.append(pace.clock() - begun)
 
     result: Read[T] | Unread | None = None
     async with anyio.create_task_group() as group:
@@ -193,7 +194,7 @@ async def _one(
                 pace.parked += 1
                 let_go()
             while True:
-                limit = pace.deadline(total) if cut_stragglers else pace.limits.deadline
+                limit = pace.first_deadline(total) if silent else pace.limits.deadline
                 left = begun + limit - pace.clock()
                 if left <= 0:
                     group.cancel_scope.cancel()
@@ -202,7 +203,8 @@ async def _one(
 
         group.start_soon(watch_over)
         try:
-            value = await read(job.pod)
+            value = await read(job.pod, heard)
+            heard()
             result = Read(job.pod, value, pace.clock() - begun)
         except ClusterError as error:
             result = _unread(job.pod, error, pace.clock() - begun)

@@ -41,7 +41,9 @@ class FanOut(msgspec.Struct, frozen=True):
     patience: float = 0.5
     """After this long a pod's place is given to the next one; the pod itself is still waited for."""
     straggler_floor: float = 1.5
-    """When most pods have answered, a pod is given up after this long or ten times the usual, whichever is more."""
+    """When others have answered, a pod that is silent is given up after this long or ten times what they took."""
+    dump_straggler_floor: float = 3.0
+    """The same where a proxy may be busy with a dump that somebody else asked for."""
     parked: int = 128
     """How many pods may be waited for without a place."""
     node_breaker: int = 3

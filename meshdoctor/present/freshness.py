@@ -10,6 +10,8 @@ from meshdoctor.present.words import Words
 
 LOST, LOGIN, BUSY = "lost", "login", "busy"
 """What is wrong with the way to a cluster: no answer, a credential that it refuses, too much to do."""
+MANY = 20
+"""Questions from which on it is counted how many are answered."""
 SLOW = 3.0
 """Seconds of waiting for an answer after which that is said."""
 
@@ -32,6 +34,8 @@ class Freshness(NamedTuple):
     """How often the view is read again by itself; 0 for never."""
     reading_since: float | None = None
     trouble: Trouble | None = None
+    answered: tuple[int, int] = (0, 0)
+    """Of what is read now: how many questions are answered, of how many."""
     failed_since: float | None = None
     """Since when this view's own facts cannot be read, while the cluster itself answers."""
 
@@ -54,7 +58,10 @@ def freshness_text(fresh: Freshness, now: float, words: Words) -> Text:
         parts.append(Text(words("live.failed", since=age(now - fresh.failed_since, words)), style="state.lost"))
     waited = now - fresh.reading_since if fresh.reading_since is not None else 0.0
     if waited >= SLOW or (fresh.reading_since is not None and fresh.oldest is None):
-        parts.append(Text(words("live.reading", since=age(waited, words)), style="state.stale" if waited > 10 else ""))
+        answered, asked = fresh.answered
+        key = "live.reading_of" if asked >= MANY else "live.reading"
+        text = words(key, since=age(waited, words), answered=f"{answered:,}", asked=f"{asked:,}")
+        parts.append(Text(text, style="state.stale" if waited > 10 else ""))
     elif trouble:
         parts.append(Text(words("live.again", seconds=age(max(0.0, trouble.again_at - now), words))))
     if fresh.oldest is not None:

@@ -86,6 +86,7 @@ class LiveSource:
             all_lines=log_lines,
         )
         self._evidence = LiveEvidence(self._decoder, self._lists, self._logs, self._visits, clock)
+        self._reading: tuple[Answers, int] | None = None
         self._started = clock()
         self._loop = LoopThread()
 
@@ -94,6 +95,12 @@ class LiveSource:
         """The cluster, from when it was first read until now."""
         name = f"{self.target.context or self.target.origin} ({self.target.server})"
         return SourceInfo("cluster", name, self._started, self._clock())
+
+    @property
+    def answered(self) -> tuple[int, int]:
+        """How many questions of the `read` under way are answered, of how many; (0, 0) between two reads."""
+        answers, asked = self._reading or ({}, 0)
+        return len(answers), asked
 
     def open(self) -> LiveSource:
         """Make sure that the cluster answers, as the user that was asked for. Raises ClusterError."""
@@ -193,6 +200,14 @@ class LiveSource:
         snapshot = known or Snapshot(self.info, {})
         lacking = snapshot.lacks(wants)
         answers: Answers = {}
+        self._reading = answers, len(lacking)
+        try:
+            await self._answer(lacking, snapshot, answers)
+        finally:
+            self._reading = None
+        return snapshot.updated({want: answers[want] for want in lacking})
+
+    async def _answer(self, lacking: list[Want[Any]], snapshot: Snapshot, answers: Answers) -> None:
         self._mesh_config.forget(failed_only=ask.Mesh() not in lacking)
         by_pod: dict[PodRef, list[Want[Any]]] = {}
         by_log: dict[ask.LogRef, list[Want[Any]]] = {}
@@ -226,7 +241,6 @@ class LiveSource:
                 group.start_soon(self._logs.answer, log, wanted, snapshot, cast(MeshPods, pods), answers)
             if by_pod:
                 group.start_soon(self._visits.read, by_pod, cast(MeshPods, pods), answers)
-        return snapshot.updated({want: answers[want] for want in lacking})
 
     # ---- objects and the list of pods ------------------------------------------------------------------------------
 

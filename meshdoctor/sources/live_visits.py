@@ -11,7 +11,7 @@ from meshdoctor.kube.connection import Connection
 from meshdoctor.kube.envoy_admin import SIZE_TARGETS, read_clusters, read_config_dump
 from meshdoctor.kube.errors import ClusterError, Forbidden
 from meshdoctor.kube.exec_fallback import exec_get
-from meshdoctor.kube.fanout import Job, Unread, fan_out
+from meshdoctor.kube.fanout import Heard, Job, Unread, fan_out
 from meshdoctor.kube.podhttp import PodHttp, PodVisit
 from meshdoctor.kube.reads import AdminRead, admin_read
 from meshdoctor.model import wants as ask
@@ -59,7 +59,7 @@ class PodVisits:
     async def read(self, by_pod: dict[PodRef, list[Want[Any]]], pods: MeshPods, answers: Answers) -> None:
         """Everything in *by_pod*, into *answers*."""
         jobs = []
-        small = True
+        small = quick = True
         for ref, wants in by_pod.items():
             pod = pods.all.get(ref)
             if pod is None:
@@ -67,16 +67,19 @@ class PodVisits:
                 continue
             jobs.append(Job(ref, pod.spec.node_name))
             small = small and all(self._is_small(want, pods) for want in wants)
+            quick = quick and self._answers_at_once(wants[0], pods)
 
-        async def visit(ref: PodRef) -> None:
+        async def visit(ref: PodRef, heard: Heard) -> None:
             async with self._pods.visit(ref) as opened:
                 for want in by_pod[ref]:
-                    await self._ask(want, opened, pods, answers)
+                    await self._ask(want, opened, pods, answers, heard)
 
         limits = self._connection.settings.fan_out
         if not small:
-            limits = msgspec.structs.replace(limits, deadline=max(limits.deadline, 2 * limits.dump_deadline))
-        for result in await fan_out(jobs, visit, limits, cut_stragglers=small):
+            deadline = max(limits.deadline, 2 * limits.dump_deadline)
+            floor = limits.dump_straggler_floor if quick else deadline
+            limits = msgspec.structs.replace(limits, deadline=deadline, straggler_floor=floor)
+        for result in await fan_out(jobs, visit, limits):
             if isinstance(result, Unread):
                 reason = "failed" if result.reason in ("busy", "node") else result.reason
                 for want in by_pod[result.pod]:
@@ -86,16 +89,22 @@ class PodVisits:
         read = self._admin_read(want, pods)
         return isinstance(want, ask.SyncStatus | ask.ControlPlaneVersion) or (read is not None and read.small)
 
+    def _answers_at_once(self, want: Want[Any], pods: MeshPods) -> bool:
+        """Whether the first answer to *want* is a small one: what is read in parts is asked for its size before."""
+        read = self._admin_read(want, pods)
+        return self._is_small(want, pods) or (read is not None and read.parts and read.role == "envoy")
+
     def _admin_read(self, want: Any, pods: MeshPods) -> AdminRead | None:
         file = want.file if isinstance(want, ask.ProxyBody) else PROXY_FILES.get(type(want), "")
         pod = getattr(want, "pod", None)
         return admin_read("ztunnel" if pod in pods.ztunnels else "envoy", file)
 
-    async def _ask(self, want: Any, visit: PodVisit, pods: MeshPods, answers: Answers) -> None:
+    async def _ask(self, want: Any, visit: PodVisit, pods: MeshPods, answers: Answers, heard: Heard) -> None:
         """One want of one pod. Raises ClusterError when nothing else of the pod can be read either."""
         pod = visit.pod
         if isinstance(want, _OF_ISTIOD):
             await self._ask_istiod(want, visit, pods, answers)
+            heard()
             return
         read = self._admin_read(want, pods)
         if read is None:
@@ -108,6 +117,11 @@ class PodVisits:
         by_exec = False
 
         async def get(target: str) -> bytes:
+            body = await get_either_way(target)
+            heard()
+            return body
+
+        async def get_either_way(target: str) -> bytes:
             nonlocal by_exec
             # How large a proxy is, it tells at once: one that is stuck is not waited for as for a dump.
             small = read.small or target.startswith(SIZE_TARGETS)

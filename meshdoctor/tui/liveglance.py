@@ -111,7 +111,7 @@ class LiveGlance(ExaminedSession):
         """How old the facts of *look* are, what is wrong and since when."""
         oldest = look.oldest if look else None
         period = self.period(look) if look and look.renew else 0.0
-        fresh = Freshness(oldest, period, reading_since, self._link.trouble, failing_since)
+        fresh = Freshness(oldest, period, reading_since, self._link.trouble, self._link.cluster.answered, failing_since)
         text = freshness_text(fresh, self._clock(), words)
         if self.recording is not None:
             recorded = words(

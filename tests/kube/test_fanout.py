@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from meshdoctor.kube.errors import Busy, ClusterError, Forbidden, NotFound, PodError, Unreachable
-from meshdoctor.kube.fanout import Job, Read, Unread, fan_out
+from meshdoctor.kube.fanout import Heard, Job, Read, Unread, fan_out
 from meshdoctor.kube.settings import FanOut
 from meshdoctor.model.snapshot import PodRef
 
@@ -28,7 +28,7 @@ class Pods:
         self.most = 0
         self.asked: list[str] = []
 
-    async def read(self, pod: PodRef) -> str:
+    async def read(self, pod: PodRef, heard: Heard) -> str:
         self.asked.append(pod.name)
         self.now += 1
         self.most = max(self.most, self.now)
@@ -51,7 +51,7 @@ async def test_two_for_each_node() -> None:
     on_node: Counter[str] = Counter()
     most = 0
 
-    async def read(pod: PodRef) -> None:
+    async def read(pod: PodRef, heard: Heard) -> None:
         nonlocal most
         node = f"node-{int(pod.name[4:]) % 3}"
         on_node[node] += 1
@@ -76,19 +76,21 @@ async def test_hanging_pods_give_their_places_away() -> None:
     assert all(result.seconds < QUICK.deadline for result in unread)
 
 
-async def test_without_cutting_stragglers_the_deadline_holds() -> None:
-    async def read(pod: PodRef) -> str:
+async def test_who_has_answered_once_may_take_its_time() -> None:
+    async def read(pod: PodRef, heard: Heard) -> str:
+        await anyio.sleep(0.001)
+        heard()
         await anyio.sleep(0.3 if pod.name == "web-0" else 0.001)
         return "late but whole"
 
-    results = await fan_out(jobs(50), read, QUICK, cut_stragglers=False)
+    results = await fan_out(jobs(50), read, QUICK)
     assert all(isinstance(result, Read) for result in results)
 
 
 async def test_a_dead_node_is_asked_no_more() -> None:
     dead = frozenset(f"web-{n}" for n in range(0, 60, 2))
 
-    async def read(pod: PodRef) -> str:
+    async def read(pod: PodRef, heard: Heard) -> str:
         if pod.name in dead:
             raise Unreachable(f"{pod} unreachable")
         await anyio.sleep(0.001)
@@ -112,7 +114,7 @@ async def test_a_dead_node_is_asked_no_more() -> None:
     ],
 )
 async def test_each_failure_has_its_reason(error: ClusterError, reason: str) -> None:
-    async def read(pod: PodRef) -> str:
+    async def read(pod: PodRef, heard: Heard) -> str:
         raise error
 
     (result,) = await fan_out(jobs(1), read, QUICK)
@@ -124,7 +126,7 @@ async def test_a_busy_server_is_asked_by_fewer() -> None:
     now = most_after = 0
     seen = 0
 
-    async def read(pod: PodRef) -> str:
+    async def read(pod: PodRef, heard: Heard) -> str:
         nonlocal now, most_after, seen
         seen += 1
         now += 1
@@ -141,7 +143,7 @@ async def test_a_busy_server_is_asked_by_fewer() -> None:
 async def test_new_pods_begin_at_a_steady_rate() -> None:
     times: list[float] = []
 
-    async def read(pod: PodRef) -> str:
+    async def read(pod: PodRef, heard: Heard) -> str:
         times.append(anyio.current_time())
         return ""
 

@@ -153,6 +153,15 @@ async def test_a_slow_api_server_is_told(cluster: Cluster) -> None:
         assert "istio-system" in text
 
 
+async def test_how_much_is_read_is_counted(cluster: Cluster) -> None:
+    cluster.api.faults.append(Fault("/log", hang=True))
+    async with running(cluster.session(), start="guide") as pilot:
+        await until(pilot, lambda text: re.search(r"reading for \d+s: \d+ of \d{2,}", text) is not None)
+        cluster.api.faults.clear()
+        cluster.api.drop_connections()
+        await until(pilot, lambda text: "reading for" not in text)
+
+
 async def test_istiod_restarts(cluster: Cluster) -> None:
     async with running(cluster.session()) as pilot:
         shown = rows(await shows(pilot, "CLERX", "s ago"))

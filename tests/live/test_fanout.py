@@ -28,7 +28,7 @@ async def test_a_thousand_pods_of_which_fifty_hang(tmp_path: Path) -> None:
         async with connect(api, tmp_path) as connection:
             pods = PodHttp(connection)
             results = await fan_out(
-                jobs, lambda pod: pods.get(pod, "envoy", "/server_info", deadline=limits.deadline), limits
+                jobs, lambda pod, _: pods.get(pod, "envoy", "/server_info", deadline=limits.deadline), limits
             )
     read = [result for result in results if isinstance(result, Read)]
     unread = [result for result in results if isinstance(result, Unread)]
