@@ -129,14 +129,14 @@ def cluster_target(arguments: argparse.Namespace) -> Target:
 
 
 def cluster_settings(arguments: argparse.Namespace) -> Settings:
-    """The settings with `--request-timeout` applied. Raises UsageError when it is no time."""
+    """The settings with `--request-timeout` and `--proxy-admin-port` applied. Raises UsageError when it is no time."""
     import msgspec
 
     from meshdoctor.errors import UsageError
     from meshdoctor.kube.settings import Settings
 
     text = arguments.request_timeout
-    settings = Settings()
+    settings = Settings(admin_port=getattr(arguments, "proxy_admin_port", 0))
     from meshdoctor.model.moment import duration
 
     seconds = float(text or "0") if text.isdecimal() or not text else duration(text)

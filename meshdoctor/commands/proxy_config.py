@@ -101,7 +101,9 @@ def _add_flags(sub: argparse.ArgumentParser, table: str) -> None:
     )
     if table not in ("rootca-compare",):
         sub.add_argument("-f", "--file", default="", metavar="FILE", help="read this file instead of a pod; - is stdin")
-    sub.add_argument("--proxy-admin-port", type=go_integer, default=15000, help=argparse.SUPPRESS)
+    sub.add_argument(
+        "--proxy-admin-port", type=go_integer, default=0, metavar="PORT", help="Envoy's (default: what its pod says)"
+    )
     sub.add_argument("--now", type=moment, help="judge certificates at this time (RFC 3339 or Unix seconds)")
     if table in ("cluster", "all"):
         sub.add_argument("--fqdn", default="", help="text in the name")

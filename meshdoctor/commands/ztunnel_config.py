@@ -6,6 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from meshdoctor.commands.flag_values import go_integer, moment
 from meshdoctor.commands.mesh_source import add_source_arguments, as_istioctl, open_source
 from meshdoctor.commands.misplaced import refuse_recorded_file
 from meshdoctor.errors import SourceError, UsageError
@@ -54,8 +55,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         sub.add_argument("-o", "--output", default="short", help="short, wide, json, yaml, istioctl (default: short)")
         sub.add_argument("-f", "--file", default="", metavar="FILE", help="read this file; - is stdin")
         sub.add_argument("--node", default="", help="the ztunnel of this node")
-        sub.add_argument("--proxy-admin-port", type=int, default=15000, help=argparse.SUPPRESS)
-        sub.add_argument("--now", type=float, help="judge certificates at this time (Unix seconds)")
+        sub.add_argument(
+            "--proxy-admin-port", type=go_integer, default=0, metavar="PORT", help="the ztunnel's (default: 15000)"
+        )
+        sub.add_argument("--now", type=moment, help="judge certificates at this time (RFC 3339 or Unix seconds)")
         if table == "workload":
             sub.add_argument("--address", default="")
             sub.add_argument("--workload-node", default="")

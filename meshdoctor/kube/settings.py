@@ -62,5 +62,7 @@ class Settings(msgspec.Struct, frozen=True):
     """Objects per page of a list."""
     refresh: float = 10.0
     """How often live tables refresh where the API has no watch."""
+    admin_port: int = 0
+    """Of every Envoy and ztunnel; 0: the one that its pod says."""
     connections: int = 8
     """Connections to the API server for lists and logs; port-forwards have their own."""

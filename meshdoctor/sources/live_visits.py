@@ -112,7 +112,7 @@ class PodVisits:
             return
         file = f"{'ztunnel' if read.role == 'ztunnel' else 'envoy'}/{pod.namespace}/{pod.name}/{read.file}"
         limits = self._connection.settings.fan_out
-        port = admin_port(pods.all[pod]) if read.role == "envoy" else None
+        port = self._connection.settings.admin_port or (admin_port(pods.all[pod]) if read.role == "envoy" else None)
 
         by_exec = False
 

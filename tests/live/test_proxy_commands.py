@@ -58,6 +58,18 @@ def test_a_proxys_tables(capsys: Captured, sidecars: tuple[Path, str]) -> None:
         assert printed(capsys, *command, "--kubeconfig", kubeconfig) == recorded, table
 
 
+def test_the_admin_port_that_is_named_is_asked(capsys: Captured, tmp_path: Path) -> None:
+    answers = answering({"/config_dump": b'{"configs":[]}', "/clusters": b'{"cluster_statuses":[]}'})
+    with running_api_server(small_mesh()) as api, running_pod_servers(answers) as (address,):
+        api.ports["shop", "web-1", 15999] = address
+        path = tmp_path / "kubeconfig"
+        path.write_text(yaml.safe_dump(api.kubeconfig()))
+        command = ["proxy-config", "endpoint", "web-1.shop", "--kubeconfig", str(path)]
+        assert main(command) != 0
+        assert "nothing listens on port 15000" in capsys.readouterr().err
+        assert main([*command, "--proxy-admin-port", "15999"]) == 0
+
+
 def test_the_status_of_proxies(capsys: Captured, sidecars: tuple[Path, str]) -> None:
     folder, kubeconfig = sidecars
     recorded = printed(capsys, "proxy-status", "-o", "istioctl", "--recording", str(folder))
