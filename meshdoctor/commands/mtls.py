@@ -32,12 +32,18 @@ def run(arguments: argparse.Namespace) -> int:
     from meshdoctor.mesh.index import MeshIndex
     from meshdoctor.mesh.mtls.findings import findings
     from meshdoctor.mesh.mtls.view import MtlsView, object_wants, proxy_wants
+    from meshdoctor.mesh.sample import spared
     from meshdoctor.present.words import Words, choose_language
 
     try:
         source = open_source(arguments)
         snapshot = source.read(object_wants())
-        snapshot = source.read(proxy_wants(MeshIndex(snapshot), counters=bool(arguments.target)), snapshot)
+        mesh = MeshIndex(snapshot)
+        wants = proxy_wants(mesh, counters=bool(arguments.target))
+        if source.info.kind == "cluster":
+            within = f"{arguments.namespace}/" if arguments.namespace and "/" not in arguments.only else ""
+            wants = spared(mesh, wants, (within + arguments.only).rstrip("/"), arguments.target)
+        snapshot = source.read(wants, snapshot)
     finally:
         close_source(arguments)
     view = MtlsView(MeshIndex(snapshot))

@@ -12,7 +12,7 @@ from typing import Any
 
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.named import named
-from meshdoctor.mesh.question import Question
+from meshdoctor.mesh.question import Question, parse_question
 from meshdoctor.model.kubernetes import Pod
 from meshdoctor.model.snapshot import PodRef, Want
 
@@ -41,8 +41,17 @@ def sample(mesh: MeshIndex, question: Question | None, most: int, namespace: str
     return frozenset(chosen)
 
 
-def spared(wants: Iterable[Want[Any]], few: Container[PodRef] | None) -> list[Want[Any]]:
-    """Those of *wants* that are of a pod in *few*, or of none; None: all."""
+def spared(mesh: MeshIndex, wants: Iterable[Want[Any]], client: str, target: str = "") -> list[Want[Any]]:
+    """*wants*; in a large cluster those of the pods that are meant, and of some of each workload.
+
+    *client* is a namespace or a workload as `--from` takes it, *target* as `--to` does; "" for nobody in particular.
+    """
+    namespace = client if client and "/" not in client else ""
+    few = sample(mesh, parse_question("" if namespace else client, target), MOST_PODS, namespace)
+    return _of_pods(wants, few)
+
+
+def _of_pods(wants: Iterable[Want[Any]], few: Container[PodRef] | None) -> list[Want[Any]]:
     return [want for want in wants if few is None or (pod := _pod_of(want)) is None or pod in few]
 
 

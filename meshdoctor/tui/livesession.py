@@ -14,7 +14,7 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.overview import FEW, OVERVIEW_OBJECTS, ProxyState, overview, overview_wants
 from meshdoctor.mesh.proxies import istiod_wants
 from meshdoctor.mesh.question import parse_question
-from meshdoctor.mesh.sample import MOST_PODS, sample, spared
+from meshdoctor.mesh.sample import MOST_PODS, spared
 from meshdoctor.model import wants as ask
 from meshdoctor.model.snapshot import Fact, Missing, PodRef, Want
 from meshdoctor.present.mesh_rows import state_counts
@@ -95,9 +95,7 @@ class LiveSession(LiveGlance):
 
     def spared(self, mesh: MeshIndex, wants: Iterable[Want[Any]], client: str, target: str = "") -> list[Want[Any]]:
         """As every session; in a large cluster of those that are meant and of some of each workload."""
-        namespace = client if client and "/" not in client else ""
-        question = parse_question("" if namespace else client, target)
-        return spared(wants, sample(mesh, question, MOST_PODS, namespace))
+        return spared(mesh, wants, client, target)
 
     def overview(self, words: Words, in_sight: Sequence[PodRef] | None = None) -> tuple[ProxyState, ...]:
         """As every session; in a large mesh only proxies *in_sight* are asked for their version (None: no proxy)."""

@@ -218,6 +218,7 @@ def test_a_thousand_pods_of_which_fifty_hang(capsys: Captured, tmp_path: Path, m
     # Patient, as a healthy answer may take a while on a busy machine; without politeness towards a real cluster.
     settings = Settings(fan_out=FanOut(deadline=10, new_per_second=10_000, per_node=8))
     monkeypatch.setattr("meshdoctor.commands.cluster_flags.cluster_settings", lambda _: settings)
+    monkeypatch.setattr("meshdoctor.mesh.sample.MOST_PODS", PODS)
     objects = small_mesh()
     objects.add("/api/v1/pods", "Pod", [pod(number) for number in range(PODS)])
     answers = {

@@ -47,6 +47,16 @@ async def test_proxies_in_sight_are_asked_and_rows_do_not_wait_for_them(cluster:
         assert len(visited(cluster.api)) < PODS
 
 
+def test_mtls_says_how_many_proxies_it_spared(
+    cluster: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sample, "MOST_PODS", 5)
+    main(["mtls", "--kubeconfig", str(cluster.path)])
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"configuration of {PODS - 5} of {PODS} proxies: of a large mesh, who is named is asked" in told
+    assert len(visited(cluster.api) - {"istiod-1"}) == 5
+
+
 def test_diagnose_reads_the_logs_of_some_pods_of_each_workload(
     cluster: Cluster, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from meshdoctor.mesh import sample as subject
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.question import parse_question
 from meshdoctor.mesh.sample import sample, spared
@@ -81,9 +82,11 @@ def test_a_namespace_that_is_looked_at_comes_first() -> None:
     assert set(other) <= names(sample(mesh(*pods), None, 3, "far"))
 
 
-def test_only_what_is_of_another_pod_is_spared() -> None:
-    one, two = PodRef("shop", "app0-0"), PodRef("shop", "app0-1")
+def test_what_is_of_a_pod_that_is_not_looked_at_is_spared(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two = PodRef("shop", "app3-0"), PodRef("shop", "app4-0")
     kept = [ask.Contents(), ask.ProxyConfig(one), ask.AccessLog(ask.LogRef(one, "istio-proxy"))]
     wants = [*kept, ask.ProxyConfig(two), ask.AccessLog(ask.LogRef(two, "istio-proxy"))]
-    assert spared(wants, frozenset({one})) == kept
-    assert spared(wants, None) == wants
+    assert spared(mesh(), wants, "") == wants
+    monkeypatch.setattr(subject, "MOST_PODS", EACH)
+    assert spared(mesh(), wants, "shop/app3") == kept
+    assert spared(mesh(), wants, "", "app3.shop:80") == kept

@@ -22,6 +22,7 @@ from meshdoctor.model import wants as ask
 from meshdoctor.model.snapshot import Missing, Part, PodRef, Want
 from meshdoctor.model.ztunnellog import ZtunnelLine
 
+_SPARED = "of a large mesh, who is named is asked, and some of each workload"
 _NEVER_ASKED = ("not recorded", "not asked for")
 
 
@@ -225,11 +226,15 @@ class MtlsView:
         )
 
     def _unread_proxies(self) -> tuple[str, ...]:
-        """Proxies that should have told what they hold and did not: one line for all of them."""
-        pods = self.index.inventory.proxies
-        facts = (self.index.snapshot.get(ask.ProxyConfig(pod)) for pod in pods)
+        """Proxies that should have told what they hold and did not, and those that nobody asked: a line for each."""
+        wants = [ask.ProxyConfig(pod) for pod in self.index.inventory.proxies]
+        facts = (self.index.snapshot.get(want) for want in wants)
         lost = [fact for fact in facts if isinstance(fact, Missing) and fact.reason not in _NEVER_ASKED]
-        return (f"configuration of {len(lost)} of {len(pods)} proxies: {lost[0]}",) if lost else ()
+        spared = sum(not self.index.snapshot.has(want) for want in wants)
+        return (
+            *((f"configuration of {len(lost)} of {len(wants)} proxies: {lost[0]}",) if lost else ()),
+            *((f"configuration of {spared} of {len(wants)} proxies: {_SPARED}",) if spared else ()),
+        )
 
 
 def _ref(key: str) -> PodRef:
