@@ -32,7 +32,7 @@ Identity = tuple[object, ...]
 
 
 class KeptDumps:
-    """What was read last; a dump of which something could not be read is not kept, so that it is told again."""
+    """What was read last; an answer of which something could not be read is not kept, so that it is told again."""
 
     def __init__(self) -> None:
         self._dumps: OrderedDict[Identity, ProxyDump] = OrderedDict()
@@ -60,7 +60,7 @@ class KeptDumps:
         try:
             yield dump
         finally:  # a table that the dump does not have is an error of one command only
-            if identity and not dump.problems:
+            if identity and dump.forget_unsound():
                 self._keep(identity, dump, new=not known)
 
     def _keep(self, identity: Identity, dump: ProxyDump, *, new: bool) -> None:
@@ -69,7 +69,7 @@ class KeptDumps:
             # What is kept is no garbage: looking through it takes a fifth of a second, which a later command would pay.
             gc.freeze()
         # What was found broken meanwhile is for the command to say that shows it.
-        if not dump.problems:
+        if dump.forget_unsound():
             self._dumps[identity] = dump
             while len(self._dumps) > _MOST:
                 self._dumps.popitem(last=False)

@@ -75,9 +75,23 @@ class ProxyDump:
     @property
     def problems(self) -> list[str]:
         """What could not be read of the answers that were asked for."""
-        known = self.__dict__
-        parts = [known[name].problems for name in ("sections", "hosts") if name in known]
-        return [problem for part in parts for problem in part]
+        return [problem for part in self._read_answers.values() for problem in part.problems]
+
+    @property
+    def _read_answers(self) -> dict[str, Sections | ClusterHosts]:
+        return {name: self.__dict__[name] for name in ("sections", "hosts") if name in self.__dict__}
+
+    def forget_unsound(self) -> bool:
+        """Forget an answer of which something could not be read; whether another one is left.
+
+        Whoever asks for it again is told again.
+        """
+        for name, answer in self._read_answers.items():
+            if answer.problems:
+                del self.__dict__[name]
+                of_hosts = name == "hosts"
+                self.texts = {k: text for k, text in self.texts.items() if k.startswith("endpoint ") != of_hosts}
+        return bool(self._read_answers)
 
 
 class FileDump(ProxyDump):

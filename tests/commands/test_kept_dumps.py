@@ -57,6 +57,16 @@ def test_a_table_that_the_dump_lacks_does_not_lose_it(tmp_path: Path) -> None:
     assert opened(kept, path) is first
 
 
+def test_a_file_taken_for_what_it_is_not_is_still_what_it_is(tmp_path: Path) -> None:
+    kept, path = KeptDumps(), large(tmp_path / "a.json", "cart")
+    first = opened(kept, path)
+    with kept.dump(identity_of(asked(path)), lambda: FileDump(path)) as dump:
+        assert dump.hosts.problems
+    assert opened(kept, path) is first
+    assert first.problems == []
+    assert "cart-7 " in first.texts["cluster short"]
+
+
 def test_of_a_recording_both_answers_of_a_pod_are_laid_out(capsys: Captured, tmp_path: Path) -> None:
     pod = tmp_path / "envoy/shop/web-1"
     pod.mkdir(parents=True)
