@@ -10,6 +10,7 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.pods import PROXY_CONTAINER, has_sidecar, is_ready
 from meshdoctor.mesh.proxy.slices import endpoint_differences
 from meshdoctor.mesh.quoting import config_says, listed, object_says
+from meshdoctor.mesh.sync_types import rejection
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.moment import unix
@@ -130,19 +131,19 @@ def rejected(mesh: MeshIndex, pod: PodRef) -> list[Evidence]:
             error = sync.last_error or sync.error
             if error and sync.sent != sync.acked:
                 name = kind.rpartition(".")[2]
-                found.append(Evidence(f"{name} rejected: {_reason(error)}", mesh.sync_file(pod), f"{pod} {name}"))
+                found.append(Evidence(f"{name} rejected: {_why(error)}", mesh.sync_file(pod), f"{pod} {name}"))
     config = mesh.config(pod)
     return found + (_rejected_listeners(config, pod) if config else [])
 
 
 def _rejected_listeners(config: ConfigDump, pod: PodRef) -> list[Evidence]:
     return [
-        config_says(pod, f"listener {entry.name} rejected: {_reason(entry.error.details)}", entry.name)
+        config_says(pod, f"listener {entry.name} rejected: {_why(entry.error.details)}", entry.name)
         for entry in config.listeners
         if entry.error
     ]
 
 
-def _reason(error: str) -> str:
-    """The end of Envoy's message, where it says what is wrong; the rejected resource itself stands before it."""
-    return " ".join(error.split())[-220:].lstrip("}: ")
+def _why(error: str) -> str:
+    """What the rejection says; of a long one the end, where Envoy says what is wrong."""
+    return rejection(error)[-220:].lstrip("}: ")

@@ -7,7 +7,7 @@ import re
 TIMESTAMP = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[0-9.]*(?:Z|[+-]\d\d:\d\d)"
 _PREFIX = re.compile(rf"(?:\[pod/[^\]]*\] )?(?:{TIMESTAMP} )?(?:(?:stdout|stderr) (?P<tag>[FP])[^ ]* )?")
 # `stern` and `docker compose` put names before the line.
-_NAMES_PREFIX = re.compile(r"[\w.-]+ (?:\| |[\w.-]+ )(?=\[\d{4}-|\{)")
+_NAMES_PREFIX = re.compile(r"[\w.-]+ (?:\| |[\w.-]+ )(?=\[\d{4}-|\{|\d{4}-\d\d-\d\dT[^ \t]*\t)")
 
 
 def without_prefix(line: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from meshdoctor.model.logprefix import without_prefix
 from meshdoctor.model.text import visible, visible_line
 
 
@@ -55,8 +56,7 @@ class ParsedZtunnelLog(msgspec.Struct, frozen=True):
     skipped: dict[str, int]
 
 
-_PREFIX = r"(?:\[pod/[^\]]*\] )?(?:\S+ (?:stdout|stderr) [FP][^ ]* |[0-9]{4}-\S+Z (?=[0-9{]))?"
-_LINE = re.compile(rf"{_PREFIX}(\d{{4}}-\d\d-\d\dT[^\t ]*)\t(\w+)\t([^\t]*)\t([^\t]*)(?:\t(.*))?", re.DOTALL)
+_LINE = re.compile(r"(\d{4}-\d\d-\d\dT[^\t ]*)\t(\w+)\t([^\t]*)\t([^\t]*)(?:\t(.*))?", re.DOTALL)
 _PAIR = re.compile(r'([\w.]+)=(?:"((?:[^"\\]|\\.)*)"|(\S*))')
 _DURATION = re.compile(r"([0-9.]+)(ns|us|µs|ms|s|m|h)?")
 _MILLISECONDS = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4, "h": 3.6e6}
@@ -80,7 +80,8 @@ def parse_ztunnel_log(text: str | bytes) -> ParsedZtunnelLog:
     pieces = visible(text.removeprefix("\ufeff").replace("\r\n", "\n")).split("\n")
     if not pieces[-1]:
         pieces.pop()
-    for number, line in enumerate(pieces, start=1):
+    for number, piece in enumerate(pieces, start=1):
+        line, _ = without_prefix(piece)
         found = _text_line(number, line) or _json_line(number, line)
         if found is not None:
             lines.append(found)

@@ -35,8 +35,9 @@ def test_a_failed_connection() -> None:
 def test_early_denials_prefixes_and_json() -> None:
     (early,) = parse_ztunnel_log(EARLY).lines
     assert (early.level, early.duration, early.error) == ("warn", None, "no healthy upstream: 10.96.0.1:80")
-    assert parse_ztunnel_log("2026-11-23T11:32:47.5Z stdout F " + EARLY).lines == (early,)
-    assert parse_ztunnel_log("2026-11-23T11:32:47.5Z " + EARLY).lines == (early,)
+    time = "2026-11-23T11:32:47.5Z "
+    for prefix in (f"{time}stdout F ", time, "[pod/ztunnel-x/istio-proxy] ", "ztunnel-x istio-proxy ", "ztunnel-x | "):
+        assert parse_ztunnel_log(prefix + EARLY).lines == (early,), prefix
     document = {
         "level": "warn",
         "time": "2026-11-23T11:32:47.424990Z",
