@@ -14,7 +14,7 @@ from typing import NamedTuple
 from meshdoctor.commands.tui import add_display_arguments, recording_session, show
 from meshdoctor.errors import NothingMatches, UsageError
 from meshdoctor.present.words import Language, choose_language
-from meshdoctor.tui.launch import NoTerminal, require_terminal, terminal_here
+from meshdoctor.tui.launch import NoTerminal, redirected, require_terminal
 
 SUMMARY = "practise on a recorded incident of a real mesh"
 
@@ -105,7 +105,7 @@ def _tell(practice: Practice) -> None:
 def _open(practice: Practice, path: Path, language: Language, arguments: argparse.Namespace) -> int:
     """In the application where there is a terminal, else as a printed diagnosis; status 0, for this is practice."""
     try:
-        require_terminal(os.environ, terminal_here())
+        require_terminal(os.environ, redirected())
     except NoTerminal:
         _print(practice, path, language)
         return 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshdoctor.commands.mesh_source import add_source_arguments
 from meshdoctor.errors import RecordingError, UsageError
-from meshdoctor.tui.launch import launch, require_terminal, terminal_here
+from meshdoctor.tui.launch import launch, redirected, require_terminal
 
 if TYPE_CHECKING:
     from meshdoctor.commands.background_record import BackgroundRecording
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     paths, view = _paths_and_view(arguments.recording, arguments.view)
     if paths:
         session = recording_session(paths, arguments.client, arguments.target, arguments.at)
-        require_terminal(os.environ, terminal_here())
+        require_terminal(os.environ, redirected())
         return show(session, arguments, view)
     if arguments.at:
         raise UsageError("--at needs a recording", "a cluster has only its present")
@@ -115,7 +115,7 @@ def _show_cluster(arguments: argparse.Namespace, view: str) -> int:
             raise UsageError(f"--refresh {arguments.refresh!r} is no time", "write it as 10s or 1m")
         settings = msgspec.structs.replace(settings, refresh=max(1.0, seconds))
     first = cluster_target(arguments)  # the kubeconfig is judged first, before the terminal and all that is heavy
-    require_terminal(os.environ, terminal_here())
+    require_terminal(os.environ, redirected())
 
     from meshdoctor.sources.live import LiveSource
     from meshdoctor.tui.kubeconfigwatch import Kubeconfig

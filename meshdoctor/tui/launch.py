@@ -39,24 +39,29 @@ class ApplicationCrash(MeshDoctorError):
     """A mistake of the program ended the application."""
 
 
-def require_terminal(environ: Mapping[str, str], tty: bool) -> None:
+def require_terminal(environ: Mapping[str, str], elsewhere: Sequence[str]) -> None:
     """Refuse where a full-screen application would draw garbage or spin.
 
     Textual draws on standard error and reads standard input; with TERM=dumb it would send colours and cursor
-    addressing.
+    addressing. *elsewhere*: what `redirected` gives.
 
     Raises:
         NoTerminal: there is no terminal, or it cannot be addressed.
     """
-    if not tty:
-        raise NoTerminal("this is no terminal", "run it in one, or use `meshdoctor diagnose` for plain text")
+    if elsewhere:
+        what = "this" if len(elsewhere) == len(_STREAMS) else " and ".join(elsewhere)
+        raise NoTerminal(f"{what} is no terminal", "run it in one, or use `meshdoctor diagnose` for plain text")
     if environ.get("TERM", "") == "dumb":
         raise NoTerminal("TERM=dumb cannot show it", "set TERM, or use `meshdoctor diagnose` for plain text")
 
 
-def terminal_here() -> bool:
-    """Whether all three of Textual's streams are a terminal: it reads standard input and draws on standard error."""
-    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+_STREAMS = {"stdin": "standard input", "stdout": "standard output", "stderr": "standard error"}
+
+
+def redirected() -> tuple[str, ...]:
+    """Which of the three standard streams are no terminal."""
+    streams = ((name, getattr(sys, stream)) for stream, name in _STREAMS.items())
+    return tuple(name for name, stream in streams if stream is None or not stream.isatty())
 
 
 def launch(
@@ -76,7 +81,7 @@ def launch(
         NoTerminal, UsageError: it could not start.
         ApplicationCrash: it ended by a mistake of its own; the terminal is restored.
     """
-    require_terminal(os.environ, sys.stdin.isatty() and sys.stderr.isatty())
+    require_terminal(os.environ, redirected())
     for name in ("COLUMNS", "LINES"):  # exported by some shells; the application would never see a resize
         os.environ.pop(name, None)
     if os.environ.get("SSH_CONNECTION"):

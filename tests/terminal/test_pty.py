@@ -229,7 +229,7 @@ def test_no_full_screen_where_none_can_be(environment: dict[str, str], says: str
         done = subprocess.run(
             [sys.executable, "-m", "tests.tui.shell"],
             stdin=tty[1] if tty else subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
+            stdout=tty[1] if tty else subprocess.DEVNULL,
             stderr=tty[1] if tty else subprocess.PIPE,
             env=os.environ | environment,
             cwd=ROOT,

@@ -40,7 +40,8 @@ def test_themes_and_palette_have_the_same_names() -> None:
 
 
 def test_no_terminal() -> None:
-    require_terminal({"TERM": "xterm"}, tty=True)
-    for environ, tty in (({"TERM": "dumb"}, True), ({"TERM": "xterm"}, False)):
-        with pytest.raises(NoTerminal):
-            require_terminal(environ, tty)
+    require_terminal({"TERM": "xterm"}, ())
+    with pytest.raises(NoTerminal, match="TERM=dumb"):
+        require_terminal({"TERM": "dumb"}, ())
+    with pytest.raises(NoTerminal, match=r"^standard error is no terminal"):
+        require_terminal({"TERM": "xterm"}, ("standard error",))
