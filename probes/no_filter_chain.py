@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from meshdoctor.mesh import blame
+from meshdoctor.mesh.ambient import AMBIENT, mode
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.ambient import AMBIENT, mode
 from meshdoctor.mesh.injection import wants_sidecar
 from meshdoctor.mesh.mtls.peer_authentication import STRICT
 from meshdoctor.mesh.peer_policy import decider, server_policy

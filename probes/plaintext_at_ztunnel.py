@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from math import inf
 
 from meshdoctor.mesh import blame
-from meshdoctor.model.labels import DATAPLANE_MODE
 from meshdoctor.mesh.ambient import NONE, is_captured, mode, should_be_captured, target_port
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
@@ -21,6 +20,7 @@ from meshdoctor.mesh.ztunnel.failures import PLAINTEXT, UNLOGGED, explained, fai
 from meshdoctor.mesh.ztunnel.tunnels import source_pod, target_pod
 from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.labels import DATAPLANE_MODE
 from meshdoctor.model.moment import unix
 
 

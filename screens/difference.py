@@ -20,8 +20,6 @@ from meshdoctor.mesh.proxy.inspection import Inspection, inspect, inspection_wan
 from meshdoctor.mesh.sync import ProxySync
 from meshdoctor.model import wants as ask
 from meshdoctor.model.decode import UnreadableError
-from meshdoctor.model.envoy.config_dump import ConfigDump
-from meshdoctor.model.snapshot import Missing, PodRef
 from meshdoctor.present.document_lines import folded
 from meshdoctor.present.explanation_text import wrap
 from meshdoctor.present.inspection_rows import COLUMNS, Shown, difference_rows, inspection_rows

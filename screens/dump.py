@@ -13,7 +13,6 @@ from meshdoctor.mesh.ztunnel.object_json import KINDS, ztunnel_json
 from meshdoctor.model import wants as ask
 from meshdoctor.model.decode import UnreadableError
 from meshdoctor.model.envoy.config_dump import ConfigDump
-from meshdoctor.model.snapshot import Missing
 from meshdoctor.present.document_lines import document_lines
 from meshdoctor.present.table import Cell
 from meshdoctor.screens.document import DocumentScreen

@@ -8,10 +8,8 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from meshdoctor.errors import SourceError
 from meshdoctor.mesh.proxy.first_clusters import first_clusters
 from meshdoctor.model import wants as ask
-from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.snapshot import Missing, PodRef
 from meshdoctor.present.proxy_rows import COLUMNS, TABLES, ProxyTables, json_command, only, table_rows, table_wants
 from meshdoctor.present.table import Row

@@ -7,9 +7,9 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
-from meshdoctor.errors import NothingMatches, SourceError
+from meshdoctor.errors import NothingMatches
 from meshdoctor.model import wants as ask
-from meshdoctor.model.snapshot import Missing, PodRef
+from meshdoctor.model.snapshot import PodRef
 from meshdoctor.present.ztunnel_rows import COLUMNS, TABLES, ZtunnelTables, json_command, ztunnel_tables
 from meshdoctor.tui.chrome import ChromeLine, tab_line
 from meshdoctor.tui.factsscreen import FactsScreen
