@@ -18,6 +18,9 @@ from __future__ import annotations
 
 from meshdoctor.errors import SourceError
 
+SLOW = "the proxy is slow or stuck"
+"""Why a pod that is well gives no answer in time."""
+
 
 class ClusterError(SourceError):
     """A cluster, or a part of it, could not be read."""

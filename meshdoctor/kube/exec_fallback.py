@@ -19,7 +19,7 @@ import msgspec
 
 from meshdoctor.kube.allowlist import EXEC_REQUESTS, pod_path_allowed
 from meshdoctor.kube.connection import Connection
-from meshdoctor.kube.errors import PathRefused, PodError, Unreachable
+from meshdoctor.kube.errors import SLOW, PathRefused, PodError, Unreachable
 from meshdoctor.kube.portforward import PROTOCOL
 from meshdoctor.kube.websocket import open_websocket
 from meshdoctor.model.snapshot import PodRef
@@ -71,7 +71,7 @@ async def exec_get(
         with anyio.fail_after(deadline):
             output = await _run(connection, api_path, params, what, statuses)
     except TimeoutError:
-        raise Unreachable(f"{what}: did not end in {deadline:g} s", "the proxy is slow or stuck") from None
+        raise Unreachable(f"{what}: did not end in {deadline:g} s", SLOW) from None
     if _is_json(path):
         _must_be_complete(output, what)
     return output

@@ -15,6 +15,7 @@ from typing import Generic, NamedTuple, TypeVar
 import anyio
 
 from meshdoctor.kube.errors import (
+    SLOW,
     Busy,
     ClusterError,
     CredentialError,
@@ -211,7 +212,8 @@ async def _one(
         group.cancel_scope.cancel()
     seconds = pace.clock() - begun
     if result is None:
-        result = Unread(job.pod, "timeout", f"{job.pod}: no complete answer in {seconds:.1f} s", seconds)
+        detail = f"{job.pod}: no complete answer in {seconds:.1f} s: {SLOW}"
+        result = Unread(job.pod, "timeout", detail, seconds)
     if not holding:
         pace.parked -= 1
     if isinstance(result, Read):

@@ -15,7 +15,7 @@ import httpx
 
 from meshdoctor.kube.allowlist import check_shape, pod_path_allowed
 from meshdoctor.kube.connection import Connection
-from meshdoctor.kube.errors import ClusterError, PathRefused, PodError, Unreachable
+from meshdoctor.kube.errors import SLOW, ClusterError, PathRefused, PodError, Unreachable
 from meshdoctor.kube.portforward import PodBackend, PortForwardFailed, pod_host
 from meshdoctor.kube.retry import with_retries
 from meshdoctor.kube.settings import Retry
@@ -116,7 +116,7 @@ class PodVisit:
             with anyio.fail_after(deadline):
                 return await with_retries(_OPEN_RETRY, lambda: self._get(role, target, port, limit, statuses))
         except TimeoutError:
-            raise Unreachable(f"{what}: no complete answer in {deadline:g} s", "the proxy is slow or stuck") from None
+            raise Unreachable(f"{what}: no complete answer in {deadline:g} s", SLOW) from None
 
     async def _get(self, role: str, target: str, port: int | None, limit: int, statuses: tuple[int, ...]) -> bytes:
         reused, self._connected = self._connected, False
