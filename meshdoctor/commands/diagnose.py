@@ -7,6 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from meshdoctor.commands.flag_values import add_language
 from meshdoctor.commands.mesh_source import add_source_arguments, close_source, open_source
 
 if TYPE_CHECKING:
@@ -21,9 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="client", default="", metavar="NS/WORKLOAD", help="who calls")
     parser.add_argument("--to", dest="target", default="", metavar="HOST[:PORT][/PATH]", help="what is called")
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print (default: text)")
-    parser.add_argument(
-        "--lang", choices=("en", "ko"), help="English or Korean (default: MESHDOCTOR_LANG or the locale)"
-    )
+    add_language(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from meshdoctor.commands.flag_values import add_language
 from meshdoctor.errors import MeshDoctorError, UsageError
 from meshdoctor.mesh.explanation import (
     Explanation,
@@ -78,9 +79,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         " from standard input",
     )
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="text (default) or json")
-    parser.add_argument(
-        "--lang", choices=("en", "ko"), help="English or Korean (default: MESHDOCTOR_LANG or the locale)"
-    )
+    add_language(parser)
     parser.add_argument("--format", metavar="FORMAT", help="the mesh's accessLogFormat, when it is not Istio's default")
     parser.add_argument(
         "--limit",

@@ -25,6 +25,13 @@ def go_bool(text: str | bool) -> bool | None:
     return False if text in ("0", "f", "F", "false", "FALSE", "False") else None
 
 
+def add_language(parser: argparse.ArgumentParser) -> None:
+    """`--lang`; None where it is not given (see `present.words.choose_language`)."""
+    parser.add_argument(
+        "--lang", choices=("en", "ko"), help="English or Korean (default: MESHDOCTOR_LANG or the locale)"
+    )
+
+
 def moment(text: str) -> float:
     """A time as RFC 3339 or in Unix seconds, in Unix seconds."""
     from meshdoctor.model.moment import unix

@@ -7,6 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from meshdoctor.commands.flag_values import add_language
 from meshdoctor.commands.mesh_source import add_source_arguments, close_source, open_source
 
 if TYPE_CHECKING:
@@ -21,9 +22,7 @@ if TYPE_CHECKING:
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("only", metavar="NS[/WORKLOAD]", nargs="?", default="", help="show these clients only")
     parser.add_argument("--to", dest="target", default="", metavar="HOST[:PORT]", help="one service, with the why")
-    parser.add_argument(
-        "--lang", choices=("en", "ko"), help="English or Korean (default: MESHDOCTOR_LANG or the locale)"
-    )
+    add_language(parser)
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print (default: text)")
     add_source_arguments(parser)
 

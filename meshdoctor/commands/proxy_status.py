@@ -7,6 +7,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from meshdoctor.commands.flag_values import moment
 from meshdoctor.commands.mesh_source import (
     add_source_arguments,
     as_istioctl,
@@ -42,11 +43,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", default="short", metavar="FORMAT", help="short, wide, json, yaml or istioctl (default: short)"
     )
-    parser.add_argument("-f", "--file", default="", metavar="FILE", help="what istioctl proxy-status -o json printed")
+    parser.add_argument(
+        "-f",
+        "--file",
+        default="",
+        metavar="FILE",
+        help="what istioctl proxy-status -o json printed; with --istiod-file Envoy's /config_dump",
+    )
     parser.add_argument("--istiod-file", default="", metavar="FILE", help="istiod's /debug/config_dump?proxyID=POD")
     parser.add_argument("-r", "--revision", default="", help="the istiods of this revision only")
     parser.add_argument("-v", "--verbosity", type=int, default=0, help="1: istioctl's columns per type")
-    parser.add_argument("--now", type=float, help="count ages from this time (Unix seconds)")
+    parser.add_argument("--now", type=moment, help="count ages from this time (RFC 3339 or Unix seconds)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -70,7 +77,7 @@ def _show(arguments: argparse.Namespace) -> int:
     tell_problems(source)
     mesh = read_mesh(source)
     istiods = [facts for facts in all_istiods(mesh) if arguments.revision in ("", facts.revision)]
-    now = arguments.now or source.info.finished_at or time.time()
+    now = source.info.finished_at or time.time() if arguments.now is None else arguments.now
     if arguments.output in ("json", "yaml"):
         from meshdoctor.mesh.discovery import discovery_response
 
@@ -158,7 +165,7 @@ def _from_file(arguments: argparse.Namespace) -> int:
         _write_documents(responses, arguments)
         return 0
     istiods = [istiod_facts(response) for response in responses]
-    now = arguments.now or time.time()
+    now = time.time() if arguments.now is None else arguments.now
     as_istioctl = arguments.output in ("istioctl", "table")
     known = Revisions(pods_known=False)
     _write(connected_proxies(istiods, now) if as_istioctl else sync_status(istiods, (), known, now), arguments)

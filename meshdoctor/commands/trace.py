@@ -7,6 +7,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from meshdoctor.commands.flag_values import add_language
 from meshdoctor.commands.mesh_source import add_source_arguments, close_source, named_mesh, open_source
 from meshdoctor.errors import UsageError
 
@@ -39,9 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--http", choices=("1.0", "1.1", "2", "none"), default="1.1", help="the HTTP version; none: TCP"
     )
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text", help="how to print (default: text)")
-    parser.add_argument(
-        "--lang", choices=("en", "ko"), help="English or Korean (default: MESHDOCTOR_LANG or the locale)"
-    )
+    add_language(parser)
     add_source_arguments(parser)
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from meshdoctor.commands.flag_values import add_language
 from meshdoctor.commands.mesh_source import add_source_arguments
 from meshdoctor.errors import RecordingError, UsageError
 from meshdoctor.tui.launch import launch, redirected, require_terminal
@@ -38,7 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def add_display_arguments(parser: argparse.ArgumentParser) -> None:
     """How the application looks and speaks."""
-    parser.add_argument("--lang", choices=("en", "ko"), default="", help="language (default: that of the locale)")
+    add_language(parser)
     parser.add_argument("--theme", default="", metavar="NAME", help="md-dark, md-light, md-ansi or md-mono")
     parser.add_argument("--mouse", action="store_true", help="take the mouse from the terminal")
     parser.add_argument("--debug", action="store_true", help="print the traceback of a crash")
