@@ -154,6 +154,14 @@ def test_a_connection_begins_before_its_line(tmp_path: Path) -> None:
             ),
             PLAINTEXT,
         ),
+        (
+            tunnel_line(
+                1,
+                "inbound",
+                "connection closed due to policy rejection: explicitly denied by: a/converted_peer_authentication_b",
+            ),
+            PLAINTEXT,
+        ),
         (tunnel_line(1, error="http status: 401 Unauthorized"), POLICY),
         (tunnel_line(1, error="http status: 503 Service Unavailable"), REFUSED),
         (tunnel_line(1, "inbound", "connection failed: Connection refused (os error 111)"), REFUSED),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import string
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -65,11 +66,12 @@ def test_an_unknown_caller_is_called_by_its_address() -> None:
     assert set(found) == {Link("10.9.9.9", "shop/cart", 8080)}
 
 
-def test_a_ztunnels_log_has_the_identity_or_the_policy_that_refused() -> None:
+@pytest.mark.parametrize(
+    "policy", ["istio-system/istio_converted_static_strict", "shop/converted_peer_authentication_only-metrics"]
+)
+def test_a_ztunnels_log_has_the_identity_or_the_policy_that_refused(policy: str) -> None:
     base = {"line": 1, "direction": "inbound", "src_addr": "10.0.0.1:9", "dst_addr": "10.0.0.2:8080"}
-    rejected = (
-        "connection closed due to policy rejection: explicitly denied by: istio-system/istio_converted_static_strict"
-    )
+    rejected = f"connection closed due to policy rejection: explicitly denied by: {policy}"
     lines = [
         convert({**base, "src_identity": "spiffe://td/ns/shop/sa/web", "dst_hbone_addr": "10.0.0.2:8080"}, ZtunnelLine),
         convert({**base, "error": rejected, "time": 3.0}, ZtunnelLine),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from meshdoctor.mesh.workloads import Peer
+from meshdoctor.mesh.ztunnel.failures import refused_plaintext
 from meshdoctor.model.accesslog import AccessLine
 from meshdoctor.model.envoy.admin import Certificates, Sample
 from meshdoctor.model.moment import unix
@@ -99,7 +100,7 @@ def traffic(logs: Iterable[tuple[Peer, Iterable[AccessLine]]], at: Callable[[str
 def ambient_traffic(logs: Iterable[Iterable[ZtunnelLine]], at: Callable[[str], Peer | None]) -> Mapping[Link, Seen]:
     """What ztunnels' access logs show of inbound connections: with an identity (HBONE), without, or refused as plain.
 
-    The policy that refuses plain text is istiod's own (`istio_converted_static_strict` and the like, 1.24 to 1.32).
+    The policy that refuses plain text is one that istiod makes of a PeerAuthentication.
     """
     found: dict[Link, Seen] = {}
     for lines in logs:
@@ -111,7 +112,7 @@ def ambient_traffic(logs: Iterable[Iterable[ZtunnelLine]], at: Callable[[str], P
                 continue
             link = Link(client.key if client else client_address, server.key, port)
             kind = "mtls" if line.src_identity else "plaintext"
-            if kind == "plaintext" and "istio_converted" in (line.error or ""):
+            if kind == "plaintext" and refused_plaintext(line.error):
                 kind = "refused"
             found[link] = _counted(found.get(link, Seen()), kind, line.time)
     return found

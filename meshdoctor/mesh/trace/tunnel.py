@@ -13,13 +13,11 @@ from meshdoctor.mesh.trace.loose import message, messages
 from meshdoctor.mesh.trace.network import ip_address, network
 from meshdoctor.mesh.trace.outcome import Hop, Outcome, Source, Trace
 from meshdoctor.mesh.workloads import of_pod
+from meshdoctor.mesh.ztunnel.enforcement import STRICT_PORTS, is_converted_peer_authentication
 from meshdoctor.model import wants as ask
 from meshdoctor.model.kubernetes import Pod
 from meshdoctor.model.snapshot import PodRef
 from meshdoctor.model.ztunnel import GatewayAddress, Policy, ZtunnelDump
-
-STRICT = "istio_converted_static_strict"
-"""The policy that istiod makes of a STRICT PeerAuthentication."""
 
 
 class Tunnelled(NamedTuple):
@@ -52,7 +50,8 @@ def through_ztunnel(facts: Facts, pod: Pod, caller: Tunnelled) -> Trace:
         hop = Hop(where, "ztunnel", "not traced", "the configuration of its ztunnel is not known", verdict="may match")
         return Trace((hop,), Outcome("tcp", why="the connection reaches its server"), False)
     others = []
-    denied, allowed, allows = "", "", 0
+    denied, allowed = "", ""
+    allows: list[str] = []
     for policy in _policies(dump, pod):
         name = f"{policy.namespace}/{policy.name}"
         holds = any(_rule(rule, caller) for rule in _lists(policy.rules))
@@ -60,10 +59,10 @@ def through_ztunnel(facts: Facts, pod: Pod, caller: Tunnelled) -> Trace:
         if policy.action == "Deny":
             denied = denied or (name if holds else "")
         else:
-            allows += 1
+            allows.append(name)
             allowed = allowed or (name if holds else "")
     if denied or (allows and not allowed):
-        return _rejected(where, denied, caller, others)
+        return _rejected(where, denied, caller, others, allows)
     why = f"{allowed} allows it" if allowed else "no policy forbids it"
     hops = [Hop(where, "ztunnel", "passes", why, tuple(others), _sources([allowed] if allowed else []))]
     waypoint = _waypoint(dump, pod)
@@ -112,15 +111,15 @@ def _waypoint(dump: ZtunnelDump, pod: Pod) -> str:
     return next((gateway.destination for gateway in through if isinstance(gateway, GatewayAddress)), "")
 
 
-def _rejected(where: str, denied: str, caller: Tunnelled, others: list[tuple[str, str]]) -> Trace:
-    if denied.endswith(f"/{STRICT}"):
+def _rejected(where: str, denied: str, caller: Tunnelled, others: list[tuple[str, str]], allows: list[str]) -> Trace:
+    if _is_strict(denied):
         why = "a STRICT PeerAuthentication refuses plain text, and the caller is not in the mesh"
-        return _refused(where, "ztunnel", why, "take the caller into the mesh, or make the mode PERMISSIVE", (), others)
+        fix = "take the caller into the mesh, or make the mode PERMISSIVE"
+        return _refused(where, "ztunnel", why, fix, _sources([denied]), others)
     who = caller.principal or "a caller without identity"
-    names = [denied] if denied else [name for name, _ in others]
     why = f"AuthorizationPolicy {denied} denies {who}" if denied else f"no ALLOW policy admits {who}"
     fix = "change the policy; what a ztunnel enforces must not ask for HTTP (that needs a waypoint)"
-    return _refused(where, "ztunnel", why, fix, _sources(names), others)
+    return _refused(where, "ztunnel", why, fix, _sources([denied] if denied else allows), others)
 
 
 def _refused(
@@ -130,9 +129,19 @@ def _refused(
     return Trace((hop,), Outcome("none", None, "", "connection_refused", why=why, fix=fix), True)
 
 
-def _sources(names: list[str]) -> tuple[Source, ...]:
-    parts = (name.partition("/") for name in names if not name.endswith(f"/{STRICT}"))
-    return tuple(Source("AuthorizationPolicy", namespace, name) for namespace, _, name in parts)
+def _is_strict(policy: str) -> bool:
+    return is_converted_peer_authentication(policy.partition("/")[2])
+
+
+def _sources(policies: list[str]) -> tuple[Source, ...]:
+    """The objects that the policies are made of; that of the whole mesh's STRICT has many, and names none."""
+    found = []
+    for namespace, _, name in (policy.partition("/") for policy in policies):
+        if not is_converted_peer_authentication(name):
+            found.append(Source("AuthorizationPolicy", namespace, name))
+        elif name.startswith(STRICT_PORTS):
+            found.append(Source("PeerAuthentication", namespace, name.removeprefix(STRICT_PORTS)))
+    return tuple(found)
 
 
 def _lists(value: Any) -> list[list[Any]]:

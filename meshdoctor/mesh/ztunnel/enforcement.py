@@ -2,7 +2,7 @@
 
 Rules of istiod 1.32, `pilot/pkg/serviceregistry/ambient/authorization.go` (convertAuthorizationPolicy, handleRule): in
 an ALLOW policy a rule with an HTTP attribute is left out, in a DENY policy only the attribute is; both are stricter
-than what was written.
+than what was written. A STRICT PeerAuthentication comes to a ztunnel as a DENY policy, too.
 """
 
 from __future__ import annotations
@@ -17,6 +17,10 @@ from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
 
 DRY_RUN = "istio.io/dry-run"
+STRICT_MESH = "istio_converted_static_strict"
+"""The policy that istiod sends for every workload whose mode is STRICT."""
+STRICT_PORTS = "converted_peer_authentication_"
+"""What istiod puts before the name of a PeerAuthentication whose ports differ, to send it as a policy of its own."""
 _HTTP_SOURCE = ("requestPrincipals", "notRequestPrincipals", "remoteIpBlocks", "notRemoteIpBlocks")
 _HTTP_OPERATION = ("hosts", "notHosts", "methods", "notMethods", "paths", "notPaths")
 _CONNECTION_KEYS = frozenset(
@@ -37,6 +41,15 @@ class Caller(NamedTuple):
     principal: str
     namespace: str
     address: str
+
+
+def is_converted_peer_authentication(name: str) -> bool:
+    """Whether istiod made policy *name* (without its namespace) of a PeerAuthentication, to refuse plain text with it.
+
+    Both names are those of istiod 1.19 to 1.32 (`staticStrictPolicyName`, `convertedPeerAuthenticationPrefix`). No
+    object of Kubernetes can be called so, because of the `_`: no AuthorizationPolicy is ever mistaken for one.
+    """
+    return name == STRICT_MESH or name.startswith(STRICT_PORTS)
 
 
 def enforced(mesh: MeshIndex, pod: k8s.Pod, action: str) -> tuple[istio.AuthorizationPolicy, ...]:

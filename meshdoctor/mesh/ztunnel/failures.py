@@ -14,6 +14,7 @@ from meshdoctor.mesh.ambient import HBONE_PORT
 from meshdoctor.mesh.case import ENOUGH_SUCCESSES, Case
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.traffic import SERVER, Seen, split_address
+from meshdoctor.mesh.ztunnel.enforcement import is_converted_peer_authentication
 from meshdoctor.model.wants import ZtunnelAccessLog
 from meshdoctor.model.ztunnellog import ZtunnelLine
 
@@ -41,8 +42,6 @@ JOIN_SECONDS = 2.0
 ENOUGH_SILENCE = 3
 """So many calls without an answer are needed where nobody but the caller saw them."""
 
-# istiod's names for the policies that it makes of PeerAuthentications (ambient/authorization.go).
-_STRICT = re.compile(r"/(?:istio_converted_static_strict|converted_peer_authentication_)")
 DENIED_BY = re.compile(r"explicitly denied by: (?P<namespace>[^/\s]+)/(?P<name>\S+)")
 
 
@@ -50,7 +49,7 @@ def kind(line: ZtunnelLine) -> str:
     """The kind of a failed connection, one of the names above."""
     error = line.error or ""
     if "policy rejection" in error:
-        return PLAINTEXT if _STRICT.search(error) else POLICY
+        return PLAINTEXT if refused_plaintext(error) else POLICY
     if "http status: 401" in error:
         return POLICY
     if "unknown waypoint" in error:
@@ -64,6 +63,12 @@ def kind(line: ZtunnelLine) -> str:
     if "http status: 503" in error:
         return REFUSED
     return _outbound(line, error)
+
+
+def refused_plaintext(error: str | None) -> bool:
+    """Whether *error* says that a STRICT PeerAuthentication rejected the connection."""
+    found = DENIED_BY.search(error or "")
+    return found is not None and is_converted_peer_authentication(found["name"])
 
 
 def _outbound(line: ZtunnelLine, error: str) -> str:

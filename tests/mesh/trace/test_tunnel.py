@@ -93,6 +93,20 @@ def test_strict_refuses_plain_text() -> None:
     assert refused.hops[-1].sources == ()
 
 
+def test_what_istiod_makes_of_a_peer_authentication_is_no_authorization_policy() -> None:
+    ports: dict[str, Any] = {"notPrincipals": [{"Presence": []}]}
+    strict = policy("Deny", ports, name="converted_peer_authentication_only-metrics")
+    refused = decide(strict, caller="")
+    assert refused.failing and "STRICT PeerAuthentication" in refused.outcome.why
+    assert [str(source) for source in refused.hops[-1].sources] == ["PeerAuthentication shop/only-metrics"]
+
+
+def test_who_no_policy_admits_is_refused_by_those_that_admit_others() -> None:
+    strict = policy("Deny", {"notPrincipals": [{"Presence": []}]}, name="converted_peer_authentication_only-metrics")
+    found = decide(strict, policy("Deny", exact("other"), name="not-other"), policy("Allow", exact("other")))
+    assert [str(source) for source in found.hops[-1].sources] == ["AuthorizationPolicy shop/p"]
+
+
 def test_the_source_is_the_policy() -> None:
     assert [str(source) for source in decide(policy("Deny", exact(WEB))).hops[-1].sources] == [
         "AuthorizationPolicy shop/p"
