@@ -5,11 +5,17 @@ from __future__ import annotations
 import argparse
 import os.path
 import sys
+from collections.abc import Mapping
 from importlib import import_module
 from typing import NamedTuple
 
 from meshdoctor import __version__
 from meshdoctor.errors import MeshDoctorError
+
+WRONG = "the command was wrong or the source could not be read"
+DONE = {0: "done", 2: WRONG}
+"""What the exit status of a command says that judges nothing."""
+AS_ISTIOCTL = {0: "done", 1: "an error with -o istioctl, as istioctl has it", 2: WRONG}
 
 
 class Command(NamedTuple):
@@ -21,24 +27,96 @@ class Command(NamedTuple):
     summary: str
     alias: str = ""
     """A shorter name, as istioctl has it."""
+    statuses: Mapping[int, str] = DONE
+    """What each exit status of it says."""
 
 
 COMMANDS: dict[str, Command] = {
-    "diagnose": Command("meshdoctor.commands.diagnose", "name the culprit of failing requests, with evidence"),
-    "explain": Command("meshdoctor.commands.explain", "say what a response flag, detail or access-log line means"),
-    "proxy-status": Command(
-        "meshdoctor.commands.proxy_status", "show whether the proxies are in sync with istiod", "ps"
+    "diagnose": Command(
+        "meshdoctor.commands.diagnose",
+        "name the culprit of failing requests, with evidence",
+        statuses={
+            0: "nothing is wrong now",
+            1: "an active culprit was found",
+            2: WRONG,
+            3: "nothing conclusive",
+        },
     ),
-    "proxy-config": Command("meshdoctor.commands.proxy_config", "show what a proxy is configured to do", "pc"),
-    "ztunnel-config": Command("meshdoctor.commands.ztunnel_config", "show what a node's ztunnel knows", "zc"),
-    "mtls": Command("meshdoctor.commands.mtls", "show the mTLS in force between workloads, and where it fails"),
-    "trace": Command("meshdoctor.commands.trace", "follow one request hop by hop, and say where it fails"),
-    "waypoint": Command("meshdoctor.commands.waypoint", "list the waypoints, show whether they are programmed"),
-    "check-access": Command("meshdoctor.commands.check_access", "show which rights you have, and the role for more"),
-    "record": Command("meshdoctor.commands.record", "keep what the mesh looks like in one redacted file"),
-    "bundle": Command("meshdoctor.commands.bundle", "inspect, verify, repair or redact a recorded bundle"),
-    "compare": Command("meshdoctor.commands.compare", "say what changed between two moments of a recording"),
-    "open": Command("meshdoctor.commands.tui", "open a cluster or a recording in the terminal application"),
+    "explain": Command(
+        "meshdoctor.commands.explain",
+        "say what a response flag, detail or access-log line means",
+        statuses={0: "explained (also when the log shows failures, or none)", 2: "nothing readable was given"},
+    ),
+    "proxy-status": Command(
+        "meshdoctor.commands.proxy_status",
+        "show whether the proxies are in sync with istiod",
+        "ps",
+        {**AS_ISTIOCTL, 0: "done, whether they are in sync or not"},
+    ),
+    "proxy-config": Command(
+        "meshdoctor.commands.proxy_config",
+        "show what a proxy is configured to do",
+        "pc",
+        {**AS_ISTIOCTL, 1: "rootca-compare: no common root;\n  or an error with -o istioctl"},
+    ),
+    "ztunnel-config": Command(
+        "meshdoctor.commands.ztunnel_config", "show what a node's ztunnel knows", "zc", AS_ISTIOCTL
+    ),
+    "mtls": Command(
+        "meshdoctor.commands.mtls",
+        "show the mTLS in force between workloads, and where it fails",
+        statuses={
+            0: "no disagreement was hit",
+            1: "a disagreement was hit by traffic",
+            2: WRONG,
+            3: "what was read cannot show it: one is declared and may be hit,\n"
+            "  or what declares one could not be read",
+        },
+    ),
+    "trace": Command(
+        "meshdoctor.commands.trace",
+        "follow one request hop by hop, and say where it fails",
+        statuses={
+            0: "nothing fails it",
+            1: "something fails it, or a part of such requests",
+            2: WRONG,
+            3: "it could not be followed with certainty,\n  or only the logs show that it fails",
+        },
+    ),
+    "waypoint": Command(
+        "meshdoctor.commands.waypoint",
+        "list the waypoints, show whether they are programmed",
+        statuses={**AS_ISTIOCTL, 1: "status: a waypoint is not programmed;\n  or an error with -o istioctl"},
+    ),
+    "check-access": Command(
+        "meshdoctor.commands.check_access",
+        "show which rights you have, and the role for more",
+        statuses={
+            0: "every right is there",
+            1: "a right is missing, or could not be asked for",
+            2: "the command was wrong or the cluster could not be read",
+        },
+    ),
+    "record": Command(
+        "meshdoctor.commands.record",
+        "keep what the mesh looks like in one redacted file",
+        statuses={**DONE, 0: "recorded (what could not be read is listed in the file)"},
+    ),
+    "bundle": Command(
+        "meshdoctor.commands.bundle",
+        "inspect, verify, repair or redact a recorded bundle",
+        statuses={**DONE, 1: "verify: something in it is damaged"},
+    ),
+    "compare": Command(
+        "meshdoctor.commands.compare",
+        "say what changed between two moments of a recording",
+        statuses={**DONE, 0: "compared, whether anything changed or not"},
+    ),
+    "open": Command(
+        "meshdoctor.commands.tui",
+        "open a cluster or a recording in the terminal application",
+        statuses={0: "it was left", 2: f"{WRONG},\n  or the application could not be shown"},
+    ),
     "demo": Command("meshdoctor.commands.demo", "practise on a recorded incident of a real mesh"),
 }
 
@@ -49,12 +127,12 @@ TABLED_FLAGS = ("-o", "--output", "--recording", "--proxy-admin-port")
 
 ALIASES = {command.alias: name for name, command in COMMANDS.items() if command.alias}
 
-EXIT_STATUSES = """\
-exit status: 0 nothing is wrong now
-             1 an active culprit was found
-             2 the command was wrong or the source could not be read
-             3 nothing conclusive
-"""
+
+def _told(statuses: Mapping[int, str]) -> str:
+    """What the exit statuses say, a line or more for each."""
+    lines = [line for status, said in sorted(statuses.items()) for line in f"{status} {said}".split("\n")]
+    margin = " " * len("exit status: ")
+    return "exit status: " + f"\n{margin}".join(lines) + "\n"
 
 
 def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
@@ -63,7 +141,7 @@ def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
         prog=_program(sys.argv[0]),
         description="Why does this Istio mesh fail requests? Names the culprit, with evidence and what to change.\n"
         "Without a command, the cluster of the kubeconfig (or a RECORDING) is opened in the terminal.",
-        epilog=EXIT_STATUSES,
+        epilog=_told(DONE) + "Where a command judges, 1 and 3 say how: see its --help.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"meshdoctor {__version__}")
@@ -73,7 +151,7 @@ def build_parser(chosen: str | None = None) -> argparse.ArgumentParser:
             name,
             help=f"{command.summary} ({command.alias})" if command.alias else command.summary,
             description=command.summary[0].upper() + command.summary[1:] + ".",
-            epilog=EXIT_STATUSES,
+            epilog=_told(command.statuses),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if name == chosen:
@@ -122,7 +200,7 @@ def _table_first(arguments: list[str]) -> list[str]:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return its exit status (see `EXIT_STATUSES`).
+    """Run one command and return its exit status (see `Command.statuses`).
 
     Without *argv* the command is the process' own, and the last one; a program that runs many gives *argv*.
     """

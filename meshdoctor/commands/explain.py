@@ -62,15 +62,12 @@ examples:
 
 A log's failing lines are grouped by code, flags, details and cluster, worst
 first: 5xx and connection errors, refusals, then clients that left.
-
-exit status: 0 explained (also when the log shows failures, or none),
-             2 nothing readable was given
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `explain`."""
-    parser.epilog = _EPILOG
+    parser.epilog = f"{_EPILOG}\n{parser.epilog or ''}"
     parser.add_argument(
         "words",
         nargs="*",

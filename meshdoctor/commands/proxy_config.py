@@ -63,7 +63,7 @@ packed (gzip, xz, zstd, bzip2), in YAML, and with other text around it.
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = _DESCRIPTION
-    parser.epilog = _EPILOG
+    parser.epilog = f"{_EPILOG}\n{parser.epilog or ''}"
     parser.set_defaults(parser=parser)
     tables = parser.add_subparsers(dest="table", metavar="TABLE", parser_class=_TableParser)
     for table, aliases in _ALIASES.items():

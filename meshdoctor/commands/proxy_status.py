@@ -37,7 +37,7 @@ compared as istioctl does.
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = _EPILOG
+    parser.epilog = f"{_EPILOG}\n{parser.epilog or ''}"
     add_source_arguments(parser)
     parser.add_argument("target", nargs="?", default="", metavar="POD", help="[type/]name[.namespace]")
     parser.add_argument(

@@ -38,13 +38,12 @@ _HELP = {
 _DESCRIPTION = (
     "A group of commands used to update or retrieve Ztunnel configuration from a Ztunnel instance (here: retrieve)."
 )
+_EPILOG = "TARGET is a ztunnel pod, or a workload's pod: then the ztunnel of its node. Without one: the first.\n"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = _DESCRIPTION
-    parser.epilog = (
-        "TARGET is a ztunnel pod, or a workload's pod: then the ztunnel of its node. Without one: the first."
-    )
+    parser.epilog = f"{_EPILOG}\n{parser.epilog or ''}"
     tables = parser.add_subparsers(dest="table", metavar="TABLE")
     for table, aliases in _TABLES.items():
         summary = _HELP[table]
