@@ -24,11 +24,11 @@ from meshdoctor.mesh.flows import Flows
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Lives, PodLife
 from meshdoctor.mesh.passed_on import passed_on
-from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
 from meshdoctor.mesh.traffic import SERVER, Seen, split_address
 from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.pods import has_proxy
 from meshdoctor.model.snapshot import Want
 from meshdoctor.model.wants import ProxyConfig
 
@@ -123,7 +123,7 @@ def _between_nobody(case: Case, mesh: MeshIndex) -> Finding | None:
         return None
     servers = mesh.selected_pods(service)
     callers = [mesh.pods.get(seen.pod) for seen in lines]
-    proxied = any(one is None or has_sidecar(one) for one in (*callers, *servers))
+    proxied = any(one is None or has_proxy(one) for one in (*callers, *servers))
     if proxied or not servers or case.proxied or any(is_waypoint(pod) or _is_gateway(mesh, pod) for pod in servers):
         return None
     owners = tuple(dict.fromkeys(blame.of_workload(mesh.workload(pod.ref)) for pod in servers))
@@ -195,7 +195,7 @@ def _without_server(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Fin
     addresses = {split_address(seen.access.upstream_host)[0] for seen in lines if seen.access}
     pods = [pod for address in addresses if (pod := mesh.pod_by_ip(address))]
     evidence = lines_say(lines, logged(lines[-1]))
-    if not pods or any(has_sidecar(pod) for pod in pods):
+    if not pods or any(has_proxy(pod) for pod in pods):
         return inconclusive("the next hop answered with an error, and its own log says nothing of it", evidence)
     owners = tuple(dict.fromkeys(blame.of_workload(mesh.workload(pod.ref)) for pod in pods))
     return culprit(

@@ -19,11 +19,11 @@ from meshdoctor.mesh.finding import (
     not_applicable,
 )
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, logged, object_says, remedy
 from meshdoctor.mesh.traffic import CLIENT, GATEWAY, SERVER, Seen, split_address
 from meshdoctor.model.moment import unix
+from meshdoctor.model.pods import has_sidecar
 
 LEFT = ("downstream_remote_disconnect", "http2.remote_reset")
 ENOUGH = 2

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from meshdoctor.mesh.ambient import GATEWAY_NAME
-from meshdoctor.mesh.applying import serves
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, cleared, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.gateways import pods_of, serves, takes
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import config_says, lines_say, logged, object_says, remedy
@@ -70,9 +70,7 @@ def _credentials(case: Case, mesh: MeshIndex) -> Iterator[_Credential]:
 
 def _of_istio(case: Case, mesh: MeshIndex) -> Iterator[_Credential]:
     for gateway in mesh.objects("Gateway", istio.Gateway):
-        pods = tuple(
-            ref for ref, pod in mesh.pods.items() if gateway.spec.selector.items() <= pod.metadata.labels.items()
-        )
+        pods = pods_of(mesh, gateway) if takes(gateway, case.destination.host) else ()
         for server in gateway.spec.servers:
             if not serves(server.hosts, case.destination.host) or not _leads_to(mesh, pods, case, server.port.number):
                 continue

@@ -11,7 +11,6 @@ from meshdoctor.mesh.egress_policy import egress_blocking
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.network_policy import blocking
-from meshdoctor.mesh.pods import is_ready
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import APPLICATION, Seen, split_address
@@ -19,6 +18,7 @@ from meshdoctor.mesh.ztunnel.failures import TUNNEL_BROKEN, TUNNEL_TIMEOUT, expl
 from meshdoctor.mesh.ztunnel.tunnels import source_pod, target_pod
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.moment import unix
+from meshdoctor.model.pods import is_ready
 from meshdoctor.model.wants import ZtunnelConfig
 
 HANGING = 1000.0

@@ -14,10 +14,10 @@ from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Lives
-from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, logged, remedy
 from meshdoctor.mesh.traffic import CLIENT, GATEWAY, SERVER, Seen
+from meshdoctor.model.pods import has_proxy
 
 LONG_IDLE_SECONDS = 45.0
 """Load balancers and firewalls forget a flow after minutes (240 and 350 s are common); applications after seconds."""
@@ -55,7 +55,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
             said,
             waited,
         )
-    bare = any((pod := mesh.pod_by_ip(seen.upstream[0])) is not None and not has_sidecar(pod) for seen in cut)
+    bare = any((pod := mesh.pod_by_ip(seen.upstream[0])) is not None and not has_proxy(pod) for seen in cut)
     if bare and min(one.idle for one in chosen) < LONG_IDLE_SECONDS:
         return not_applicable("the application itself may have closed the connections")
     client = blame.of_workload(case.client) if case.client else None

@@ -15,12 +15,12 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.injection import wants_sidecar
 from meshdoctor.mesh.mtls.peer_authentication import STRICT
 from meshdoctor.mesh.peer_policy import decider, server_policy
-from meshdoctor.mesh.pods import PROXY_CONTAINER, has_sidecar
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.protocols import is_http, of_service_port
 from meshdoctor.mesh.quoting import config_says, lines_say, logged, remedy
 from meshdoctor.mesh.traffic import CLIENT, SERVER, Seen, cluster_of, split_address
 from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.pods import PROXY_CONTAINER, has_proxy
 from meshdoctor.model.snapshot import PodRef, Want
 from meshdoctor.model.wants import ProxyConfig
 
@@ -190,7 +190,7 @@ def _without_sidecar(
     calls = case.calls
     everything = (*lines, *calls)
     init = {container.name for container in pod.spec.init_containers}
-    if has_sidecar(pod):
+    if has_proxy(pod):
         from_init = any(seen.log and seen.log.container in init for seen in calls)
         if not from_init and _proxy_started(pod):
             return inconclusive(f"plain text from {pod.key} reaches a STRICT workload, though it has a sidecar", *why)

@@ -15,7 +15,6 @@ from meshdoctor.mesh.control_plane import absent_proxies, istiod_down
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, merged, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.interruptions import NoPods
-from meshdoctor.mesh.pods import is_ready
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.told_by_proxies import told_by_proxies
@@ -24,6 +23,7 @@ from meshdoctor.mesh.traffic_policy import detects_outliers
 from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.names import ClusterName
+from meshdoctor.model.pods import is_ready
 from meshdoctor.model.snapshot import Want
 from meshdoctor.model.wants import ProxyClusters, ProxyConfig
 

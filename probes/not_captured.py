@@ -17,12 +17,12 @@ from meshdoctor.mesh.ambient import (
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.pods import is_ready
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
 from meshdoctor.mesh.ztunnel.failures import TUNNEL_REFUSED, ended, explained, failures
 from meshdoctor.mesh.ztunnel.tunnels import target_pod
 from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.pods import is_ready
 from meshdoctor.model.snapshot import PodRef
 from meshdoctor.model.wants import ZtunnelConfig
 

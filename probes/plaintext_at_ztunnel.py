@@ -12,7 +12,6 @@ from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culpri
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Lives
 from meshdoctor.mesh.mtls.peer_authentication import STRICT, MergedPolicy, PeerAuthentications
-from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import Seen
@@ -22,6 +21,7 @@ from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.labels import DATAPLANE_MODE
 from meshdoctor.model.moment import unix
+from meshdoctor.model.pods import has_proxy
 
 
 def examine(case: Case, mesh: MeshIndex) -> Finding:
@@ -40,7 +40,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         # A client whose pods are all gone, or none: nothing tells why it spoke plain text.
         nobody = not any(refs)
         return _outsider(case, mesh, lines, said, strict) if nobody else inconclusive("the client is gone", said)
-    free = [pod for pod in pods if not is_captured(pod) and not has_sidecar(pod)]
+    free = [pod for pod in pods if not is_captured(pod) and not has_proxy(pod)]
     if not mesh.complete("Namespace") and any(DATAPLANE_MODE not in pod.metadata.labels for pod in free):
         return inconclusive("whether the client's namespace is in the mesh could not be read", said)
     outside = [pod for pod in free if not should_be_captured(mesh, pod)]

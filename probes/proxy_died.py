@@ -7,10 +7,10 @@ from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Verdict, culprit, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Exit, Lives
-from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, logged, remedy
 from meshdoctor.mesh.traffic import APPLICATION, Seen
+from meshdoctor.model.pods import PROXY_CONTAINER
 
 AROUND_SECONDS = 30.0
 """A sidecar that died is back after its restart and readiness: failures this long after belong to its death."""

@@ -10,12 +10,12 @@ from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, merged, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Lives, PodLife
-from meshdoctor.mesh.pods import PROXY_CONTAINER, has_sidecar, is_native_sidecar, is_ready
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, logged, remedy
 from meshdoctor.mesh.traffic import CLIENT, Seen
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.moment import clock, unix
+from meshdoctor.model.pods import PROXY_CONTAINER, has_sidecar, is_native_sidecar, is_ready
 from meshdoctor.model.snapshot import PodRef, Want
 from meshdoctor.model.wants import LogText
 

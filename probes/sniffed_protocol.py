@@ -11,11 +11,11 @@ from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Lives
-from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.protocols import AUTO, of_service_port
 from meshdoctor.mesh.quoting import lines_say, logged, object_says, remedy
 from meshdoctor.mesh.traffic import CLIENT, GATEWAY, Seen
+from meshdoctor.model.pods import has_sidecar
 
 HTTP = ("http", "https", "grpc", "ws", "wss")
 """Whoever calls with these speaks first."""

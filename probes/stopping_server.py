@@ -11,11 +11,11 @@ from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culpri
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Lives, PodLife
 from meshdoctor.mesh.owners import Workload
-from meshdoctor.mesh.pods import is_native_sidecar
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, logged, remedy
 from meshdoctor.mesh.traffic import CLIENT, GATEWAY, Seen
 from meshdoctor.model.moment import clock, duration
+from meshdoctor.model.pods import is_native_sidecar
 
 SLACK = 2.0
 """Seconds: event times are whole seconds, and the kubelet needs a moment to kill."""

@@ -19,11 +19,11 @@ from meshdoctor.mesh.handshake.plaintext import plaintext_server
 from meshdoctor.mesh.handshake.trust import other_identity, other_roots
 from meshdoctor.mesh.identity import identity
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, logged
 from meshdoctor.mesh.traffic import SERVER, Seen, cluster_of
 from meshdoctor.model.accesslog import parse_transport_failure
+from meshdoctor.model.pods import has_proxy
 from meshdoctor.model.snapshot import Want
 from meshdoctor.model.wants import ProxyCertificates, ProxyConfig
 
@@ -86,7 +86,7 @@ def _turned_away(case: Case, mesh: MeshIndex) -> Finding | None:
         if seen.access
         and seen.access.request_id not in told
         and (server := server_of(mesh, seen)) is not None
-        and has_sidecar(server)
+        and has_proxy(server)
     )
     if not lines:
         return None

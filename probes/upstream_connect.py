@@ -14,13 +14,13 @@ from meshdoctor.mesh.control_plane import absent_proxies, istiod_down, istiod_po
 from meshdoctor.mesh.finding import Evidence, Finding, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Lives, PodLife
-from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
 from meshdoctor.mesh.traffic import Seen, split_address
 from meshdoctor.mesh.unanswered import timed_out
 from meshdoctor.model.accesslog import parse_details
 from meshdoctor.model.moment import clock
+from meshdoctor.model.pods import has_proxy
 from meshdoctor.model.snapshot import PodRef, Want
 from meshdoctor.model.wants import ProxyConfig
 from meshdoctor.probes.application_connect import exhausted, is_local, is_refused
@@ -185,7 +185,7 @@ def _alive(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
         for seen in lines
         if seen.access and (pod := mesh.pod_by_ip(split_address(seen.access.upstream_host)[0]))
     }
-    bare = [pod for pod in pods.values() if not has_sidecar(pod)]
+    bare = [pod for pod in pods.values() if not has_proxy(pod)]
     if bare and is_refused(newest):
         return _refused(case, mesh, lines, PodRef(bare[0].namespace, bare[0].name))
     return inconclusive(f"connections to {listed(pods)} failed, though these pods run")

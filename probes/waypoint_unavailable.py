@@ -15,7 +15,6 @@ from meshdoctor.mesh.ambient import (
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, cleared, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.pods import is_ready
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import Seen
@@ -32,6 +31,7 @@ from meshdoctor.mesh.ztunnel.failures import (
 from meshdoctor.mesh.ztunnel.tunnels import target_pod
 from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.pods import is_ready
 from meshdoctor.model.snapshot import PodRef
 from meshdoctor.model.wants import ZtunnelConfig
 

@@ -7,10 +7,10 @@ from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Finding, Verdict, cleared, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.interruptions import NoPods
-from meshdoctor.mesh.pods import is_ready
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, logged, remedy
 from meshdoctor.mesh.ztunnel.failures import NO_UPSTREAM, UNLOGGED, ended, explained, failures, unlogged
+from meshdoctor.model.pods import is_ready
 
 
 def examine(case: Case, mesh: MeshIndex) -> Finding:

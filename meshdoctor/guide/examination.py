@@ -17,11 +17,11 @@ from meshdoctor.mesh.case import Case, requests
 from meshdoctor.mesh.flows import Flows
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.logs import access_logs
-from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.mesh.question import Question, cases_of
 from meshdoctor.mesh.sample import sample
 from meshdoctor.model import wants as ask
 from meshdoctor.model.kinds import KINDS
+from meshdoctor.model.pods import PROXY_CONTAINER
 from meshdoctor.model.snapshot import Snapshot, Want
 
 

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.owners import Workload
-from meshdoctor.mesh.pods import PROXY_CONTAINER, has_sidecar, is_ready
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model import ztunnel
 from meshdoctor.model.labels import DATAPLANE_MODE
+from meshdoctor.model.pods import WAYPOINT, ZTUNNEL, has_proxy, is_ready, proxy_role
 from meshdoctor.model.snapshot import PodRef
 from meshdoctor.model.wants import ZtunnelConfig
 
@@ -44,8 +44,8 @@ def is_captured(pod: k8s.Pod) -> bool:
 
 
 def should_be_captured(mesh: MeshIndex, pod: k8s.Pod) -> bool:
-    """Whether the labels ask for ambient and nothing about the pod forbids it (a sidecar, the host's network)."""
-    return mode(mesh, pod) == AMBIENT and not has_sidecar(pod) and not pod.spec.host_network
+    """Whether the labels ask for ambient and nothing about the pod forbids it (its own proxy, the host's network)."""
+    return mode(mesh, pod) == AMBIENT and not has_proxy(pod) and not pod.spec.host_network
 
 
 def is_enrolled(mesh: MeshIndex, pod: k8s.Pod) -> bool:
@@ -77,8 +77,8 @@ def target_port(service: k8s.Service, port: int, pod: k8s.Pod) -> int:
 
 
 def is_ztunnel_template(spec: k8s.PodSpec) -> bool:
-    """Whether a pod runs ztunnel: pilot-agent is told to `proxy ztunnel` (manifests/charts/ztunnel)."""
-    return any(container.name == PROXY_CONTAINER and "ztunnel" in container.args for container in spec.containers)
+    """Whether pods of a template, or a pod, run ztunnel."""
+    return proxy_role(spec) == ZTUNNEL
 
 
 def ztunnel_daemon_sets(mesh: MeshIndex) -> tuple[k8s.Workload, ...]:
@@ -138,8 +138,8 @@ def known_workload(mesh: MeshIndex, pod: k8s.Pod) -> ztunnel.Workload | None:
 
 
 def is_waypoint(pod: k8s.Pod) -> bool:
-    """Whether a pod is a waypoint's proxy (pilot-agent `proxy waypoint`, manifests/charts/istio-control)."""
-    return any(container.name == PROXY_CONTAINER and "waypoint" in container.args for container in pod.spec.containers)
+    """Whether a pod is a waypoint's proxy."""
+    return proxy_role(pod.spec) == WAYPOINT
 
 
 def waypoint_of(mesh: MeshIndex, service: k8s.Service) -> PodRef | None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from meshdoctor.mesh.ambient import is_captured
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.traffic import SERVER, Seen
+from meshdoctor.model.pods import has_proxy
 from meshdoctor.model.snapshot import PodRef
 
 
@@ -14,6 +14,6 @@ def application_of(mesh: MeshIndex, seen: Seen) -> PodRef | None:
     if seen.side == SERVER:
         return seen.pod if seen.cluster and seen.cluster.inbound else None
     pod = mesh.pod_by_ip(seen.upstream[0])
-    if pod is None or has_sidecar(pod) or is_captured(pod):
+    if pod is None or has_proxy(pod) or is_captured(pod):
         return None
     return pod.ref

@@ -9,11 +9,11 @@ from meshdoctor.mesh.control_plane import istiod_down
 from meshdoctor.mesh.finding import Evidence, Resource
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.interruptions import NoPods, why_for_a_while
-from meshdoctor.mesh.pods import is_ready
 from meshdoctor.mesh.quoting import counted, listed, object_says
 from meshdoctor.mesh.traffic import Seen
 from meshdoctor.mesh.unready import unready
 from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.pods import is_ready
 
 
 class Backend(NamedTuple):

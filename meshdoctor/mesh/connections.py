@@ -10,6 +10,7 @@ from meshdoctor.model.istio import WorkloadEntry
 from meshdoctor.model.istiod import SyncRecord
 from meshdoctor.model.kubernetes import ContainerStatus, Pod
 from meshdoctor.model.moment import unix
+from meshdoctor.model.pods import PROXY_CONTAINER
 from meshdoctor.model.snapshot import PodRef
 
 CONNECTED, NEVER_CONNECTED, DISCONNECTED, NO_ISTIOD, UNKNOWN = (
@@ -156,7 +157,7 @@ def _absence(pod: Pod | None) -> tuple[str, str]:
     if pod.metadata.deletion_timestamp:
         return DISCONNECTED, "its pod is being deleted"
     statuses = (*pod.status.container_statuses, *pod.status.init_container_statuses)
-    proxy = next((entry for entry in statuses if entry.name == "istio-proxy"), None)
+    proxy = next((entry for entry in statuses if entry.name == PROXY_CONTAINER), None)
     # The agent is ready only once Envoy has got clusters and listeners (pilot/cmd/pilot-agent/status/ready).
     if proxy and proxy.ready:
         return DISCONNECTED, "its proxy is ready, so it was connected, and no istiod lists it now"

@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TypeVar, cast
 
 from meshdoctor.mesh.owners import Owners, Workload
-from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model import wants as ask
@@ -16,6 +15,7 @@ from meshdoctor.model.envoy.endpoint import ClusterStatus
 from meshdoctor.model.istiod import MeshConfig, SyncRecord
 from meshdoctor.model.meta import Object
 from meshdoctor.model.moment import unix
+from meshdoctor.model.pods import GATEWAY, proxy_role
 from meshdoctor.model.snapshot import Missing, PodRef, Snapshot
 
 T = TypeVar("T")
@@ -205,9 +205,7 @@ class MeshIndex:
         if info and info.node.id:
             return info.node.id.startswith("router~")
         found = self.pods.get(pod)
-        return found is not None and any(
-            container.name == PROXY_CONTAINER and "router" in container.args for container in found.spec.containers
-        )
+        return found is not None and proxy_role(found.spec) == GATEWAY
 
     def config(self, pod: PodRef) -> ConfigDump | None:
         return self.snapshot.value(ask.ProxyConfig(pod))

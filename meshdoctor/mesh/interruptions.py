@@ -14,11 +14,11 @@ from meshdoctor.mesh.finding import Evidence, Resource
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Lives, PodLife
 from meshdoctor.mesh.owners import Workload
-from meshdoctor.mesh.pods import is_ready
 from meshdoctor.mesh.quoting import listed, object_says
 from meshdoctor.mesh.traffic import Seen
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.moment import clock, unix
+from meshdoctor.model.pods import is_ready
 
 _SCALED = re.compile(r"Scaled (?P<way>up|down) replica set (?P<name>\S+) (?:from \d+ )?to (?P<to>\d+)")
 GENERATION_SECONDS = 60.0

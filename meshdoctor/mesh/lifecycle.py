@@ -14,9 +14,9 @@ import msgspec
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.logs import logged_addresses
 from meshdoctor.mesh.owners import Workload
-from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.moment import unix
+from meshdoctor.model.pods import PROXY_CONTAINER
 from meshdoctor.model.snapshot import PodRef
 
 EVENT_SLACK = 1.0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.model.accesslog import ParsedLog
 from meshdoctor.model.applog import AppLog
+from meshdoctor.model.pods import PROXY_CONTAINER
 from meshdoctor.model.snapshot import Fact, Missing, PodRef
 from meshdoctor.model.wants import AccessLog, ApplicationLog, LogRef
 

@@ -13,11 +13,12 @@ from meshdoctor.mesh.endpoints import Endpoints
 from meshdoctor.mesh.hosts import DOMAIN
 from meshdoctor.mesh.services import Registry
 from meshdoctor.mesh.sidecar_scope import SidecarScopes
-from meshdoctor.mesh.workloads import NONE, SIDECAR, Peer, of_pod, of_workload_entry
+from meshdoctor.mesh.workloads import Peer, of_pod, of_workload_entry
 from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.istiod import MeshConfig
 from meshdoctor.model.meta import Object
+from meshdoctor.model.pods import NONE, SIDECAR
 
 O = TypeVar("O", bound=Object)  # noqa: E741 - O for object
 

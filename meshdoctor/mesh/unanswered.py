@@ -8,12 +8,12 @@ from meshdoctor.mesh.egress_policy import egress_blocking
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.network_policy import blocking
-from meshdoctor.mesh.pods import has_sidecar, is_ready
 from meshdoctor.mesh.quoting import config_says, counted, lines_say, logged, object_says, remedy
 from meshdoctor.mesh.traffic import Seen, cluster_of, split_address
 from meshdoctor.mesh.traffic_policy import sets_connect_timeout
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.moment import duration, unix
+from meshdoctor.model.pods import has_proxy, is_ready
 
 CLOCK_SECONDS = 60.0
 """The API server's clock and those of the nodes may differ by so much."""
@@ -81,7 +81,7 @@ def timed_out(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
         return inconclusive(
             "connections were not answered in time; the caller's own connect timeout was not read", said
         )
-    if not has_sidecar(server):
+    if not has_proxy(server):
         # Without a sidecar the application itself accepts; one whose queue is full looks just like this.
         return inconclusive(f"{server.key} answers no connection; its packets are dropped, or it is stalled", said)
     if is_ready(server) and len(lines) > 1:

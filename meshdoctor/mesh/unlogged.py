@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.traffic import CLIENT, SERVER, Destination, Seen
 from meshdoctor.model.accesslog import AccessLine
 from meshdoctor.model.accesslog_details import parse_flags
 from meshdoctor.model.envoy.admin import Sample
 from meshdoctor.model.names import parse_cluster_name
+from meshdoctor.model.pods import has_proxy, has_sidecar
 from meshdoctor.model.snapshot import Missing, PodRef
 from meshdoctor.model.wants import ProxyClusters, ProxyMetrics
 
@@ -131,7 +131,7 @@ def _refused_there(mesh: MeshIndex, seen: Seen, logged: set[PodRef]) -> Iterator
     refusal = _refusal(call.status, call.error.strip()) if call else None
     if call is None or refusal is None or service is None:
         return
-    servers = [pod for pod in mesh.selected_pods(service) if has_sidecar(pod)]
+    servers = [pod for pod in mesh.selected_pods(service) if has_proxy(pod)]
     if not servers or any(pod.ref in logged for pod in servers):
         return
     flags, details = refusal

@@ -9,10 +9,10 @@ from meshdoctor.mesh.finding import Evidence, Resource
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.interruptions import GENERATION_SECONDS, NoPods, crashed, probe_failures
 from meshdoctor.mesh.lifecycle import Exit, Lives
-from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.mesh.quoting import counted, listed, object_says
 from meshdoctor.mesh.traffic import Seen
 from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.pods import PROXY_CONTAINER
 
 
 def unready(mesh: MeshIndex, service: k8s.Service, pods: tuple[k8s.Pod, ...], lines: Sequence[Seen]) -> NoPods:

@@ -7,11 +7,33 @@ from collections.abc import Mapping
 import msgspec
 
 from meshdoctor.mesh.labels import TLS_MODE
-from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.model.istio import WorkloadEntry
-from meshdoctor.model.kubernetes import Container, Pod
+from meshdoctor.model.kubernetes import Pod
+from meshdoctor.model.pods import (
+    GATEWAY,
+    NONE,
+    PROXY_CONTAINER,
+    SIDECAR,
+    WAYPOINT,
+    ZTUNNEL,
+    long_running,
+    proxy_container,
+    proxy_role,
+)
 
-SIDECAR, GATEWAY, WAYPOINT, AMBIENT, NONE = "sidecar", "gateway", "waypoint", "ambient", "none"
+__all__ = [
+    "AMBIENT",
+    "GATEWAY",
+    "NONE",
+    "SIDECAR",
+    "Peer",
+    "entry_tls_mode",
+    "of_pod",
+    "of_workload_entry",
+    "proxy_kind",
+]
+
+AMBIENT = "ambient"
 
 
 class Peer(msgspec.Struct, frozen=True):
@@ -44,7 +66,6 @@ class Peer(msgspec.Struct, frozen=True):
 def of_pod(pod: Pod) -> Peer:
     spec = pod.spec
     kind = proxy_kind(pod)
-    native = [container for container in spec.init_containers if container.restart_policy == "Always"]
     status = pod.status
     addresses = tuple(entry.ip for entry in status.pod_ips if entry.ip) or ((status.pod_ip,) if status.pod_ip else ())
     return Peer(
@@ -58,7 +79,7 @@ def of_pod(pod: Pod) -> Peer:
         service_account=spec.service_account_name,
         ports=tuple(
             (port.name, port.container_port, port.protocol)
-            for container in (*spec.containers, *native)
+            for container in long_running(spec)
             for port in container.ports
             if container.name != PROXY_CONTAINER
         ),
@@ -96,22 +117,17 @@ def entry_tls_mode(labels: Mapping[str, str], service_account: str) -> str:
 
 
 def proxy_kind(pod: Pod) -> str:
-    """The proxy that a pod really has, from its containers and annotations (not from its labels, which may lie)."""
-    spec = pod.spec
-    proxy = next((c for c in (*spec.containers, *spec.init_containers) if c.name == PROXY_CONTAINER), None)
-    if proxy is not None and "ztunnel" not in proxy.args and pod.metadata.labels.get("app") != "ztunnel":
-        return _kind_of(proxy)
-    if pod.metadata.annotations.get("ambient.istio.io/redirection") == "enabled":
-        return AMBIENT
-    return NONE
+    """What takes a pod's traffic: its own proxy, else the node's ztunnel (`ambient`), else nothing.
+
+    From containers and annotations, not from labels, which may lie.
+    """
+    role = proxy_role(pod.spec)
+    if role not in (ZTUNNEL, NONE):
+        return role
+    return AMBIENT if pod.metadata.annotations.get("ambient.istio.io/redirection") == "enabled" else NONE
 
 
 def _sidecar_with_hbone(pod: Pod) -> bool:
-    containers = (c for c in (*pod.spec.containers, *pod.spec.init_containers) if c.name == PROXY_CONTAINER)
-    return any(e.name == "ISTIO_META_ENABLE_HBONE" and e.value == "true" for c in containers for e in c.env)
-
-
-def _kind_of(proxy: Container) -> str:
-    if "router" in proxy.args:
-        return GATEWAY
-    return WAYPOINT if "waypoint" in proxy.args else SIDECAR
+    proxy = proxy_container(pod.spec)
+    told = proxy.env if proxy is not None else ()
+    return any(entry.name == "ISTIO_META_ENABLE_HBONE" and entry.value == "true" for entry in told)

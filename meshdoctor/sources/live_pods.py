@@ -10,12 +10,12 @@ import msgspec
 from meshdoctor.kube.client import Listing
 from meshdoctor.kube.podhttp import PORTS
 from meshdoctor.kube.quantity import quantity
-from meshdoctor.model.kubernetes import Container, Pod
+from meshdoctor.model.kubernetes import Pod
 from meshdoctor.model.names import mistaken_for
+from meshdoctor.model.pods import NONE, ZTUNNEL, long_running, proxy_container, proxy_role
 from meshdoctor.model.snapshot import Fact, Missing, Part, PodRef
 from meshdoctor.model.wants import Inventory, LogRef
 
-PROXY = "istio-proxy"
 _ISTIOD = "istiod"
 _MONITORING = "prometheus.io/port"
 _PROXY_CONFIG = "PROXY_CONFIG"
@@ -53,25 +53,19 @@ def mesh_pods(pods: Iterable[Pod], part: Part | None = None) -> MeshPods:
         everything[ref] = pod
         if pod.status.phase not in ("Running", ""):
             continue
-        proxy = proxy_container(pod)
-        if proxy is not None and "ztunnel" in proxy.args:
+        role = proxy_role(pod.spec)
+        if role == ZTUNNEL:
             ztunnels[ref] = pod
         elif pod.metadata.labels.get("app") == _ISTIOD:
             istiods[pod.name] = pod
-        elif proxy is not None:
+        elif role != NONE:
             proxies[ref] = pod
     return MeshPods(proxies, ztunnels, istiods, everything, part)
 
 
-def proxy_container(pod: Pod) -> Container | None:
-    """The container that runs Envoy or ztunnel; a native sidecar is an init container that restarts always."""
-    native = (container for container in pod.spec.init_containers if container.restart_policy == "Always")
-    return next((container for container in (*pod.spec.containers, *native) if container.name == PROXY), None)
-
-
 def is_sidecar(pod: Pod) -> bool:
-    """Whether its proxy was started as a sidecar: gateways are `proxy router`, waypoints `proxy waypoint`."""
-    container = proxy_container(pod)
+    """Whether its proxy is told to be a sidecar; one that is told nothing may be started as something else."""
+    container = proxy_container(pod.spec)
     return container is not None and "sidecar" in container.args
 
 
@@ -83,7 +77,7 @@ def why_not_asked(proxy: str, others: Iterable[str]) -> str:
 
 def memory_limit(pod: Pod) -> int | None:
     """The proxy container's memory limit in bytes, None without one."""
-    container = proxy_container(pod)
+    container = proxy_container(pod.spec)
     limits = container.resources.get("limits") if container is not None else None
     return quantity(limits.get("memory")) if isinstance(limits, dict) and "memory" in limits else None
 
@@ -96,7 +90,7 @@ def monitoring_port(istiod: Pod) -> int:
 
 def admin_port(proxy: Pod) -> int:
     """Envoy's admin port, which a mesh or a pod can move: the injector writes its ProxyConfig into the environment."""
-    container = proxy_container(proxy)
+    container = proxy_container(proxy.spec)
     values = (variable.value for variable in (container.env if container else ()) if variable.name == _PROXY_CONFIG)
     try:
         told = msgspec.json.decode(next(values, "{}"), type=_ProxyConfig, strict=False).proxy_admin_port
@@ -119,8 +113,7 @@ def inventory(pods: MeshPods, kinds: tuple[str, ...]) -> Inventory:
             status.name: status.restart_count
             for status in (*pod.status.container_statuses, *pod.status.init_container_statuses)
         }
-        native = [container for container in pod.spec.init_containers if container.restart_policy == "Always"]
-        for container in (*pod.spec.containers, *native):
+        for container in long_running(pod.spec):
             logs.append(LogRef(ref, container.name))
             if restarts.get(container.name):
                 logs.append(LogRef(ref, container.name, previous=True))

@@ -9,7 +9,7 @@ import pytest
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.logs import logged_addresses
 from meshdoctor.mesh.owners import Workload
-from meshdoctor.mesh.pods import has_sidecar, is_ready
+from meshdoctor.model.pods import has_sidecar, is_ready
 from meshdoctor.model.snapshot import PodRef, Snapshot, SourceInfo
 from tests.envoy_dumps import server_info
 from tests.kube_objects import event, pod, service

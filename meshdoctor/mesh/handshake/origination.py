@@ -10,12 +10,12 @@ from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Finding, Resource, Verdict, culprit, inconclusive
 from meshdoctor.mesh.handshake.failure import TLS_FIELD, FailedHandshake
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.quoting import config_says, lines_say, logged, remedy
 from meshdoctor.mesh.traffic import CLIENT, GATEWAY
 from meshdoctor.model import istio
 from meshdoctor.model.envoy.cluster import Cluster
 from meshdoctor.model.names import parse_cluster_name
+from meshdoctor.model.pods import has_sidecar
 
 TLS_PORTS = (443, 8443)
 TLS_PROTOCOLS = ("HTTPS", "TLS")

@@ -8,9 +8,9 @@ from meshdoctor.mesh.handshake.failure import FailedHandshake
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.mtls.peer_authentication import DISABLE
 from meshdoctor.mesh.peer_policy import decider, server_policy
-from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.quoting import remedy
 from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.pods import has_sidecar
 
 _INCLUDED, _EXCLUDED = (
     "traffic.sidecar.istio.io/includeInboundPorts",

@@ -39,8 +39,9 @@ from meshdoctor.mesh.mtls.server import Servers
 from meshdoctor.mesh.objects import MeshObjects
 from meshdoctor.mesh.services import MeshPort, MeshService
 from meshdoctor.mesh.sidecar_scope import ScopedService
-from meshdoctor.mesh.workloads import GATEWAY, SIDECAR, WAYPOINT, Peer
+from meshdoctor.mesh.workloads import Peer
 from meshdoctor.model.istio import Subset
+from meshdoctor.model.pods import GATEWAY, SIDECAR, WAYPOINT
 
 NO_CLUSTER = "no-cluster"
 """This proxy does not know the host, the port or the subset."""

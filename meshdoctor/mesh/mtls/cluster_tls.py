@@ -15,9 +15,9 @@ from meshdoctor.mesh.destination_rules import EffectiveRule
 from meshdoctor.mesh.endpoints import MeshEndpoint
 from meshdoctor.mesh.mtls.peer_authentication import DISABLE, PeerAuthentications
 from meshdoctor.mesh.services import MeshPort, MeshService
-from meshdoctor.mesh.workloads import SIDECAR
 from meshdoctor.model.istio import ClientTls as TlsSettings
 from meshdoctor.model.istio import TrafficPolicy
+from meshdoctor.model.pods import SIDECAR
 
 AUTO, MTLS, CUSTOM, SIMPLE, PLAINTEXT = "auto", "mtls-istio", "mtls-custom", "tls-simple", "plaintext"
 ALPN = ("istio-peer-exchange", "istio")

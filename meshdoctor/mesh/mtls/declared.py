@@ -11,7 +11,8 @@ from meshdoctor.mesh.mtls.cluster_tls import MTLS, PLAINTEXT, Cause, EndpointTls
 from meshdoctor.mesh.mtls.peer_authentication import STRICT
 from meshdoctor.mesh.mtls.server import ServerMode, Servers
 from meshdoctor.mesh.objects import MeshObjects
-from meshdoctor.mesh.workloads import SIDECAR, Peer
+from meshdoctor.mesh.workloads import Peer
+from meshdoctor.model.pods import SIDECAR
 
 _EXCLUDED = "traffic.sidecar.istio.io/excludeOutboundPorts"
 

@@ -12,8 +12,9 @@ from meshdoctor.mesh.mtls.patterns import Disagreement, Pattern, disagreement
 from meshdoctor.mesh.mtls.server import NO_PROXY
 from meshdoctor.mesh.mtls.silent import silent
 from meshdoctor.mesh.mtls.view import MtlsView
-from meshdoctor.mesh.workloads import NONE, Peer
+from meshdoctor.mesh.workloads import Peer
 from meshdoctor.model.moment import rfc3339
+from meshdoctor.model.pods import NONE
 
 
 def findings(view: MtlsView, matrix: Matrix) -> tuple[Disagreement, ...]:

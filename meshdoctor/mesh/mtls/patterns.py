@@ -8,7 +8,7 @@ from typing import NamedTuple
 from meshdoctor.mesh.mtls import outcome as outcomes
 from meshdoctor.mesh.mtls.cluster_tls import Cause
 from meshdoctor.mesh.mtls.declared import Pair
-from meshdoctor.mesh.workloads import SIDECAR
+from meshdoctor.model.pods import SIDECAR
 
 
 class Pattern(Enum):

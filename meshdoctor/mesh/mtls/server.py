@@ -16,8 +16,9 @@ from meshdoctor.mesh.labels import selects
 from meshdoctor.mesh.mtls.peer_authentication import DISABLE, Ignored, MergedPolicy, PeerAuthentications
 from meshdoctor.mesh.objects import MeshObjects
 from meshdoctor.mesh.services import MeshPort, MeshService
-from meshdoctor.mesh.workloads import AMBIENT, GATEWAY, NONE, WAYPOINT, Peer
+from meshdoctor.mesh.workloads import AMBIENT, Peer
 from meshdoctor.model import istio
+from meshdoctor.model.pods import GATEWAY, NONE, WAYPOINT
 
 CUSTOM_SIMPLE, CUSTOM_MUTUAL = "CUSTOM_SIMPLE", "CUSTOM_MUTUAL"
 """Sidecar.ingress.tls terminates the user's own TLS."""

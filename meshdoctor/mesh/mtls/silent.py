@@ -10,8 +10,9 @@ from meshdoctor.mesh.mtls.declared import DeclaredMtls
 from meshdoctor.mesh.mtls.patterns import Disagreement, Pattern
 from meshdoctor.mesh.mtls.peer_authentication import DISABLE, Ignored
 from meshdoctor.mesh.services import MeshService
-from meshdoctor.mesh.workloads import AMBIENT, GATEWAY, SIDECAR, WAYPOINT, Peer
+from meshdoctor.mesh.workloads import AMBIENT, Peer
 from meshdoctor.model.istio import DestinationRule, PeerAuthentication
+from meshdoctor.model.pods import GATEWAY, SIDECAR, WAYPOINT
 
 
 def silent(mtls: DeclaredMtls) -> tuple[Disagreement, ...]:

@@ -15,10 +15,10 @@ from meshdoctor.mesh.mtls.declared import DeclaredMtls
 from meshdoctor.mesh.mtls.matrix import Column, Matrix, all_columns, matrix
 from meshdoctor.mesh.mtls.observed import Identity, Link, Policies, Seen
 from meshdoctor.mesh.objects import KINDS, MeshObjects
-from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.mesh.traffic_policy import sets_tls
-from meshdoctor.mesh.workloads import AMBIENT, NONE, SIDECAR, Peer
+from meshdoctor.mesh.workloads import AMBIENT, Peer
 from meshdoctor.model import wants as ask
+from meshdoctor.model.pods import NONE, PROXY_CONTAINER, SIDECAR
 from meshdoctor.model.snapshot import Missing, Part, PodRef, Want
 from meshdoctor.model.ztunnellog import ZtunnelLine
 

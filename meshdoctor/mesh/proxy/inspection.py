@@ -11,12 +11,12 @@ from meshdoctor.mesh.proxy.rejected import RejectedResource, rejected_resources
 from meshdoctor.mesh.proxy.slices import EndpointDifference, endpoint_differences
 from meshdoctor.mesh.proxy.undelivered import missing_clusters, received, sent_differences, warming
 from meshdoctor.mesh.sync import CONNECTED, SYNCED, ZTUNNEL, ProxySync
-from meshdoctor.mesh.workloads import SIDECAR
 from meshdoctor.model import wants as ask
 from meshdoctor.model.decode import UnreadableError, scrub
 from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.envoy.sections import find_sections
 from meshdoctor.model.names import mistaken_for
+from meshdoctor.model.pods import SIDECAR
 from meshdoctor.model.snapshot import Missing, PodRef, Want
 
 _OBJECTS = ("Service", "EndpointSlice", "WorkloadEntry", "ServiceEntry", "Namespace")
