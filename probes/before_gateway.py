@@ -6,6 +6,7 @@ from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.flows import Flows
+from meshdoctor.mesh.gateways import is_for, pods_of
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.probe import Probe
@@ -80,21 +81,14 @@ def _unproxied(mesh: MeshIndex, seen: Seen) -> bool:
 
 
 def _gateways(case: Case, mesh: MeshIndex) -> tuple[PodRef, ...]:
-    """The gateways' pods that serve the host, or that the Service which was called selects."""
+    """The gateways' pods that the Service which was called selects or, when no Service was, that are for the host."""
     service = mesh.services.get(case.destination.service) if case.destination.service else None
     chosen = {pod.ref for pod in (mesh.selected_pods(service) if service else ())}
-    serving = [one for one in mesh.objects("Gateway", istio.Gateway) if _serves(one, case.destination.host)]
-    return tuple(
-        ref
-        for ref, pod in mesh.pods.items()
-        if mesh.is_gateway(ref)
-        and (ref in chosen or any(one.spec.selector.items() <= pod.metadata.labels.items() for one in serving))
-    )
-
-
-def _serves(gateway: istio.Gateway, host: str) -> bool:
-    names = [name.rpartition("/")[2] for server in gateway.spec.servers for name in server.hosts]
-    return any(name == host or (name.startswith("*.") and host.endswith(name[1:])) for name in names)
+    for gateway in mesh.objects("Gateway", istio.Gateway):
+        # The name of a Service leads to its own pods, whatever a Gateway says of it.
+        if service is None and is_for(mesh, gateway, case.destination.host):
+            chosen.update(pods_of(mesh, gateway))
+    return tuple(ref for ref in mesh.pods if ref in chosen and mesh.is_gateway(ref))
 
 
 def _services(mesh: MeshIndex, gateways: tuple[PodRef, ...]) -> tuple[Resource, ...]:

@@ -6,7 +6,6 @@ import re
 
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.ambient import GATEWAY_NAME
-from meshdoctor.mesh.applying import serves
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import (
     CONFIGURATION_ONLY,
@@ -18,6 +17,7 @@ from meshdoctor.mesh.finding import (
     inconclusive,
     not_applicable,
 )
+from meshdoctor.mesh.gateways import bound, gateways_of, serves, takes
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
@@ -101,12 +101,8 @@ def _coalesced(mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
     line = lines[-1].access
     assert line is not None
     hosts = (line.requested_server_name or "", (line.authority or "").partition(":")[0])
-    gateways = [found for found in _gateways(mesh, lines[-1].pod) if any(_serves(found, host) for host in hosts)]
-    bound = [
-        found
-        for found in mesh.objects("VirtualService", istio.VirtualService)
-        if hosts[1] in found.spec.hosts and any(_is_bound(found, gateway) for gateway in gateways)
-    ]
+    gateways = [found for found in gateways_of(mesh, lines[-1].pod) if any(takes(found, host) for host in hosts)]
+    services = [found for found in bound(mesh, *gateways) if hosts[1] in found.spec.hosts]
     return culprit(
         Verdict(
             "http2-coalescing",
@@ -114,7 +110,7 @@ def _coalesced(mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
             f"A request for {line.authority} came over a connection that was opened for {line.requested_server_name}",
             (
                 *(Resource("Gateway", found.namespace, found.name, "spec.servers[].tls") for found in gateways),
-                *(blame.resource(found, "spec.gateways") for found in bound),
+                *(blame.resource(found, "spec.gateways") for found in services),
                 Resource("Pod", *lines[-1].pod),
             ),
             (lines_say(lines, f"{logged(lines[-1])}, SNI {line.requested_server_name}, authority {line.authority}"),),
@@ -130,18 +126,14 @@ def _coalesced(mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
 def _gateway(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
     newest = lines[-1]
     host = case.destination.host
-    gateways = _gateways(mesh, newest.pod)
-    serving = [found for found in gateways if _serves(found, host)]
-    bound = [
-        found
-        for found in mesh.objects("VirtualService", istio.VirtualService)
-        if any(_is_bound(found, gateway) for gateway in serving or gateways)
-    ]
+    gateways = gateways_of(mesh, newest.pod)
+    serving = [found for found in gateways if takes(found, host)]
+    services = bound(mesh, *(serving or gateways))
     resources = tuple(
         Resource(
             kind, found.namespace, found.name, "spec.hosts" if kind == "VirtualService" else "spec.servers[].hosts"
         )
-        for kind, group in (("VirtualService", bound), ("Gateway", serving or gateways))
+        for kind, group in (("VirtualService", services), ("Gateway", serving or gateways))
         for found in group
     )
     attached = () if resources else _attached(mesh, newest.pod)
@@ -151,7 +143,7 @@ def _gateway(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
     if attached:
         summary = f"No listener and no HTTPRoute of {attached[-1]} serves {host}"
     elif serving:
-        hosts = listed(name for found in bound for name in found.spec.hosts) or "no host"
+        hosts = listed(name for found in services for name in found.spec.hosts) or "no host"
         summary = f"Gateway {serving[0].key} serves {host}, but the VirtualServices bound to it are for {hosts}"
     else:
         hosts = listed(name for found in gateways for server in found.spec.servers for name in server.hosts)
@@ -199,16 +191,6 @@ def _named(mesh: MeshIndex, host: str) -> bool:
     return serves((name for name in hosts if name.rpartition("/")[2] != "*"), host)
 
 
-def _gateways(mesh: MeshIndex, pod: PodRef) -> list[istio.Gateway]:
-    """The Gateways whose selector takes a gateway's pod."""
-    labels = mesh.pods[pod].metadata.labels if pod in mesh.pods else {}
-    return [
-        found
-        for found in mesh.objects("Gateway", istio.Gateway)
-        if found.spec.selector.items() <= labels.items() and found.spec.selector
-    ]
-
-
 def _attached(mesh: MeshIndex, ref: PodRef) -> tuple[Resource, ...]:
     """The HTTPRoutes that name the Gateway of the Gateway API which *ref* is a pod of, and that Gateway last."""
     pod = mesh.pods.get(ref)
@@ -222,18 +204,6 @@ def _attached(mesh: MeshIndex, ref: PodRef) -> tuple[Resource, ...]:
         if (parent.get("namespace", one.namespace), parent.get("name")) == (ref.namespace, name)
     ]
     return (*dict.fromkeys(routes), Resource("Gateway", ref.namespace, name, "spec.listeners"))
-
-
-def _serves(gateway: istio.Gateway, host: str) -> bool:
-    return any(serves(server.hosts, host) for server in gateway.spec.servers)
-
-
-def _is_bound(service: istio.VirtualService, gateway: istio.Gateway) -> bool:
-    return any(
-        name == f"{gateway.namespace}/{gateway.name}"
-        or ("/" not in name and (service.namespace, name) == (gateway.namespace, gateway.name))
-        for name in service.spec.gateways
-    )
 
 
 PROBE = Probe(

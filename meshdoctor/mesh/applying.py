@@ -1,11 +1,10 @@
-"""Which generic Istio objects (EnvoyFilter, WasmPlugin …) apply to a pod, and which hosts a Gateway serves."""
+"""Which generic Istio objects (EnvoyFilter, WasmPlugin …) apply to a pod."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from meshdoctor.mesh.hosts import subset_of
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.labels import selects
 from meshdoctor.model.istio import GenericObject
@@ -32,8 +31,3 @@ def _selector(spec: dict[str, Any]) -> dict[str, str]:
     selector = spec.get("workloadSelector") or spec.get("selector") or {}
     found: dict[str, str] = selector.get("labels") or selector.get("matchLabels") or {}
     return found
-
-
-def serves(hosts: Iterable[str], host: str) -> bool:
-    """Whether a Gateway server with *hosts* (`[namespace/]name`, `*` and `*.suffix` too) takes *host*."""
-    return any(subset_of(host, name.rpartition("/")[2]) for name in hosts)

@@ -124,9 +124,9 @@ def test_a_reused_connection_names_the_gateways(tmp_path: Path) -> None:
     assert first(depot) == ("http2-coalescing", "Gateway edge/alpha")
 
 
-def before_the_gateway(tmp_path: Path, *lines: str) -> Depot:
+def before_the_gateway(tmp_path: Path, *lines: str, host: str = "read.example.org") -> Depot:
     depot = gateway(Depot(tmp_path, client=picker(sidecar=False)))
-    server = {"port": {"number": 80, "protocol": "HTTP"}, "hosts": ["read.example.org"]}
+    server = {"port": {"number": 80, "protocol": "HTTP"}, "hosts": [host]}
     depot.objects("Gateway", istio("gate", "edge", {"selector": {"app": "gate"}, "servers": [server]}))
     front = service("gate", "edge", "10.96.7.7", [(80, "http", 8080)], {"app": "gate"})
     front["spec"]["type"] = "LoadBalancer"
@@ -140,6 +140,24 @@ def before_the_gateway(tmp_path: Path, *lines: str) -> Depot:
 
 def test_a_load_balancer_answers(tmp_path: Path) -> None:
     assert first(before_the_gateway(tmp_path)) == ("load-balancer-answered", "Service edge/gate")
+
+
+def any_host(tmp_path: Path, *hosts: str) -> Depot:
+    """A Gateway for `*`, to which a VirtualService for *hosts* is bound."""
+    bound = istio("pages", "books", {"hosts": list(hosts), "gateways": ["edge/gate"]})
+    return before_the_gateway(tmp_path, host="*").objects("VirtualService", bound)
+
+
+def test_a_virtual_service_says_what_a_gateway_for_any_host_is_for(tmp_path: Path) -> None:
+    assert first(any_host(tmp_path, "read.example.org"))[0] == "load-balancer-answered"
+    assert causes(any_host(tmp_path / "b", "lend.example.org").diagnose()) == []
+
+
+def test_a_service_that_a_gateway_serves_too_is_not_called_through_it(tmp_path: Path) -> None:
+    depot = any_host(tmp_path, "ledger.books.svc.cluster.local").drop(f"logs/{PICKER}")
+    for at in range(100, 120):
+        depot.call(at, 503, "Service Unavailable")
+    assert depot.ask("before-gateway").outcome == "not-applicable"
 
 
 def test_a_gateway_that_logged_the_errors(tmp_path: Path) -> None:

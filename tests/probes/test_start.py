@@ -127,13 +127,15 @@ def door(
     waits: bool = False,
     host: str = "*.example.org",
     port: int = 443,
+    selector: dict[str, str] | None = None,
 ) -> Depot:
     depot = Depot(root)
     name = GATE.partition("/")[2]
     depot.objects("Pod", pod(name, "edge", "10.40.7.7", {"istio": "front-door"}, gateway=True))
     server: Json = {"port": {"number": port, "name": "https", "protocol": "HTTPS"}, "hosts": [host]}
     server["tls"] = {"mode": "SIMPLE", "credentialName": "door-plate"}
-    depot.objects("Gateway", istio("door", "edge", {"selector": {"istio": "front-door"}, "servers": [server]}))
+    selector = {"istio": "front-door"} if selector is None else selector
+    depot.objects("Gateway", istio("door", "edge", {"selector": selector, "servers": [server]}))
     depot.proxy(GATE, server_info=server_info("router"), config_dump=config_dump(secrets=secrets))
     targets = [{"name": "listener", "target_names": [f"SdsApi {SECRET}"]}] if waits else []
     depot.proxy(GATE, init_dump={"unready_targets_dumps": targets})
@@ -147,6 +149,16 @@ def test_a_gateway_without_its_certificate(tmp_path: Path, secrets: tuple[tuple[
     depot = door(tmp_path, secrets=secrets, waits=waits)
     accuses(depot.ask("gateway-certificate"), "gateway-tls-credential", "Gateway edge/door", "Secret edge/door-plate")
     assert causes(depot.diagnose()) == ["gateway-tls-credential"]
+
+
+def test_a_gateway_without_a_selector_is_for_gateways_only(tmp_path: Path) -> None:
+    """The caller's sidecar is no gateway, whose configuration would have to be read, too."""
+    assert door(tmp_path, secrets=((SECRET, "active"),), selector={}).ask("gateway-certificate").outcome == "cleared"
+    accuses(
+        door(tmp_path / "b", waits=True, selector={}).ask("gateway-certificate"),
+        "gateway-tls-credential",
+        "Gateway edge/door",
+    )
 
 
 def test_a_gateway_that_is_asked_at_its_services_port(tmp_path: Path) -> None:

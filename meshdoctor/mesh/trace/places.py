@@ -5,6 +5,7 @@ from __future__ import annotations
 from difflib import get_close_matches
 from typing import NamedTuple
 
+from meshdoctor.mesh.gateways import pods_of, takes
 from meshdoctor.mesh.hosts import candidates, is_address, most_specific, qualified, subset_of
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.named import best_first, named
@@ -136,30 +137,20 @@ def _allocated(entry: ServiceEntry) -> str:
 def gateway_for(mesh: MeshIndex, host: str, port: int) -> tuple[PodRef, int] | None:
     """The gateway pod that serves *host*:*port*, and its own port behind the gateway's Service.
 
-    A Gateway object that names the host decides; without one, any gateway whose Service has that port.
+    A Gateway object that takes the host decides; without one, any gateway whose Service has that port.
     """
     candidates = [ref for ref in mesh.pods if mesh.is_gateway(ref)]
-    named = [
-        gateway.spec.selector
-        for gateway in mesh.objects("Gateway", Gateway)
-        if any(_serves(name, host) for server in gateway.spec.servers for name in server.hosts)
-    ]
+    taking = [gateway for gateway in mesh.objects("Gateway", Gateway) if takes(gateway, host)]
+    chosen = {ref for gateway in taking for ref in pods_of(mesh, gateway)}
 
     def rank(ref: PodRef) -> tuple[bool, bool, str]:
-        labels = mesh.pods[ref].metadata.labels
-        chosen = any(selector.items() <= labels.items() for selector in named)
-        return not chosen, ref not in mesh.inventory.proxies, ref.name
+        return ref not in chosen, ref not in mesh.inventory.proxies, ref.name
 
     for ref in sorted(candidates, key=rank):
         target = _target_port(mesh, mesh.pods[ref], port)
         if target:
             return ref, target
     return None
-
-
-def _serves(pattern: str, host: str) -> bool:
-    name = pattern.rpartition("/")[2]
-    return name == "*" or name == host or (name.startswith("*.") and host.endswith(name[1:]))
 
 
 def _target_port(mesh: MeshIndex, pod: Pod, port: int) -> int:
