@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from meshdoctor.mesh.connections import connections
 from meshdoctor.mesh.finding import Evidence, Resource
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.pods import PROXY_CONTAINER, has_sidecar, is_ready
+from meshdoctor.mesh.proxies import istiods
 from meshdoctor.mesh.proxy.slices import endpoint_differences
 from meshdoctor.mesh.quoting import config_says, listed, object_says
-from meshdoctor.mesh.sync_types import rejection
+from meshdoctor.mesh.sync_types import ERROR, TypeSync, rejection, type_states
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.envoy.config_dump import ConfigDump
-from meshdoctor.model.moment import unix
-from meshdoctor.model.snapshot import Missing, PodRef
-from meshdoctor.model.wants import SyncStatus
+from meshdoctor.model.snapshot import PodRef
 
 ISTIOD_LABELS = {"app": "istiod"}
 """What every Istio installation puts on istiod's pods and Deployment (manifests/charts/istio-control)."""
-
-STALE_SECONDS = 30.0
-"""An acknowledgement normally takes well under five seconds."""
 
 
 class Trouble(NamedTuple):
@@ -64,42 +61,47 @@ def absent_proxies(mesh: MeshIndex) -> Mapping[PodRef, tuple[Evidence, ...]]:
 
     A proxy that is cut off disappears from syncz within seconds; it is never shown as STALE (istiod 1.32).
     """
-    read = [
-        istiod for istiod in mesh.inventory.istiods if not isinstance(mesh.snapshot.get(SyncStatus(istiod)), Missing)
-    ]
+    read = [istiod for istiod in istiods(mesh) if istiod.records is not None]
     # A proxy is connected to one of several istiods (of other revisions too): all that are ready must have been read.
-    unread = [pod for pod in istiod_pods(mesh) if is_ready(pod) and pod.name not in read]
-    if not read or unread or not mesh.sync_records:
+    names = {istiod.name for istiod in read}
+    unread = [pod for pod in istiod_pods(mesh) if is_ready(pod) and pod.name not in names]
+    known = connections(read)
+    if unread or not known:
         return {}
     return {
         ref: (
             Evidence(
-                f"{ref} is known to no istiod; {len(mesh.sync_records)} other proxies are",
-                f"istiod/{read[0]}/syncz.json",
+                f"{ref} is known to no istiod; {len(known)} other proxies are",
+                f"istiod/{read[0].name}/syncz.json",
                 ref.name,
             ),
         )
         for ref, pod in mesh.pods.items()
-        if has_sidecar(pod) and ref not in mesh.sync_records and _proxy_runs(pod)
+        if has_sidecar(pod) and ref not in known and _proxy_runs(pod)
     }
 
 
 def stale_records(mesh: MeshIndex, pod: PodRef, now: float | None) -> list[Evidence]:
     """Types that istiod sent and the proxy has not acknowledged for longer than a push takes, without an error."""
-    found = []
-    for record in mesh.sync_records.get(pod, ()):
-        for kind, sync in record.resources.items():
-            sent = unix(sync.sent_time)
-            if sync.sent == sync.acked or sync.last_error or sync.error or sent is None or now is None:
-                continue
-            if now - sent > STALE_SECONDS:
-                name = kind.rpartition(".")[2]
-                found.append(
-                    Evidence(
-                        f"{name} was sent {now - sent:.0f} s ago and never acknowledged", mesh.sync_file(pod), str(pod)
-                    )
-                )
-    return found
+    if now is None:
+        return []
+    return [
+        Evidence(_unacknowledged(sync), mesh.sync_file(pod), str(pod)) for sync in _states(mesh, pod, now) if sync.late
+    ]
+
+
+def _states(mesh: MeshIndex, pod: PodRef, now: float) -> Iterator[TypeSync]:
+    return (sync for record in mesh.sync_records.get(pod, ()) for sync in type_states(record, now))
+
+
+def _kind(sync: TypeSync) -> str:
+    return sync.url.rpartition(".")[2]
+
+
+def _unacknowledged(sync: TypeSync) -> str:
+    if sync.age is None:  # istiod before 1.23 does not say when
+        return f"{_kind(sync)} was sent and never acknowledged"
+    return f"{_kind(sync)} was sent {sync.age:.0f} s ago and never acknowledged"
 
 
 def _proxy_runs(pod: k8s.Pod) -> bool:
@@ -125,13 +127,11 @@ def stale_endpoints(mesh: MeshIndex, pod: PodRef) -> list[Evidence]:
 
 def rejected(mesh: MeshIndex, pod: PodRef) -> list[Evidence]:
     """Updates that a proxy refused (NACK): istiod's record of the error, and the listeners' error state."""
-    found = []
-    for record in mesh.sync_records.get(pod, ()):
-        for kind, sync in record.resources.items():
-            error = sync.last_error or sync.error
-            if error and sync.sent != sync.acked:
-                name = kind.rpartition(".")[2]
-                found.append(Evidence(f"{name} rejected: {_why(error)}", mesh.sync_file(pod), f"{pod} {name}"))
+    found = [
+        Evidence(f"{_kind(sync)} rejected: {_why(sync.error)}", mesh.sync_file(pod), f"{pod} {_kind(sync)}")
+        for sync in _states(mesh, pod, 0.0)
+        if sync.status == ERROR
+    ]
     config = mesh.config(pod)
     return found + (_rejected_listeners(config, pod) if config else [])
 
