@@ -143,6 +143,8 @@ class LiveFacts:
                 self.trust(look)
                 new = self.read(asked, new)
         except ClusterError as error:
+            if look:
+                look.hindered = True
             # Shown as unread now, and asked for again at the next look.
             unread = {want: Missing("failed", str(error)) for want in old.lacks(asked)}
             return MeshIndex(old.updated(unread).updated(heard)) if unread else mesh
@@ -154,6 +156,7 @@ class LiveFacts:
                 kept[want] = before
                 if look:
                     look.kept = look.kept or str(now)
+                    look.hindered = True
         snapshot = new.updated(kept).updated(heard)
         if any(old.has(want) for want in due):
             mesh = self._mesh = MeshIndex(snapshot)

@@ -96,7 +96,7 @@ class LiveGlance(ExaminedSession):
             return False  # it is about to be
         if self._link.trouble is not None:
             return now >= self._link.trouble.again_at
-        rested = now - look.ended >= max(1.0, TOLD_SHARE * look.seconds)
+        rested = now - look.ended >= max(1.0, 0.0 if look.hindered else TOLD_SHARE * look.seconds)
         old = now >= (look.begun + self._link.interval if look.again_at is None else look.again_at)
         told = changes != self.changes and now >= look.news_at
         return (empty or self.refreshes(location)) and rested and (old or told)

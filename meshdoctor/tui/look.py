@@ -22,6 +22,8 @@ class Look:
         """Kinds of objects that were used."""
         self.kept: str = ""
         """Why a fact is the one of an earlier look; empty when none is."""
+        self.hindered = False
+        """Whether it waited for a cluster that did not answer: how long it took says nothing of what it costs."""
         self.again_at: float | None = None
         """When the first of the facts that were used is to be read again; None when none is ever."""
         self.period = 0.0
