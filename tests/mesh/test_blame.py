@@ -12,11 +12,11 @@ from meshdoctor.mesh.finding import Resource
 from meshdoctor.mesh.traffic import Destination
 from meshdoctor.mesh.traffic_policy import detects_outliers, sets_connect_timeout, sets_pool, sets_tls
 from meshdoctor.model.envoy.cluster import Cluster
-from meshdoctor.model.envoy.route import Route, RouteMatch
+from meshdoctor.model.envoy.route import Route
 from meshdoctor.model.istio import DestinationRule
 from meshdoctor.model.snapshot import PodRef
 from meshdoctor.model.wants import ProxyConfig
-from tests.envoy_dumps import object_path, route
+from tests.envoy_dumps import config_dump, object_path, route, routes
 from tests.kube_objects import istio
 from tests.moments import Json
 from tests.probes.depot import HOST, OUTBOUND, PICKER, Depot
@@ -114,23 +114,39 @@ def test_what_a_rule_sets_anywhere(asks: object, policy: Json) -> None:
     assert not answer({"trafficPolicy": {"loadBalancer": {"simple": "RANDOM"}}, "subsets": [{"name": "v1"}]})
 
 
+def routes_of(depot: Depot) -> list[str]:
+    """The clusters of the routes that could have taken the newest failing request."""
+    examination = depot.examination()
+    ref = PodRef(*PICKER.split("/"))
+    examination.mesh.extend(depot.source().read([ProxyConfig(ref)], examination.mesh.snapshot))
+    (seen,) = examination.cases[0].failures
+    return [one.route.cluster for one in blame.routes_for(examination.mesh, seen) if one.route]
+
+
 @pytest.mark.parametrize(
     ("match", "path", "fits"),
     [
         ({"prefix": "/"}, "/page", True),
         ({"prefix": "/pag"}, "/page", True),
         ({"prefix": "/cover"}, "/page", False),
+        ({"prefix": "/PAGE"}, "/page", False),
+        ({"prefix": "/PAGE", "case_sensitive": False}, "/page", True),
         ({"path": "/page"}, "/page", True),
         ({"path": "/page"}, "/page/2", False),
+        ({"path": "/Page", "case_sensitive": False}, "/pagE", True),
         ({"path_separated_prefix": "/page"}, "/page", True),
         ({"path_separated_prefix": "/page"}, "/page/2", True),
         ({"path_separated_prefix": "/page"}, "/pages", False),
-        ({"safe_regex": {"regex": "/x"}}, "/page", True),  # not evaluated: it may fit
-        ({}, "/page", False),
+        ({"safe_regex": {"regex": "/x"}}, "/page", False),
+        ({"safe_regex": {"regex": "/p.*"}}, "/page?x=1", True),
+        ({"safe_regex": {"regex": "/p("}}, "/page", True),  # no expression: it may fit
+        ({"connect_matcher": {}}, "/page", False),
+        ({}, "/page", True),  # of an unknown kind: it may fit
     ],
 )
-def test_paths(match: Json, path: str, fits: bool) -> None:
-    assert blame.path_fits(Route(match=msgspec.convert(match, RouteMatch)), path) is fits
+def test_paths(tmp_path: Path, match: Json, path: str, fits: bool) -> None:
+    depot = Depot(tmp_path).request(100, 503, "UH", "no_healthy_upstream", path=path)
+    assert routes_of(depot.configured(routed=[route("a") | {"match": match}])) == (["a"] if fits else [])
 
 
 def test_the_routes_that_could_have_taken_a_request(tmp_path: Path) -> None:
@@ -139,9 +155,37 @@ def test_the_routes_that_could_have_taken_a_request(tmp_path: Path) -> None:
         .request(100, 503, "UH", "no_healthy_upstream")
         .configured(routed=[route("a", prefix="/cover"), route("b", prefix="/page"), route("c")])
     )
-    examination = depot.examination()
-    ref = PodRef(*PICKER.split("/"))
-    examination.mesh.extend(depot.source().read([ProxyConfig(ref)], examination.mesh.snapshot))
-    (seen,) = examination.cases[0].failures
-    found = blame.routes_for(examination.mesh, seen)
-    assert [one.route.cluster for one in found if one.route] == ["b", "c"]
+    assert routes_of(depot) == ["b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("authority", "found"),
+    [
+        ("read.example.org", ["own"]),
+        ("Read.Example.Org", ["own"]),
+        ("lend.example.org", ["wide"]),
+        ("deep.lend.example.org", ["deep"]),
+        ("example.org", []),
+        ("read.example.com", []),
+        ("read.example.org:8090", ["wide port"]),
+        ("lend.example.org:8090", []),
+    ],
+)
+def test_the_virtual_host_that_names_the_authority_best(tmp_path: Path, authority: str, found: list[str]) -> None:
+    """As a gateway had it before Istio 1.15, `host:*` stood beside `host`; `*` names nobody."""
+    depot = Depot(tmp_path).request(100, 503, "UH", "no_healthy_upstream", authority=authority)
+    domains = {
+        "own": ["read.example.org"],
+        "wide": ["*.example.org"],
+        "deep": ["*.lend.example.org"],
+        "wide port": ["read.example.org:*"],
+        "any": ["*"],
+    }
+    tables = [routes(name, names, route(name)) for name, names in domains.items()]
+    assert routes_of(depot.proxy(PICKER, config_dump=config_dump(route_configs=tables))) == found
+
+
+def test_a_port_that_the_configuration_ignores(tmp_path: Path) -> None:
+    depot = Depot(tmp_path).request(100, 503, "UH", "no_healthy_upstream", authority="read.example.org:8090")
+    table = routes("8090", ["read.example.org"], route("own")) | {"ignore_port_in_host_matching": True}
+    assert routes_of(depot.proxy(PICKER, config_dump=config_dump(route_configs=[table]))) == ["own"]

@@ -63,7 +63,7 @@ class Match(NamedTuple):
 def rule_of(route: Route) -> Rule:
     """The match of *route*, compiled."""
     match = route.match
-    test, told = _path_test(match)
+    test, told = path_test(match)
     return Rule(
         test,
         told,
@@ -112,7 +112,8 @@ def _connect(rule: Rule, view: View) -> Answer:
     return rule.path(view.sanitized) if view.path else False
 
 
-def _path_test(match: RouteMatch) -> tuple[PathTest, str]:
+def path_test(match: RouteMatch) -> tuple[PathTest, str]:
+    """What tests the path of a request (as `wire` makes it, without its query), and the words for it."""
     fold = match.case_sensitive is False
     note = " (any case)" if fold else ""
     if match.prefix is not None:
