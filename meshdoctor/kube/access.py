@@ -67,7 +67,9 @@ class _ReviewsOnly(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
-        bare = httpx.Request("GET", url, headers=[(k, v) for k, v in request.headers.items() if k != "content-length"])
+        bare = httpx.Request(
+            "GET", url, headers=[(k, v) for k, v in request.headers.raw if k.lower() != b"content-length"]
+        )
         check_shape(bare)
         here = (url.scheme, url.host, url.port) == self._origin
         if request.method != "POST" or not here or url.raw_path not in self._paths:

@@ -14,6 +14,7 @@ import msgspec
 from meshdoctor.kube.errors import (
     ApiError,
     Busy,
+    ClusterError,
     CredentialError,
     Expired,
     Forbidden,
@@ -90,6 +91,14 @@ def error_of(
     return ApiError(status, told.reason, f"{what}: HTTP {status}{said}", "see the API server's log", after)
 
 
+def no_api_server(path: str, wanted: str) -> ClusterError:
+    """What it means that a GET of *path* was answered with 200, and with something else than *wanted*."""
+    return ClusterError(
+        f"GET {path}: the answer is not {wanted}",
+        "a login page or another server stands before the cluster: check the server's address and log in",
+    )
+
+
 def _forbidden(told: Status, what: str, said: str, rule: Rule | None) -> Forbidden:
     if rule is None:
         return Forbidden(
@@ -118,6 +127,8 @@ def reachable(what: str) -> Iterator[None]:
         if "CERTIFICATE_VERIFY_FAILED" in str(error):
             next_step = "check certificate-authority and tls-server-name in the kubeconfig"
         raise Unreachable(f"{what}: no connection ({_words(error)})", next_step) from error
+    except httpx.DecodingError as error:
+        raise Unreachable(f"{what}: the answer cannot be unpacked ({_words(error)})", "try again") from error
     except httpx.TransportError as error:
         raise Unreachable(f"{what}: the connection was cut ({_words(error)})", "try again") from error
 

@@ -11,14 +11,16 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from meshdoctor.kube.answers import error_of, reachable
+from meshdoctor.kube.answers import error_of, no_api_server, reachable
 from meshdoctor.kube.connection import Connection
-from meshdoctor.kube.errors import Expired, Forbidden, NotFound, Unreachable
+from meshdoctor.kube.errors import ClusterError, Expired, Forbidden, NotFound, Unreachable
 from meshdoctor.kube.retry import with_retries
 from meshdoctor.model.kinds import Kind
 
 T = TypeVar("T")
 _LIST_RESTARTS = 3
+LONGEST_ANSWER = 512 << 20
+"""Bytes of one answer, unpacked: a page of 500 objects has a few million, what has more is an attack or a mistake."""
 
 
 class ListMeta(msgspec.Struct, frozen=True, rename="camel"):
@@ -26,7 +28,6 @@ class ListMeta(msgspec.Struct, frozen=True, rename="camel"):
 
     continue_: str = msgspec.field(default="", name="continue")
     resource_version: str = ""
-    remaining_item_count: int | None = None
 
 
 class _Version(msgspec.Struct, frozen=True):
@@ -35,9 +36,11 @@ class _Version(msgspec.Struct, frozen=True):
 
 
 class ListHead(msgspec.Struct, frozen=True):
-    """A list without its items."""
+    """A list, its items undecoded."""
 
+    kind: str = ""
     metadata: ListMeta = ListMeta()
+    items: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -85,11 +88,19 @@ class KubeClient:
         return await with_retries(self.settings.retry, lambda: self._get_once(path, params))
 
     async def _get_once(self, path: str, params: Mapping[str, Any] | None) -> bytes:
+        chunks: list[bytes] = []
+        size = 0
         with reachable(f"GET {path}"):
-            response = await self.connection.reads.get(path, params=params)
+            async with self.connection.reads.stream("GET", path, params=params) as response:
+                async for chunk in response.aiter_bytes():
+                    size += len(chunk)
+                    if size > LONGEST_ANSWER:
+                        raise ClusterError(f"GET {path}: the answer is longer than {LONGEST_ANSWER >> 20} MiB")
+                    chunks.append(chunk)
+        body = b"".join(chunks)
         if response.status_code != 200:
-            raise error_of(response.status_code, response.headers, response.content, path)
-        return response.content
+            raise error_of(response.status_code, response.headers, body, path)
+        return body
 
     async def version(self) -> tuple[int, int] | None:
         """Kubernetes' major and minor version, None when the server does not tell. Raises what `get` raises."""
@@ -161,8 +172,13 @@ class KubeClient:
 
 
 def list_head(body: bytes, path: str) -> ListHead:
-    """A list's metadata. Raises Unreachable when the body is cut short or no list."""
+    """A list's kind and metadata. Raises Unreachable when the body is cut short, ClusterError when it is no list."""
     try:
-        return msgspec.json.decode(body, type=ListHead)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        head = msgspec.json.decode(body, type=ListHead)
+    except msgspec.ValidationError:
+        raise no_api_server(path, "a list") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Unreachable(f"GET {path}: the answer is no complete JSON ({len(body)} bytes)", "try again") from None
+    if head.items is msgspec.UNSET and not head.kind.endswith("List"):
+        raise no_api_server(path, "a list")
+    return head

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import anyio
 import msgspec
 
+from meshdoctor.kube.answers import no_api_server
 from meshdoctor.kube.client import KubeClient, list_path
 from meshdoctor.kube.errors import NotFound
 from meshdoctor.model.decode import UnreadableError, decode_json
 from meshdoctor.model.kinds import Kind
 
+T = TypeVar("T")
 _BUILT_IN = ("", "apps", "discovery.k8s.io", "networking.k8s.io", "admissionregistration.k8s.io")
 
 
@@ -23,7 +27,7 @@ class _Group(msgspec.Struct, frozen=True):
 
 
 class _Groups(msgspec.Struct, frozen=True):
-    groups: tuple[_Group, ...] = ()
+    groups: tuple[_Group, ...]
 
 
 class _Resource(msgspec.Struct, frozen=True):
@@ -31,7 +35,7 @@ class _Resource(msgspec.Struct, frozen=True):
 
 
 class _Resources(msgspec.Struct, frozen=True):
-    resources: tuple[_Resource, ...] = ()
+    resources: tuple[_Resource, ...]
 
 
 class Discovery:
@@ -69,18 +73,22 @@ class Discovery:
 
     async def _versions(self) -> dict[str, tuple[str, ...]]:
         if self._groups is None:
-            try:
-                found = decode_json(await self._client.get("/apis"), _Groups).groups
-            except UnreadableError:
-                found = ()
-            self._groups = {group.name: tuple(version.version for version in group.versions) for group in found}
+            found = await self._listed("/apis", _Groups)
+            self._groups = {each.name: tuple(version.version for version in each.versions) for each in found.groups}
         return self._groups
 
     async def _served(self, group: str, version: str) -> frozenset[str]:
         if (group, version) not in self._resources:
             try:
-                listed = decode_json(await self._client.get(f"/apis/{group}/{version}"), _Resources).resources
-            except (NotFound, UnreadableError):
-                listed = ()
-            self._resources[group, version] = frozenset(resource.name for resource in listed)
+                listed = await self._listed(f"/apis/{group}/{version}", _Resources)
+            except NotFound:
+                listed = _Resources(())
+            self._resources[group, version] = frozenset(resource.name for resource in listed.resources)
         return self._resources[group, version]
+
+    async def _listed(self, path: str, struct: type[T]) -> T:
+        """What is served at *path*; an answer that lists nothing is none, and must clear no suspect."""
+        try:
+            return decode_json(await self._client.get(path), struct)
+        except UnreadableError:
+            raise no_api_server(path, "a list of APIs") from None

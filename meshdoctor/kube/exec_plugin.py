@@ -12,8 +12,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import yaml
 
 from meshdoctor.kube.errors import CredentialError
+from meshdoctor.kube.go_yaml import as_json_value, load_first_document
 from meshdoctor.kube.kubeconfig import Cluster, ExecConfig
 from meshdoctor.kube.tls import authority_pem
 
@@ -140,17 +142,28 @@ def _exec_info(config: ExecConfig, cluster: Cluster, interactive: bool) -> dict[
             described["proxy-url"] = cluster.proxy_url
         if cluster.disable_compression:
             described["disable-compression"] = True
-        described["config"] = next((e.extension for e in cluster.extensions if e.name == CLUSTER_EXTENSION), None)
+        extension = next((each.extension for each in cluster.extensions if each.name == CLUSTER_EXTENSION), None)
+        described["config"] = as_json_value(extension)
         spec["cluster"] = described
     return {"kind": "ExecCredential", "apiVersion": config.api_version, "spec": spec}
+
+
+def _answer(output: bytes) -> _Answer:
+    """client-go recognizes JSON and YAML. Raises msgspec.DecodeError."""
+    if output.lstrip().startswith(b"{"):
+        return msgspec.json.decode(output, type=_Answer)
+    try:
+        return msgspec.convert(load_first_document(output), _Answer)
+    except (yaml.YAMLError, RecursionError):
+        raise msgspec.DecodeError("neither JSON nor YAML") from None
 
 
 def _decode(config: ExecConfig, command: str, output: bytes) -> ExecCredential:
     if len(output) > _OUTPUT_LIMIT:
         raise CredentialError(f"exec plugin {command} printed {len(output)} bytes", "it must print one ExecCredential")
     try:
-        answer = msgspec.json.decode(output, type=_Answer)
-    except msgspec.DecodeError as error:
+        answer = _answer(output)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         # The output may hold a token, so only msgspec's words (a place and a type) are shown.
         raise CredentialError(
             f"exec plugin {command} printed no ExecCredential ({error})", "run it by hand to see its output"

@@ -40,6 +40,17 @@ _GoLoader.add_implicit_resolver(
 )
 
 
+def as_json_value(value: Any) -> Any:
+    """What JSON has in the place of *value*: keys are text, as sigs.k8s.io/yaml writes booleans and numbers there."""
+    if isinstance(value, dict):
+        return {_key(key): as_json_value(each) for key, each in value.items()}
+    return [as_json_value(each) for each in value] if isinstance(value, list) else value
+
+
+def _key(key: Any) -> str:
+    return str(key).lower() if isinstance(key, bool) else str(key)
+
+
 def load_first_document(body: bytes) -> Any:
     """The first document of *body*, None when there is none. Raises yaml.YAMLError, RecursionError."""
     loader = _GoLoader(body)

@@ -53,7 +53,7 @@ def tls_context(cluster: Cluster) -> NamedContext:
         context.load_default_certs()
         return context
     try:
-        context.load_verify_locations(cadata=authority.decode("ascii", "replace"))
+        context.load_verify_locations(cadata=authority.decode("ascii", "ignore"))  # comments may be in any language
     except ssl.SSLError:
         raise KubeconfigError(
             "certificate-authority holds no PEM certificate", "correct it in the kubeconfig"

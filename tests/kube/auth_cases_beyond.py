@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+from pathlib import Path
 
 from tests.kube.auth_cases import Scene, b64, cases, second
 from tests.live.certificates import authority
@@ -68,6 +69,33 @@ def plugin_gives_certificate(scene: Scene) -> None:
 def plugin_of_another_version(scene: Scene) -> None:
     scene.user = {"exec": scene.plugin(apiVersion="client.authentication.k8s.io/v1beta1")}
     scene.fails = True
+    scene.write()
+
+
+def plugin_prints_yaml(scene: Scene) -> None:
+    said = "kind: ExecCredential\napiVersion: client.authentication.k8s.io/v1\nstatus: {token: in-yaml}\n"
+    path = Path(scene.file("bin/yaml", f"#!/bin/sh\ncat <<'YAML'\n{said}YAML\n".encode()))
+    path.chmod(0o755)
+    scene.user = {"exec": scene.plugin(command=str(path))}
+    scene.write()
+
+
+def plugin_is_told_keys_that_are_no_text(scene: Scene) -> None:
+    extension = {False: "off", 3: "three", "nested": [{True: "on"}]}
+    scene.cluster["extensions"] = [{"name": "client.authentication.k8s.io/exec", "extension": extension}]
+    scene.user = {"exec": scene.plugin(provideClusterInfo=True)}
+    scene.write()
+
+
+def authority_with_a_comment(scene: Scene) -> None:
+    scene.cluster["certificate-authority-data"] = b64("# fürs Büro\n".encode() + authority().pem)
+    scene.user = {"token": "t"}
+    scene.write()
+
+
+def as_somebody_with_letters(scene: Scene) -> None:
+    scene.flags = {"as": "bøb", "as-group": ["gruppe-ä"]}
+    scene.user = {"token": "t"}
     scene.write()
 
 
@@ -217,6 +245,10 @@ BEYOND = cases(
     certificate_keeps_plugin_from_running,
     plugin_gives_certificate,
     plugin_of_another_version,
+    plugin_prints_yaml,
+    plugin_is_told_keys_that_are_no_text,
+    authority_with_a_comment,
+    as_somebody_with_letters,
     plugin_that_must_ask,
     plugin_without_mode,
     removed_auth_provider,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from meshdoctor.kube.client import KubeClient, list_path
 from meshdoctor.kube.errors import (
     ApiError,
     Busy,
+    ClusterError,
     Expired,
     Forbidden,
     NotFound,
@@ -35,11 +37,11 @@ PODS = "/api/v1/pods"
 class Pods(msgspec.Struct, frozen=True):
     """A page of pods."""
 
-    items: tuple[Pod, ...]
+    items: tuple[Pod, ...] | None
 
 
 def decode(body: bytes) -> tuple[Pod, ...]:
-    return msgspec.json.decode(body, type=Pods).items
+    return msgspec.json.decode(body, type=Pods).items or ()
 
 
 @pytest.fixture
@@ -136,6 +138,34 @@ async def test_401_in_the_middle_is_mended_by_a_new_token(api: ApiServer, tmp_pa
 async def test_json_cut_short_is_an_error_and_not_a_short_list(api: ApiServer, client: KubeClient) -> None:
     api.faults.append(Fault(PODS, cut_body_at=300))
     with pytest.raises(Unreachable, match=r"cut|complete"):
+        await names(client)
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"kind":"Status","status":"Failure"}', b"[]", b"<html>log in</html>"])
+async def test_what_is_no_list_is_not_an_empty_one(api: ApiServer, client: KubeClient, body: bytes) -> None:
+    api.faults.append(Fault(PODS, body=body))
+    with pytest.raises(ClusterError):
+        await names(client)
+
+
+async def test_a_list_of_nothing_is_one(api: ApiServer, client: KubeClient) -> None:
+    api.faults.append(Fault(PODS, body=b'{"kind":"PodList","apiVersion":"v1","metadata":{},"items":null}'))
+    assert await names(client) == []
+
+
+async def test_an_answer_nested_without_end_is_an_error(api: ApiServer, client: KubeClient) -> None:
+    api.faults.append(Fault(PODS, body=b'{"items":[' + b'{"a":' * 20_000 + b"1" + b"}" * 20_000 + b"]}"))
+    with pytest.raises(ClusterError):
+        await names(client)
+
+
+async def test_an_answer_without_end_is_cut(
+    api: ApiServer, client: KubeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("meshdoctor.kube.client.LONGEST_ANSWER", 1 << 20)
+    packed = gzip.compress(b'{"kind":"PodList","items":[' + b" " * (64 << 20) + b"]}")
+    api.faults.append(Fault(PODS, body=packed, headers={"Content-Encoding": "gzip"}))
+    with pytest.raises(ClusterError, match="longer than 1 MiB"):
         await names(client)
 
 

@@ -109,6 +109,15 @@ def test_403_for_a_config_map(capsys: Captured, cluster: Cluster) -> None:
     assert "resources: [configmaps], resourceNames: [istio], verbs: [get]}" in out
 
 
+@pytest.mark.parametrize("path", ["^/apis[?]", r"^/apis/networking\.istio\.io/v1[a-z0-9]*[?]"])
+def test_an_api_that_lists_nothing_serves_not_nothing(capsys: Captured, cluster: Cluster, path: str) -> None:
+    """A login page with 200 is no list of APIs: what is not known is not taken for none."""
+    cluster.api.faults.append(Fault(path, body=b"<html>log in</html>"))
+    out = run(capsys, cluster, "mtls").out
+    assert "not read: DestinationRule: failed" in out
+    assert "the answer is not a list of APIs" in out
+
+
 def test_429_with_retry_after(capsys: Captured, cluster: Cluster) -> None:
     fine = run(capsys, cluster, "proxy-status")
     cluster.api.faults.append(Fault("/api/v1/pods", 429, "TooManyRequests", {"Retry-After": "1"}, times=1))

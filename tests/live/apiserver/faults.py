@@ -22,6 +22,8 @@ class Fault:
     """Instead of an error: the real answer, ended after this many bytes of its body."""
     cut_websocket_after: int | None = None
     """Instead of an error: the port-forward's connection is dropped after this many bytes from the pod."""
+    body: bytes | None = None
+    """Instead of an error: 200 with this body, as a login page answers."""
     hang: bool = False
     """No answer at all."""
     hits: int = 0
@@ -38,6 +40,8 @@ class Fault:
 
     def answer(self) -> Answer:
         """The error answer."""
+        if self.body is not None:
+            return Answer(200, self.body, headers=dict(self.headers))
         made = status_answer(self.status, self.reason, f"injected {self.status}")
         made.headers.update(self.headers)
         return made
