@@ -1,10 +1,17 @@
 """The errors that reach a user.
 
-    MeshDoctorError        title, what to do next, exit status
-    ├── UsageError         the command line was wrong                 (2)
-    ├── SourceError        the source could not be read at all        (2)
-    │   └── RecordingError a file is no recording, cut short, hostile (2)
-    └── NothingMatches     --from or --to names nothing in the source (2)
+    MeshDoctorError            title, what to do next, exit status (2, where nothing else is said)
+    ├── UsageError             the command line was wrong
+    │   ├── NothingMatches     a name that was given names nothing in the source
+    │   └── UnknownCommand, MissingArgument   of the application's `:` line (tui/router.py)
+    ├── SourceError            the source could not be read at all
+    │   ├── RecordingError     a file is no recording, is cut short, or is hostile
+    │   └── ClusterError       a cluster, or a part of it, could not be read; its family is drawn in kube/errors.py
+    ├── NotProgrammed          `waypoint status`: one is not, as istioctl says it                       (1)
+    ├── _NoCommonRoot          `proxy-config rootca-compare`: the pods share none, as istioctl says it  (1)
+    ├── NoTerminal             the application cannot be shown here (tui/launch.py)
+    ├── ApplicationCrash       it stopped by a fault of its own (tui/launch.py)
+    └── GatheringFailed        one of its views did (tui/factsscreen.py); shown there
 
 One line reaches standard error, `meshdoctor: <what>: <what to do>`; never a traceback.
 """

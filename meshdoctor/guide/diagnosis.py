@@ -35,7 +35,7 @@ class Shown(msgspec.Struct, frozen=True):
 
 
 class Judgement(msgspec.Struct, frozen=True):
-    """One verdict of a diagnosis, as design/diagnosis.md gives it; times are RFC 3339."""
+    """One verdict of a diagnosis, as docs/diagnosis.md gives it; times are RFC 3339."""
 
     cause: str
     confidence: float
@@ -78,7 +78,7 @@ class NotChecked(msgspec.Struct, frozen=True):
 
 
 class Diagnosis(msgspec.Struct, frozen=True):
-    """The whole answer; `to_builtins` of it is the JSON of design/diagnosis.md."""
+    """The whole answer; `to_builtins` of it is the JSON of docs/diagnosis.md."""
 
     schema: str
     source: dict[str, str | None]
@@ -260,6 +260,7 @@ def _not_checked(snapshot: Snapshot, steps: Sequence[Step]) -> tuple[NotChecked,
                 *(NotChecked("source", problem) for problem in snapshot.info.problems),
                 *_unread(snapshot),
                 *(NotChecked("namespaces", part) for part in snapshot.parts()),
+                *(NotChecked("logs", part) for part in snapshot.cut_logs()),
                 *(NotChecked("decoding", problem) for problem in snapshot.problems()),
                 *(NotChecked(step.probe, step.finding.says) for step in steps if step.finding.outcome == INCONCLUSIVE),
             )

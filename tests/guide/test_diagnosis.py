@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
+from meshdoctor.cli import main
 from meshdoctor.guide.diagnosis import Diagnosis
 from meshdoctor.mesh.question import parse_question
 from tests.kube_objects import istio, pod, service
@@ -25,7 +27,31 @@ def failing(depot: Depot, *times: float) -> Depot:
     return depot
 
 
-# -- the JSON of design/diagnosis.md
+# -- the JSON of docs/diagnosis.md
+
+
+def shape(value: Any) -> Any:
+    """The keys of JSON, of a list those of its first entry (the example is shortened)."""
+    if isinstance(value, dict):
+        return {key: shape(inner) for key, inner in value.items()}
+    return [shape(value[0])] if isinstance(value, list) and value and isinstance(value[0], dict) else type(value)
+
+
+def test_the_example_of_the_documentation_is_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    text = Path("docs/diagnosis.md").read_text("utf-8")
+    example = msgspec.json.decode(text.partition("```json\n")[2].partition("```")[0])
+    asked = example["question"]
+    main(["diagnose", "fixtures/pine.tar.xz", "--from", asked["from"], "--to", asked["to"], "-o", "json"])
+    printed = msgspec.json.decode(capsys.readouterr().out)
+    assert shape(printed) == shape(example)
+    assert {name: printed[name] for name in ("source", "question", "now")} == {
+        name: example[name] for name in ("source", "question", "now")
+    }
+    assert printed["traffic"][0] == example["traffic"][0]
+    known, (verdict,) = example["verdicts"][0], printed["verdicts"]
+    assert all(entry in verdict[name] for name in ("resources", "affects", "evidence") for entry in known[name])
+    same = ("cause", "confidence", "layer", "state", "summary", "remedy", "first", "last", "failures")
+    assert {name: verdict[name] for name in same} == {name: known[name] for name in same}
 
 
 def test_the_keys(tmp_path: Path) -> None:
