@@ -8,6 +8,7 @@ from typing import NamedTuple
 from meshdoctor.mesh.ambient import is_captured, is_waypoint, target_port, waypoint_of
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.identity import SPIFFE, spiffe
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
@@ -95,7 +96,7 @@ def _declared(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Attempt |
     if not servers:
         return None
     account = source.spec.service_account_name or "default"
-    principal = f"{mesh.mesh_config.trust_domain}/ns/{source.namespace}/sa/{account}"
+    principal = spiffe(mesh.mesh_config.trust_domain, source.namespace, account).removeprefix(SPIFFE)
     port = target_port(service, case.destination.port, servers[0])
     return Attempt(Caller(principal, source.namespace, source.status.pod_ip), source, servers, port)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from meshdoctor.mesh import services as registry
+from meshdoctor.mesh.identity import spiffe
 from meshdoctor.mesh.labels import selects
 from meshdoctor.mesh.services import MeshPort, MeshService
 from meshdoctor.mesh.workloads import Peer, entry_tls_mode
@@ -136,7 +137,7 @@ class Endpoints:
         """The SPIFFE id of a workload, "" when it has no service account."""
         if not peer.service_account:
             return ""
-        return f"spiffe://{self._mesh.trust_domain}/ns/{peer.namespace}/sa/{peer.service_account}"
+        return spiffe(self._mesh.trust_domain, peer.namespace, peer.service_account)
 
     def _of_entry(self, service: MeshService, port: MeshPort) -> Iterable[MeshEndpoint]:
         entry = service.origin
@@ -160,7 +161,7 @@ class Endpoints:
             yield MeshEndpoint(service.host, target, service.namespace, {}, "disabled")
 
     def _listed(self, spec: WorkloadEntrySpec, port: int, namespace: str) -> MeshEndpoint:
-        identity = f"spiffe://{self._mesh.trust_domain}/ns/{namespace}/sa/{spec.service_account}"
+        identity = spiffe(self._mesh.trust_domain, namespace, spec.service_account)
         return MeshEndpoint(
             spec.address,
             port,

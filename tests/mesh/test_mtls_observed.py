@@ -11,7 +11,7 @@ from meshdoctor.mesh.mtls.observed import Link
 from meshdoctor.mesh.workloads import Peer
 from meshdoctor.model.accesslog import AccessLine
 from meshdoctor.model.decode import convert
-from meshdoctor.model.envoy.admin import Certificates, parse_prometheus
+from meshdoctor.model.envoy.admin import parse_prometheus
 from meshdoctor.model.ztunnellog import ZtunnelLine
 
 
@@ -79,23 +79,6 @@ def test_a_ztunnels_log_has_the_identity_or_the_policy_that_refused(policy: str)
     ]
     seen = observed.ambient_traffic([lines], AT)[LINK]
     assert (seen.mtls, seen.refused, seen.plaintext, seen.last_failure) == (1, 1, 0, 3.0)
-
-
-def test_the_workload_certificate_is_the_one_with_a_spiffe_id() -> None:
-    chain = {"subject_alt_names": [{"uri": "spiffe://td/ns/a/sa/b"}], "valid_from": "2026-01-01T00:00:00Z"}
-    chain["expiration_time"] = "2026-01-02T00:00:00Z"
-    other = {"cert_chain": [{"subject_alt_names": [{"dns": "edge"}]}]}
-    certificates = convert(
-        {"certificates": [other, {"ca_cert": [{"serial_number": "aa"}], "cert_chain": [chain]}]}, Certificates
-    )
-    own = observed.identity(certificates)
-    assert own is not None
-    assert (own.spiffe, own.roots) == ("spiffe://td/ns/a/sa/b", frozenset({"aa"}))
-    assert own.valid_from is not None
-    assert own.holds_at(own.valid_from)
-    assert not own.holds_at(own.valid_from - 1)
-    assert not own.holds_at(own.valid_from + 86400)
-    assert observed.identity(Certificates()) is None
 
 
 def test_counters_are_the_servers_own() -> None:

@@ -108,6 +108,22 @@ def test_one_root_is_no_mismatch(tmp_path: Path) -> None:
     is_open(handshake(depot, "CERTIFICATE_VERIFY_FAILED").ask("tls-handshake"))
 
 
+@pytest.mark.parametrize(("ours", "accused"), [(["a1"], True), ([f"{n:x}" for n in range(100)], False)])
+def test_the_public_roots_of_both_proxies_are_no_mesh_root(tmp_path: Path, ours: list[str], accused: bool) -> None:
+    """Both proxies originate TLS to the outside; of roots that are too many to be a mesh's nothing is known."""
+    public = {"ca_cert": [{"serial_number": f"9{n}"} for n in range(140)], "cert_chain": []}
+    depot = identities(Depot(tmp_path).configured(transport_socket=tls_socket()), "a1", "b2")
+    for ref, uri, roots in ((PICKER, "depot/sa/picker", ours), *((ref, "books/sa/ledger", ["b2"]) for ref in LEDGERS)):
+        certs = certificates(f"spiffe://cluster.local/ns/{uri}", "")
+        certs["certificates"][0]["ca_cert"] = [{"serial_number": root} for root in roots]
+        depot.proxy(ref, certs={"certificates": [*certs["certificates"], public]})
+    finding = handshake(depot, "CERTIFICATE_VERIFY_FAILED").ask("tls-handshake")
+    if accused:
+        accuses(finding, "ca-mismatch", CALLER, OWNER)
+    else:
+        is_open(finding)
+
+
 def test_roots_that_were_not_read(tmp_path: Path) -> None:
     depot = Depot(tmp_path).configured(transport_socket=tls_socket())
     depot.proxy(PICKER, certs=certificates("spiffe://cluster.local/ns/depot/sa/picker", "a1"))

@@ -6,7 +6,7 @@ from meshdoctor.mesh import blame
 from meshdoctor.mesh.control_plane import istiod_down
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive
 from meshdoctor.mesh.handshake.failure import FailedHandshake
-from meshdoctor.mesh.identity import identity
+from meshdoctor.mesh.identity import certificates_file, identity
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.quoting import remedy
 from meshdoctor.model.moment import rfc3339
@@ -62,7 +62,7 @@ def not_valid_now(mesh: MeshIndex, failed: FailedHandshake, *, early: bool = Fal
     owner = blame.of_workload(mesh.workload(ref))
     own = identity(mesh, ref)
     shown = (
-        [Evidence(f"its certificate expired at {rfc3339(own.expires)}", own.file, str(ref))]
+        [Evidence(f"its certificate expired at {rfc3339(own.expires)}", certificates_file(mesh, ref), str(ref))]
         if own and own.expires
         else []
     )

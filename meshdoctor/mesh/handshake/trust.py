@@ -5,7 +5,7 @@ from __future__ import annotations
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.finding import Evidence, Finding, Verdict, culprit, inconclusive
 from meshdoctor.mesh.handshake.failure import FailedHandshake
-from meshdoctor.mesh.identity import identity
+from meshdoctor.mesh.identity import certificates_file, identity
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.quoting import listed, remedy
 
@@ -14,7 +14,7 @@ def other_roots(mesh: MeshIndex, failed: FailedHandshake) -> Finding:
     """The two sides trust different root certificates."""
     ref = failed.server.ref if failed.server else None
     ours, theirs = identity(mesh, failed.client), identity(mesh, ref) if ref else None
-    if ours is None or theirs is None or ref is None:
+    if ours is None or theirs is None or ref is None or not ours.roots or not theirs.roots:
         return inconclusive(
             "the server's certificate is not trusted; the roots of both sides could not be compared", failed.said
         )
@@ -31,8 +31,12 @@ def other_roots(mesh: MeshIndex, failed: FailedHandshake) -> Finding:
             owners,
             (
                 failed.said,
-                Evidence(f"the client trusts root {listed(ours.roots)}", ours.file, str(failed.client)),
-                Evidence(f"the server trusts root {listed(theirs.roots)}", theirs.file, str(ref)),
+                Evidence(
+                    f"the client trusts root {listed(ours.roots)}",
+                    certificates_file(mesh, failed.client),
+                    str(failed.client),
+                ),
+                Evidence(f"the server trusts root {listed(theirs.roots)}", certificates_file(mesh, ref), str(ref)),
             ),
             remedy(
                 "Restart the workloads that still hold the old root; when rotating, keep both roots in the "

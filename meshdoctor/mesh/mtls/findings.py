@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from meshdoctor.mesh.identity import Identity
 from meshdoctor.mesh.mtls.cluster_tls import AUTO, MTLS, Cause
 from meshdoctor.mesh.mtls.declared import Pair
 from meshdoctor.mesh.mtls.matrix import Column, Matrix
-from meshdoctor.mesh.mtls.observed import Identity
 from meshdoctor.mesh.mtls.patterns import Disagreement, Pattern, disagreement
 from meshdoctor.mesh.mtls.server import NO_PROXY
 from meshdoctor.mesh.mtls.silent import silent
@@ -81,7 +81,7 @@ def _wrong_identity(view: MtlsView, row: str, pair: Pair) -> Disagreement:
 
 def _certificates(view: MtlsView, matrix: Matrix) -> Iterator[Disagreement]:
     """Certificates out of their time, and pairs of proxies whose roots have nothing in common."""
-    known = {key: own for key in view.objects.pods if (own := view.identity(key)) is not None and own.roots}
+    known = {key: own for key in view.objects.pods if (own := view.identity(key)) is not None}
     moment = view.index.snapshot.info.finished_at
     for key, own in known.items():
         if moment is not None and not own.holds_at(moment):
@@ -90,8 +90,9 @@ def _certificates(view: MtlsView, matrix: Matrix) -> Iterator[Disagreement]:
             remedy = "restart the proxy, then see why istiod did not sign (its log, the node's clock)"
             failed = sum(seen.failed for link, seen in view.seen.items() if key in (link.client, link.server))
             yield Disagreement(Pattern.EXPIRED, view.workload(key), "", 0, key, (f"Pod {key}",), says, remedy, failed)
-    if len({own.roots for own in known.values()}) > 1:
-        yield from _foreign_roots(view, matrix, known)
+    trusting = {key: own for key, own in known.items() if own.roots}
+    if len({own.roots for own in trusting.values()}) > 1:
+        yield from _foreign_roots(view, matrix, trusting)
 
 
 def _foreign_roots(view: MtlsView, matrix: Matrix, known: Mapping[str, Identity]) -> Iterator[Disagreement]:

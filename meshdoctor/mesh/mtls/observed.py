@@ -1,4 +1,4 @@
-"""The mTLS that was seen: certificates, access-log lines of both sides and Istio's counters.
+"""The mTLS that was seen: access-log lines of both sides and Istio's counters.
 
 What a line shows: Istio's own mTLS carries the SNI `outbound_.PORT_.SUBSET_.HOST`; a listener that has no filter chain
 for what came logs `NR filter_chain_not_found` (Envoy 1.30 to 1.40); TLS read as HTTP is `400 DPE http1.codec_error`.
@@ -12,26 +12,10 @@ from typing import NamedTuple
 from meshdoctor.mesh.workloads import Peer
 from meshdoctor.mesh.ztunnel.failures import refused_plaintext
 from meshdoctor.model.accesslog import AccessLine
-from meshdoctor.model.envoy.admin import Certificates, Sample
-from meshdoctor.model.moment import unix
+from meshdoctor.model.envoy.admin import Sample
 from meshdoctor.model.ztunnellog import ZtunnelLine
 
 _COUNTERS = ("istio_requests_total", "istio_tcp_connections_opened_total")
-
-
-class Identity(NamedTuple):
-    """Who a proxy says it is: its SPIFFE id, when its certificate holds (Unix seconds), the roots that it trusts."""
-
-    spiffe: str
-    valid_from: float | None
-    expires: float | None
-    roots: frozenset[str]
-    """Serial numbers in hex."""
-
-    def holds_at(self, moment: float) -> bool:
-        """Whether the certificate is valid at *moment*; an unknown bound never says no."""
-        begun = self.valid_from is None or self.valid_from <= moment
-        return begun and (self.expires is None or moment < self.expires)
 
 
 class Seen(NamedTuple):
@@ -65,17 +49,6 @@ class Link(NamedTuple):
     client: str
     server: str
     port: int
-
-
-def identity(certificates: Certificates) -> Identity | None:
-    """The workload certificate among a proxy's certificates; None when it has none (SDS has not delivered)."""
-    for entry in certificates.certificates:
-        for own in entry.cert_chain:
-            spiffe = next((str(name) for name in own.subject_alt_names if name.uri.startswith("spiffe://")), "")
-            if spiffe:
-                roots = frozenset(root.serial_number for root in entry.ca_cert if root.serial_number)
-                return Identity(spiffe, unix(own.valid_from), unix(own.expiration_time), roots)
-    return None
 
 
 def traffic(logs: Iterable[tuple[Peer, Iterable[AccessLine]]], at: Callable[[str], Peer | None]) -> Mapping[Link, Seen]:

@@ -7,13 +7,14 @@ from functools import cached_property
 from typing import Any
 
 from meshdoctor.mesh.hosts import is_wildcard, qualified, subset_of
+from meshdoctor.mesh.identity import Identity, identity
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.logs import access_logs
 from meshdoctor.mesh.mtls import configured, observed
 from meshdoctor.mesh.mtls.configured import ConfiguredClient, ConfiguredServer
 from meshdoctor.mesh.mtls.declared import DeclaredMtls
 from meshdoctor.mesh.mtls.matrix import Column, Matrix, all_columns, matrix
-from meshdoctor.mesh.mtls.observed import Identity, Link, Policies, Seen
+from meshdoctor.mesh.mtls.observed import Link, Policies, Seen
 from meshdoctor.mesh.objects import KINDS, MeshObjects
 from meshdoctor.mesh.traffic_policy import sets_tls
 from meshdoctor.mesh.workloads import AMBIENT, Peer
@@ -104,8 +105,7 @@ class MtlsView:
     def identity(self, key: str) -> Identity | None:
         """The certificate that a pod's proxy holds; None when it has none or `/certs` was not read."""
         if key not in self._identities:
-            found = self.index.snapshot.value(ask.ProxyCertificates(_ref(key)))
-            self._identities[key] = observed.identity(found) if found is not None else None
+            self._identities[key] = identity(self.index, _ref(key))
         return self._identities[key]
 
     @cached_property

@@ -193,7 +193,7 @@ def _verification(facts: Facts, arrival: Arrival, pod: Pod, state: Walk) -> Hop 
     client = facts.certificates(PodRef(arrival.caller.namespace, arrival.caller.name))
     identity = facts.identity(pod)
     expected = context.subject_alt_names
-    if server is None or not server.identity or state.chain is None or state.chain.tls is None:
+    if server is None or state.chain is None or state.chain.tls is None:
         return None
     if not state.chain.tls.presents_workload_certificate:
         return None

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from meshdoctor.mesh.identity import Identity, identity_of, spiffe
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.mtls.peer_authentication import MergedPolicy, PeerAuthentications
 from meshdoctor.mesh.trace.proxy import Proxy
 from meshdoctor.model import wants as ask
-from meshdoctor.model.envoy.admin import Certificates
 from meshdoctor.model.istio import PeerAuthentication
 from meshdoctor.model.kubernetes import Pod
-from meshdoctor.model.moment import unix
 from meshdoctor.model.snapshot import PodRef, Snapshot, Want
 
 T = TypeVar("T")
-MAX_ROOTS = 8
-"""More roots than this are the public ones of the operating system, not a mesh's."""
 
 KINDS = (
     "Pod",
@@ -44,7 +41,8 @@ class Facts:
 
     @property
     def now(self) -> float | None:
-        return self.snapshot.info.started_at
+        """When the last of the facts was read: a certificate that had expired by then is of no use."""
+        return self.snapshot.info.finished_at
 
     def value(self, want: Want[T]) -> T | None:
         if not self.snapshot.has(want):
@@ -66,36 +64,15 @@ class Facts:
             self._policies = PeerAuthentications(found, self.mesh.mesh_config.root_namespace)
         return self._policies.for_workload(pod.namespace, pod.metadata.labels)
 
-    def certificates(self, ref: PodRef) -> OwnCertificate | None:
+    def certificates(self, ref: PodRef) -> Identity | None:
+        """A workload's own certificate and roots; None when it has none or `/certs` was not read."""
         found = self.value(ask.ProxyCertificates(ref))
-        return OwnCertificate(found) if found is not None else None
+        return identity_of(found) if found is not None else None
 
     def identity(self, pod: Pod) -> str:
         """The SPIFFE name of a pod's own certificate, else the one its service account would have."""
         own = self.certificates(pod.ref)
-        if own is not None and own.identity:
-            return own.identity
+        if own is not None:
+            return own.spiffe
         account = pod.spec.service_account_name or "default"
-        domain = self.mesh.mesh_config.trust_domain or "cluster.local"
-        return f"spiffe://{domain}/ns/{pod.namespace}/sa/{account}"
-
-
-class OwnCertificate:
-    """A workload's own certificate and roots, from Envoy's `/certs`."""
-
-    def __init__(self, found: Certificates) -> None:
-        self.identity = ""
-        self.expires: float | None = None
-        self.roots: frozenset[str] = frozenset()
-        for certificate in found.certificates:
-            names = [name.uri for entry in certificate.cert_chain for name in entry.subject_alt_names if name.uri]
-            spiffe = next((name for name in names if name.startswith("spiffe://")), "")
-            if spiffe and not self.identity:
-                self.identity = spiffe
-                self.expires = min(
-                    (time for entry in certificate.cert_chain if (time := unix(entry.expiration_time)) is not None),
-                    default=None,
-                )
-            # The workload's roots stand in an entry of their own (SDS `ROOTCA`); a bundle of public ones is another.
-            if certificate.ca_cert and len(certificate.ca_cert) <= MAX_ROOTS:
-                self.roots |= {entry.serial_number for entry in certificate.ca_cert}
+        return spiffe(self.mesh.mesh_config.trust_domain, pod.namespace, account)

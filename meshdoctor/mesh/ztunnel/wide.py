@@ -7,6 +7,7 @@ from typing import Any
 
 from meshdoctor.mesh.ages import human_duration
 from meshdoctor.mesh.gosort import sort_by
+from meshdoctor.mesh.identity import spiffe
 from meshdoctor.mesh.texttable import Cells, TextTable
 from meshdoctor.mesh.ztunnel.tables import (
     ConnectionFilter,
@@ -65,7 +66,7 @@ def wide_workloads(dump: ZtunnelDump, chosen: WorkloadFilter) -> TextTable:
 def _identity(workload: Workload) -> str:
     """The SPIFFE id that its certificate has; the trust domain is left out of a dump when it is the usual one."""
     domain = workload.trust_domain if isinstance(workload.trust_domain, str) else ""
-    return f"spiffe://{domain or 'cluster.local'}/ns/{workload.namespace}/sa/{workload.service_account}"
+    return spiffe(domain, workload.namespace, workload.service_account)
 
 
 def wide_services(dump: ZtunnelDump, namespace: str) -> TextTable:
