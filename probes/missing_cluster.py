@@ -19,13 +19,14 @@ from meshdoctor.mesh.finding import (
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import config_says, lines_say, listed, logged, remedy
+from meshdoctor.mesh.services import EXPORT_TO
 from meshdoctor.mesh.traffic import Seen
+from meshdoctor.mesh.visibility import exporter, is_exported
 from meshdoctor.model import istio
 from meshdoctor.model.moment import unix
 from meshdoctor.model.names import parse_cluster_name
 from meshdoctor.model.snapshot import PodRef
 from meshdoctor.model.wants import ProxyConfig
-from meshdoctor.probes.unknown_host import EXPORT_FIELD, EXPORT_TO, is_exported
 
 PROPAGATION_SECONDS = 60.0
 """Failures that end this soon after the object was applied are its way to the proxies, not a wrong object."""
@@ -77,9 +78,10 @@ def _hidden(mesh: MeshIndex, missing: dict[str, Resource], pod: PodRef) -> list[
     """The Services behind the missing clusters that are not exported to the caller's namespace."""
     named = [mesh.service_by_host(parse_cluster_name(name).host or "") for name in missing]
     return [
-        Resource("Service", one.namespace, one.name, EXPORT_FIELD)
+        resource
         for one in named
-        if one and not is_exported(one, pod.namespace)
+        if one and not is_exported(mesh, one, pod.namespace)
+        for resource in exporter(mesh, one)
     ]
 
 

@@ -12,19 +12,16 @@ from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.hosts import subset_of
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.labels import selects
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import config_says, lines_say, listed, logged, object_says, remedy
 from meshdoctor.mesh.traffic import CLIENT, Seen
+from meshdoctor.mesh.visibility import exporter, is_exported, sidecar_of
 from meshdoctor.model import istio
-from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.names import parse_cluster_name
 from meshdoctor.model.snapshot import PodRef, Want
 from meshdoctor.model.wants import ProxyConfig
 
 BLOCKED, PASSED = "BlackHoleCluster", "PassthroughCluster"
-EXPORT_TO = "networking.istio.io/exportTo"
-EXPORT_FIELD = f"metadata.annotations[{EXPORT_TO}]"
 
 
 def _outside(case: Case) -> tuple[Seen, ...]:
@@ -95,34 +92,17 @@ def _entry(case: Case) -> str:
 
 
 def _hiding(mesh: MeshIndex, pod: PodRef, case: Case) -> list[Resource]:
-    """What keeps the host away: the Sidecar in force for the pod, or the Service's own exportTo."""
-    found = mesh.pods.get(pod)
-    labels = found.metadata.labels if found else {}
-    sidecars = mesh.objects("Sidecar", istio.Sidecar)
-    own = [one for one in sidecars if one.namespace == pod.namespace]
-    # The one with a matching selector wins, then the namespace's, then the root namespace's (istiod's SidecarScope).
-    chosen = (
-        [one for one in own if one.spec.workload_selector and selects(one.spec.workload_selector.all_labels, labels)]
-        or [one for one in own if one.spec.workload_selector is None]
-        or [
-            one
-            for one in sidecars
-            if one.namespace == mesh.mesh_config.root_namespace and one.spec.workload_selector is None
-        ]
-    )
+    """What keeps the host away: the Sidecar in force for the pod, or what exports the host elsewhere only."""
+    sidecar = sidecar_of(mesh, pod)
     entries = _entries(mesh, case.destination.host)
     spaces = {case.destination.service[0]} if case.destination.service else {one.namespace for one in entries}
-    resources = [
-        Resource("Sidecar", one.namespace, one.name, "spec.egress[].hosts")
-        for one in chosen[:1]
-        if not _admits(one, pod.namespace, spaces, case.destination.host)
-    ]
+    resources: list[Resource] = []
+    if sidecar and not _admits(sidecar, pod.namespace, spaces, case.destination.host):
+        resources = [Resource("Sidecar", sidecar.namespace, sidecar.name, "spec.egress[].hosts")]
     service = mesh.services.get(case.destination.service) if case.destination.service else None
-    if service and not is_exported(service, pod.namespace):
-        resources.insert(0, Resource("Service", service.namespace, service.name, EXPORT_FIELD))
-    visible = [one for one in entries if _reaches(one.spec.export_to, one.namespace, pod.namespace)]
-    if entries and not visible and service is None:
-        resources[:0] = [Resource("ServiceEntry", one.namespace, one.name, "spec.exportTo") for one in entries]
+    declared = (service,) if service else tuple(entries)
+    if not any(is_exported(mesh, one, pod.namespace) for one in declared):
+        resources[:0] = dict.fromkeys(named for one in declared for named in exporter(mesh, one))
     return resources
 
 
@@ -142,17 +122,6 @@ def _admits(sidecar: istio.Sidecar, own: str, spaces: set[str], host: str) -> bo
         (space == "*" or not spaces or (own if space == "." else space) in spaces) and subset_of(host, name)
         for space, _, name in names
     )
-
-
-def _reaches(export_to: list[str], home: str, namespace: str) -> bool:
-    """Whether an object of namespace *home* with this exportTo is seen in *namespace*."""
-    return not export_to or "*" in export_to or namespace in export_to or ("." in export_to and home == namespace)
-
-
-def is_exported(service: k8s.Service, namespace: str) -> bool:
-    """Whether a Service's own annotation lets the proxies of *namespace* see it."""
-    names = {name.strip() for name in service.metadata.annotations.get(EXPORT_TO, "*").split(",")}
-    return bool(names & {"*", namespace}) or ("." in names and service.namespace == namespace)
 
 
 def _shows(mesh: MeshIndex, resources: list[Resource]) -> list[Evidence]:
