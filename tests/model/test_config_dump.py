@@ -103,6 +103,20 @@ def test_routes_endpoints_and_secrets() -> None:
     ]
 
 
+def test_the_hosts_of_a_name_are_what_it_resolves_to() -> None:
+    """Envoy dumps the hosts of every cluster; the names of one that asks DNS are no hosts."""
+    endpoint = {"endpoint": {"address": {"socket_address": {"address": "db.example.com", "port_value": 443}}}}
+    named = {"cluster_name": NAME, "endpoints": [{"lb_endpoints": [endpoint]}]}
+    asks = {"name": NAME, "type": "STRICT_DNS", "load_assignment": named}
+    for hosts in (["10.0.0.7:443"], []):
+        dump = read(config_dump([asks], endpoints={NAME: hosts}))
+        found = dump.load_assignment(dump.clusters[0].body)
+        assert found is not None
+        assert [str(one.endpoint.address) for one in found.all] == hosts
+    alone = read(config_dump([asks]))
+    assert alone.load_assignment(alone.clusters[0].body) == alone.clusters[0].body.load_assignment
+
+
 def test_camel_case_is_the_same_dump() -> None:
     body = {
         "configs": [

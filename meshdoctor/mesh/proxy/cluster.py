@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from meshdoctor.mesh.gosort import sort_by
+from meshdoctor.mesh.proxy.cluster_type import STATIC, go_name
 from meshdoctor.mesh.proxy.naming import Metadata, is_subset_key, managed_by, subset_key
 from meshdoctor.mesh.proxy.part import read_part, readable
 from meshdoctor.mesh.texttable import Cells, TextTable
@@ -37,7 +38,7 @@ class ClusterFilter(NamedTuple):
 
 class _Cluster(msgspec.Struct, gc=False):
     name: str = ""
-    type: str = "STATIC"
+    type: str | int = STATIC
     metadata: Metadata | None = None
 
 
@@ -95,12 +96,13 @@ def _key(name: str) -> _Key:
 
 def _row(key: _Key, cluster: _Cluster, typed: bool) -> Cells:
     rule = managed_by(cluster.metadata) if cluster.metadata else ""
+    kind = go_name(cluster.type)
     if is_subset_key(cluster.name):
         host, subset, port, direction = key
-        cells: Cells = (host, str(port), subset or "-", direction, cluster.type, rule)
+        cells: Cells = (host, str(port), subset or "-", direction, kind, rule)
     else:
         # istioctl writes the kind into this column too: it changes the name before it prints it.
-        cells = (f"cluster/{cluster.name}" if typed else cluster.name, "-", "-", "-", cluster.type, rule)
+        cells = (f"cluster/{cluster.name}" if typed else cluster.name, "-", "-", "-", kind, rule)
     return (f"cluster/{cluster.name}", *cells) if typed else cells
 
 

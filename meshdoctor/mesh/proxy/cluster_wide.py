@@ -7,6 +7,7 @@ from operator import itemgetter
 import msgspec
 
 from meshdoctor.mesh.proxy.cluster import SECTION, ClusterFilter
+from meshdoctor.mesh.proxy.cluster_type import STATIC, ClusterType, discovery, has_hosts
 from meshdoctor.mesh.proxy.naming import Metadata, managed_by, subset_key
 from meshdoctor.mesh.proxy.part import NoSectionError, read_part
 from meshdoctor.mesh.proxy.rejected import UpdateFailureState
@@ -21,16 +22,34 @@ NO_HOSTS = "0 (NONE)"
 _UNLIMITED = 4294967295
 
 
+class _Percent(msgspec.Struct, gc=False):
+    value: float = 0
+
+
+class _RetryBudget(msgspec.Struct, gc=False):
+    budget_percent: _Percent | None = None
+
+
 class _Threshold(msgspec.Struct, gc=False):
+    """What is not set has Envoy's default (ClusterInfoImpl::ResourceManagers::load, 1.18 to 1.40)."""
+
+    priority: str = "DEFAULT"
+    max_connections: int = 1024
+    max_pending_requests: int = 1024
+    max_requests: int = 1024
+    max_retries: int = 3
+    max_connection_pools: int = _UNLIMITED
+    retry_budget: _RetryBudget | None = None
+
+
+class _HostThreshold(msgspec.Struct, gc=False):
     priority: str = "DEFAULT"
     max_connections: int = _UNLIMITED
-    max_pending_requests: int = _UNLIMITED
-    max_requests: int = _UNLIMITED
-    max_retries: int = _UNLIMITED
 
 
 class _Breakers(msgspec.Struct, gc=False):
     thresholds: list[_Threshold] = []
+    per_host_thresholds: list[_HostThreshold] = []
 
 
 class _Outlier(msgspec.Struct, gc=False):
@@ -63,14 +82,10 @@ class _Assignment(msgspec.Struct, gc=False):
         return sum(state in ("UNKNOWN", "HEALTHY", "DEGRADED") for state in states), len(states)
 
 
-class _Type(msgspec.Struct, gc=False):
-    name: str = ""
-
-
 class _Cluster(msgspec.Struct, gc=False):
     name: str = ""
-    type: str = "STATIC"
-    cluster_type: _Type | None = None
+    type: str | int = STATIC
+    cluster_type: ClusterType | None = None
     metadata: Metadata | None = None
     transport_socket: TransportSocket | None = None
     transport_socket_matches: list[SocketMatch] = []
@@ -101,7 +116,7 @@ class _Endpoints(msgspec.Struct, gc=False):
 
 
 def wide_clusters(sections: Sections, chosen: ClusterFilter) -> TextTable:
-    """A row per cluster in any state; HOSTS are usable/all, `?` where the dump has no endpoints."""
+    """A row per cluster in any state; HOSTS are usable/all, `?` where the dump does not tell them."""
     known = sections.once(HEADER, lambda: _rows(sections))
     return TextTable(HEADER, [row for name, row in known if chosen.keeps(name)], padding=2)
 
@@ -111,17 +126,18 @@ def _rows(sections: Sections) -> list[tuple[str, Cells]]:
     found = read_part(sections, SECTION, _Clusters, keep=False)
     hosts = _hosts(sections)
     states = (
-        ("active", found.dynamic_active_clusters),
-        ("static", found.static_clusters),
-        ("WARMING", found.dynamic_warming_clusters),
+        ("active", found.dynamic_active_clusters, hosts),
+        ("static", found.static_clusters, hosts),
+        # Those that the dump has under its name are of the version that is in use meanwhile.
+        ("WARMING", found.dynamic_warming_clusters, None),
     )
     rows = []
-    for state, entries in states:
+    for state, entries, known in states:
         for entry in entries:
             cluster = entry.cluster
             if cluster is not None:
                 shown = f"{state}, UPDATE REFUSED" if entry.error_state else state
-                rows.append((subset_key(cluster.name), cluster.name, _row(cluster, shown, hosts)))
+                rows.append((subset_key(cluster.name), cluster.name, _row(cluster, shown, known)))
     rows.sort(key=itemgetter(0))
     return [(name, row) for _, name, row in rows]
 
@@ -144,34 +160,47 @@ def _row(cluster: _Cluster, state: str, hosts: dict[str, tuple[int, int]] | None
     key = subset_key(cluster.name)
     where = (key.host or cluster.name, str(key.port or "-"), key.subset or "-", key.direction or "-")
     tls = cluster_tls(cluster.transport_socket, cluster.transport_socket_matches)
-    counted = _host_cell(cluster, hosts)
+    discovered = discovery(cluster.type, cluster.cluster_type)
+    counted = _host_cell(cluster, discovered, hosts)
     rule = managed_by(cluster.metadata) or "-"
-    kind = cluster.cluster_type.name if cluster.cluster_type else cluster.type
+    kind = cluster.cluster_type.name if cluster.cluster_type else discovered
     return (*where, kind, state, tls, counted, _limits(cluster), _outlier(cluster), rule)
 
 
-def _host_cell(cluster: _Cluster, hosts: dict[str, tuple[int, int]] | None) -> str:
-    if cluster.type == "ORIGINAL_DST" or (cluster.name in SPECIAL_CLUSTERS and not cluster.load_assignment):
+def _host_cell(cluster: _Cluster, discovered: str, hosts: dict[str, tuple[int, int]] | None) -> str:
+    """With `include_eds` Envoy prints the hosts of every active cluster under its service name or its own
+    (config_dump_handler.cc, dumpEndpointConfigs): of one that asks DNS what its names resolve to. istiod's own dump
+    has those of EDS alone.
+    """
+    if not has_hosts(discovered) or (cluster.name in SPECIAL_CLUSTERS and not cluster.load_assignment):
         return "-"  # has no hosts of its own, by design
-    if cluster.load_assignment:
-        usable, total = cluster.load_assignment.counts
-    elif hosts is None:
-        return "?"
-    else:
-        service = cluster.eds_cluster_config.service_name if cluster.eds_cluster_config else ""
-        usable, total = hosts.get(service or cluster.name, (0, 0))
+    service = cluster.eds_cluster_config.service_name if cluster.eds_cluster_config else ""
+    counted = hosts.get(service or cluster.name) if hosts is not None else None
+    if counted is None and cluster.load_assignment and discovered == STATIC:
+        counted = cluster.load_assignment.counts
+    if counted is None:
+        return "?" if hosts is None or discovered != "EDS" else NO_HOSTS
+    usable, total = counted
     return f"{usable}/{total}" if total else NO_HOSTS
 
 
 def _limits(cluster: _Cluster) -> str:
-    """Circuit breaker limits that are lower than none: connections, pending, requests, retries."""
-    thresholds = cluster.circuit_breakers.thresholds if cluster.circuit_breakers else []
-    default = next((entry for entry in thresholds if entry.priority == "DEFAULT"), _Threshold())
+    """Circuit breaker limits that are lower than none: connections, pending, requests, retries (a share of the
+    requests where there is a retry budget), pools, and the connections to one host.
+    """
+    breakers = cluster.circuit_breakers or _Breakers()
+    limit = next((entry for entry in breakers.thresholds if entry.priority == "DEFAULT"), _Threshold())
+    own = next((entry for entry in breakers.per_host_thresholds if entry.priority == "DEFAULT"), _HostThreshold())
+    percent = (
+        limit.retry_budget.budget_percent.value if limit.retry_budget and limit.retry_budget.budget_percent else 20
+    )
     named = (
-        ("conn", default.max_connections),
-        ("pending", default.max_pending_requests),
-        ("req", default.max_requests),
-        ("retry", default.max_retries),
+        ("conn", limit.max_connections),
+        ("pending", limit.max_pending_requests),
+        ("req", limit.max_requests),
+        ("retry", f"{percent:g}%" if limit.retry_budget else limit.max_retries),
+        ("pools", limit.max_connection_pools),
+        ("conn/host", own.max_connections),
     )
     return " ".join(f"{name}={value}" for name, value in named if value != _UNLIMITED) or "-"
 

@@ -29,6 +29,8 @@ HEADER = (
 )
 EDS_HEADER = ("ENDPOINT", "STATUS", "TLS", "WEIGHT", "PRIO", "LOCALITY", "WORKLOAD", "CLUSTER")
 NO_HOSTS = "NO HOSTS"
+MAYBE_NO_HOSTS = "NO HOSTS?"
+"""Where the cluster's type is not known: it may be one that has none by design."""
 _FLAGS = (
     "failed_active_health_check",
     "failed_outlier_check",
@@ -98,19 +100,20 @@ def _rows(clusters: ClusterHosts, how: Spoken | None) -> list[tuple[_Place, Cell
             address, port = place_of(host.address)
             place = (address, port, cluster.name, host.health_status.eds_health_status)
             rows.append((place, _row(host, address, port, cluster.name, how)))
-        if not cluster.host_statuses and _should_have_hosts(cluster.name, how):
-            rows.append((("", 0, cluster.name, ""), (NO_HOSTS, *("-" for _ in HEADER[2:]), cluster.name)))
+        if not cluster.host_statuses and (absence := _absence(cluster.name, how.transports if how else None)):
+            rows.append((("", 0, cluster.name, ""), (absence, *("-" for _ in HEADER[2:]), cluster.name)))
     rows.sort(key=lambda row: row[0][:3])
     return rows
 
 
-def _should_have_hosts(cluster: str, how: Spoken | None = None) -> bool:
-    """Istio's own clusters (black hole, passthrough) have none by design; one that dials what the caller dialled has
-    those that were called: inbound ones (ORIGINAL_DST) and, as the config dump tells, those of headless services.
+def _absence(cluster: str, transports: Transports | None) -> str:
+    """What to say of a cluster without hosts, "" where that is by design: Istio's own (black hole, passthrough), and
+    those that dial what the caller dialled: inbound ones and, as the config dump tells, those of headless services.
     """
     if cluster in SPECIAL_CLUSTERS or cluster.startswith("inbound|"):
-        return False
-    return how is None or not how.transports.dials_original(cluster)
+        return ""
+    expected = transports.has_hosts(cluster) if transports else None
+    return MAYBE_NO_HOSTS if expected is None else NO_HOSTS if expected else ""
 
 
 def _row(host: _Host, address: str, port: int, cluster: str, how: Spoken | None) -> Cells:
@@ -159,6 +162,6 @@ def _assignment_rows(assignment: Assignment, transports: Transports) -> list[eds
             text, place = ",".join(addresses), locality or "-"
             cells = (text, endpoint.health_status, tls, weight, priority, place, endpoint.workload, name)
             rows.append(eds.EndpointRow(addresses, port, cells))
-    if not rows and _should_have_hosts(name):
-        rows.append(eds.EndpointRow([""], 0, (NO_HOSTS, "-", "-", "-", "-", "-", "-", name)))
+    if not rows and (absence := _absence(name, transports)):
+        rows.append(eds.EndpointRow([""], 0, (absence, "-", "-", "-", "-", "-", "-", name)))
     return rows

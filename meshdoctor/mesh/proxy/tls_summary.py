@@ -42,8 +42,8 @@ class TransportSocket(msgspec.Struct, gc=False):
     @property
     def _context(self) -> _Context | None:
         config = self.typed_config
-        if config is None or config.common_tls_context is not None:
-            return config
+        if config is None or config.common_tls_context is not None or config.type.endswith("streamTlsContext"):
+            return config  # one without anything in it is TLS, too
         if config.transport_socket is not None:
             return config.transport_socket._context
         return config.downstream_tls_context or config.upstream_tls_context
@@ -54,9 +54,9 @@ class TransportSocket(msgspec.Struct, gc=False):
         if self.typed_config and self.typed_config.type.endswith(_INTERNAL):
             return HBONE
         context = self._context
-        common = context.common_tls_context if context else None
-        if common is None:
+        if context is None:
             return PLAIN
+        common = context.common_tls_context or _Common()
         names = [entry.name for entry in common.tls_certificate_sds_secret_configs]
         if "default" in names:  # the workload's own certificate
             return MUTUAL
@@ -66,7 +66,7 @@ class TransportSocket(msgspec.Struct, gc=False):
     def downstream(self) -> str:
         """The server's side: with a required client certificate it is mutual."""
         context = self._context
-        if context is None or context.common_tls_context is None:
+        if context is None:
             return PLAIN
         return MUTUAL if context.require_client_certificate else SIMPLE
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from meshdoctor.mesh.proxy import eds
+from meshdoctor.mesh.proxy.cluster_type import STATIC, ClusterType, discovery, has_hosts
 from meshdoctor.mesh.proxy.part import NoSectionError, read_part
 from meshdoctor.mesh.proxy.tls_summary import HBONE, MUTUAL, PLAIN, SocketMatch, TransportSocket, endpoint_tls
 from meshdoctor.model.decode import UnreadableError
@@ -21,7 +22,8 @@ class _Named(msgspec.Struct, gc=False):
 
 class _Cluster(msgspec.Struct, gc=False):
     name: str = ""
-    type: str = "STATIC"
+    type: str | int = STATIC
+    cluster_type: ClusterType | None = None
     eds_cluster_config: _Named | None = None
     load_assignment: _Named | None = None
     transport_socket: TransportSocket | None = None
@@ -68,10 +70,10 @@ class Transports:
         mode = marks.get("tlsMode")
         return MUTUAL if mode == "istio" else str(mode or PLAIN)
 
-    def dials_original(self, cluster: str) -> bool:
-        """Whether it has no hosts of its own: it dials the address that the caller dialled."""
+    def has_hosts(self, cluster: str) -> bool | None:
+        """Whether it should have hosts of its own, by its type; None of a cluster that is not known."""
         known = self._clusters.get(cluster)
-        return known is not None and known.type == "ORIGINAL_DST"
+        return None if known is None else has_hosts(discovery(known.type, known.cluster_type))
 
 
 def _names(cluster: _Cluster) -> tuple[str, ...]:

@@ -151,11 +151,14 @@ class ConfigDump:
         return self._active_clusters.get(name)
 
     def load_assignment(self, cluster: Cluster) -> ClusterLoadAssignment | None:
-        """The endpoints of a cluster: its own, or those that EDS delivered; None when none ever were."""
-        if cluster.load_assignment:
-            return cluster.load_assignment
+        """The endpoints of a cluster: those that Envoy has, else those that the cluster names; None when none is known.
+
+        With `include_eds` Envoy prints the hosts of every active cluster under its service name or its own: of one
+        that asks DNS what the names resolve to, which may be nothing (source/server/admin/config_dump_handler.cc,
+        dumpEndpointConfigs, 1.19 to 1.40). istiod's own dump has those of EDS alone.
+        """
         service = cluster.eds_cluster_config.service_name if cluster.eds_cluster_config else ""
-        return self._assignments.get(service or cluster.name)
+        return self._assignments.get(service or cluster.name) or cluster.load_assignment
 
     @cached_property
     def _active_clusters(self) -> dict[str, Cluster]:

@@ -7,7 +7,7 @@ import pytest
 
 from meshdoctor.mesh.proxy.eds import eds_resources, eds_table
 from meshdoctor.mesh.proxy.endpoint import ClusterHosts, EndpointFilter, endpoint_resources, endpoint_table
-from meshdoctor.mesh.proxy.endpoint_wide import HEADER, NO_HOSTS, wide_eds, wide_endpoints
+from meshdoctor.mesh.proxy.endpoint_wide import HEADER, MAYBE_NO_HOSTS, wide_eds, wide_endpoints
 from meshdoctor.model.decode import UnreadableError
 from tests.mesh.proxy.dumps import read, socket
 
@@ -59,7 +59,7 @@ def test_wide_shows_clusters_without_hosts_counters_and_flags() -> None:
     counted = {**OUT, "stats": [{"name": "cx_connect_fail", "value": "7"}], "weight": 3}
     table = wide_endpoints(ClusterHosts(hosts(a=[counted], none=[], BlackHoleCluster=[])), EndpointFilter())
     rows = [dict(zip(HEADER, row, strict=True)) for row in table.rows]
-    assert [(row["ENDPOINT"], row["CLUSTER"]) for row in rows] == [(NO_HOSTS, "none"), ("10.0.0.1:90", "a")]
+    assert [(row["ENDPOINT"], row["CLUSTER"]) for row in rows] == [(MAYBE_NO_HOSTS, "none"), ("10.0.0.1:90", "a")]
     assert rows[1]["CX_CONNECT_FAIL"] == "7"
     assert rows[1]["HEALTH"] == "HEALTHY, failed outlier check"
 
@@ -123,7 +123,7 @@ def test_endpoints_as_sent() -> None:
         ("10.0.0.1:80", "plaintext", "-"),
         ("10.0.0.1:81", "plaintext", "-"),
         ("10.0.0.1:90", "mTLS", "shop/web"),
-        (NO_HOSTS, "-", "-"),
+        (MAYBE_NO_HOSTS, "-", "-"),
     ]
 
 

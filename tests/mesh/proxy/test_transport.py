@@ -26,6 +26,7 @@ WORKLOAD_TLS = {
     },
 }
 SIMPLE_TLS = {"name": "envoy.transport_sockets.tls", "typed_config": {"@type": TLS, "common_tls_context": {}}}
+BARE_TLS = {"name": "envoy.transport_sockets.tls", "typed_config": {"@type": TLS, "sni": "db.example.com"}}
 RAW = {"name": "envoy.transport_sockets.raw_buffer"}
 WRAPPED = {
     "name": "envoy.transport_sockets.upstream_proxy_protocol",
@@ -68,6 +69,7 @@ def column(table: TextTable, name: str, header: tuple[str, ...]) -> list[str]:
         ({"transport_socket_matches": AUTO}, "auto mTLS", ["mTLS", "plaintext", "plaintext"]),
         ({"transport_socket_matches": [HBONE, *AUTO]}, "auto mTLS, HBONE", ["mTLS", "HBONE", "plaintext"]),
         ({"transport_socket": SIMPLE_TLS}, "TLS", ["TLS"] * 3),
+        ({"transport_socket": BARE_TLS}, "TLS", ["TLS"] * 3),
         ({"transport_socket": WORKLOAD_TLS}, "mTLS", ["mTLS"] * 3),
         ({"transport_socket": WRAPPED}, "mTLS", ["mTLS"] * 3),
         ({"transport_socket": INTERNAL}, "HBONE", ["HBONE"] * 3),
