@@ -52,7 +52,8 @@ class UnreadScreen(FactsScreen[tuple[str, ...]]):
         with self.session.mesh() as mesh:
             # A recording is not expected to hold every file; a cluster is expected to answer.
             missing = [fact for fact in mesh.snapshot.missing().values() if fact.reason != "not recorded"]
-            partly = map(self.words.said, (*mesh.snapshot.parts(), *mesh.snapshot.problems()))
+            found = mesh.snapshot
+            partly = map(self.words.said, (*found.parts(), *found.cut_logs(), *found.problems()))
             return (*reasons(missing, self.words), *partly)
 
     def show_facts(self, facts: tuple[str, ...]) -> None:

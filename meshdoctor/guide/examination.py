@@ -18,6 +18,7 @@ from meshdoctor.mesh.flows import Flows
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.logs import access_logs
 from meshdoctor.mesh.question import Question, cases_of
+from meshdoctor.mesh.quoting import counted
 from meshdoctor.mesh.sample import sample
 from meshdoctor.model import wants as ask
 from meshdoctor.model.kinds import KINDS
@@ -113,4 +114,7 @@ class Examination:
             found.append("what the applications saw of their own calls")
         if self.sample is not None and self.question is None:
             found.append(f"the logs of all but {len(self.sample):,} pods")
+        cut = self.mesh.snapshot.cut_files()
+        if cut:
+            found.append(f"the older lines of {counted(len(cut), 'log')}")
         return tuple(found)

@@ -34,12 +34,16 @@ class Origin(NamedTuple):
 
 
 class Part(NamedTuple):
-    """How much of a list of objects was read: those of *namespaces* only, *why* in one line."""
+    """How much was read: of a list the objects of *namespaces* only, of a log its *newest* lines only; *why* in one
+    line."""
 
     namespaces: tuple[str, ...]
     why: str = ""
+    newest: bool = False
 
     def __str__(self) -> str:
+        if self.newest:
+            return f"only the newest lines{f' ({self.why})' if self.why else ''}"
         names = f"{', '.join(self.namespaces[:_SHOWN])}{', …' if self.namespaces[_SHOWN:] else ''}"
         what = f"only of namespaces {names}" if names else "not of a whole namespace"
         return f"{what}{f' ({self.why})' if self.why else ''}"
@@ -53,7 +57,7 @@ class Fact(NamedTuple, Generic[T]):
     problems: tuple[str, ...] = ()
     """What of it could not be decoded, one line each; the rest is in *value*."""
     part: Part | None = None
-    """Of which namespaces a list of objects is; None: of all."""
+    """Of which namespaces a list of objects is, or which lines a log has; None: all."""
 
     def covers(self, *namespaces: str) -> bool:
         """Whether the objects of all these, or without any of every namespace, were read; "" is no namespace's name."""
@@ -127,13 +131,22 @@ class Snapshot:
 
     def parts(self) -> list[str]:
         """Which lists of objects are of some namespaces only, a line for each reason."""
-        found: dict[Part, list[str]] = {}
+        return [_told(part, files) for part, files in self._parts().items() if not part.newest]
+
+    def cut_logs(self) -> list[str]:
+        """Of which logs only the newest lines were read, a line for each reason."""
+        return [_told(part, files) for part, files in self._parts().items() if part.newest]
+
+    def cut_files(self) -> list[str]:
+        """The files of these logs."""
+        return [file for part, files in self._parts().items() if part.newest for file in files]
+
+    def _parts(self) -> dict[Part, list[str]]:
+        found: dict[Part, dict[str, None]] = {}
         for fact in self._facts.values():
             if not isinstance(fact, Missing) and fact.part:
-                found.setdefault(fact.part, []).append(fact.origin.file)
-        return [
-            f"{files[0]}{f' and {len(files) - 1} more' if files[1:] else ''}: {part}" for part, files in found.items()
-        ]
+                found.setdefault(fact.part, {})[fact.origin.file] = None
+        return {part: list(files) for part, files in found.items()}
 
     def updated(self, facts: Mapping[Want[Any], Fact[Any] | Missing]) -> Snapshot:
         return Snapshot(self.info, {**self._facts, **facts})
@@ -150,3 +163,7 @@ class Snapshot:
     def lacks(self, wants: Iterable[Want[Any]]) -> list[Want[Any]]:
         """The *wants* that nobody has asked for yet."""
         return [want for want in dict.fromkeys(wants) if want not in self._facts]
+
+
+def _told(part: Part, files: list[str]) -> str:
+    return f"{files[0]}{f' and {len(files) - 1} more' if files[1:] else ''}: {part}"

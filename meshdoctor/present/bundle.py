@@ -43,15 +43,17 @@ def bundle_lines(manifest: Mapping[str, Any], indexes: Sequence[Mapping[str, Any
 
 
 def _parts(entries: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """The lists that are of some namespaces only, a line for each set of these."""
+    """The lists that are of some namespaces only, a line for each set of these; and the logs without older lines."""
     found = Counter(
-        (tuple(entry.get("namespaces", ())), str(entry.get("error", "")))
+        (str(entry["file"]).startswith("logs/"), tuple(entry.get("namespaces", ())), str(entry.get("error", "")))
         for entry in entries
         if entry.get("status") == "partial"
     )
-    for (namespaces, why), count in found.most_common(_SHOWN):
+    for (log, namespaces, why), count in found.most_common(_SHOWN):
         names = ", ".join(namespaces) or "no whole namespace"
-        yield visible_line(f"    {count} lists are of {names} only{f' ({why})' if why else ''}")
+        logs = "1 log has its newest lines only" if count == 1 else f"{count} logs have their newest lines only"
+        what = logs if log else f"{count} lists are of {names} only"
+        yield visible_line(f"    {what}{f' ({why})' if why else ''}")
 
 
 def _is_proxy(entry: Mapping[str, Any]) -> bool:

@@ -42,6 +42,8 @@ def limited(recording: RawRecording, namespaces: Sequence[str], why: str) -> Raw
             parts.append(Partial(file, tuple(kept), f"{before.why}; {why}" if before and before.why else why))
         elif _belongs(room, rest, namespaces):
             files[file] = body
+            if newest := recording.partial(file):
+                parts.append(newest)
     manifest = msgspec.structs.replace(recording.manifest, partial=tuple(parts))
     return msgspec.structs.replace(recording, files=files, manifest=manifest, whole={}, moments=())
 

@@ -24,7 +24,7 @@ _LAYOUT = re.compile(
 
 
 class Partial(msgspec.Struct, frozen=True):
-    """A *file* that holds the objects of *namespaces* only, and *why*."""
+    """A *file* that holds the objects of *namespaces* only, or a log's newest lines only, and *why*."""
 
     file: str
     namespaces: tuple[str, ...]
@@ -40,7 +40,7 @@ class Manifest(msgspec.Struct, frozen=True):
     note: str = ""
     errors: list[dict[str, Any]] = []
     partial: tuple[Partial, ...] = ()
-    """Lists of objects that are not of every namespace: what is not in them may well exist."""
+    """Lists that are not of every namespace, and logs without their older lines: what is not in them may well exist."""
 
 
 class RawRecording(msgspec.Struct, frozen=True):
@@ -65,7 +65,7 @@ class RawRecording(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(found, problems=self.problems)
 
     def partial(self, file: str) -> Partial | None:
-        """Of which namespaces the objects in *file* are; None: of all."""
+        """Of which namespaces the objects in *file* are, or why a log lacks its older lines; None: it is whole."""
         return next((entry for entry in self.manifest.partial if entry.file == file), None)
 
     def error(self, file: str) -> str:

@@ -28,7 +28,7 @@ from meshdoctor.model.kubernetes import Pod
 from meshdoctor.model.snapshot import Fact, Missing, Origin, PodRef, Snapshot, SourceInfo, Want
 from meshdoctor.sources.live_decode import LiveDecoder
 from meshdoctor.sources.live_lists import Capture, LiveLists, missing
-from meshdoctor.sources.live_logs import LiveEvidence, LiveLogs
+from meshdoctor.sources.live_logs import ALL_BYTES, LiveEvidence, LiveLogs
 from meshdoctor.sources.live_mesh_config import LiveMeshConfig
 from meshdoctor.sources.live_pods import KnownPods, MeshPods, inventory, mesh_pods
 from meshdoctor.sources.live_visits import Answers, PodVisits, place
@@ -41,8 +41,9 @@ _PODS = ask.Objects("Pod")
 class LiveSource:
     """The facts of a cluster now. `read` may be called from any thread but the one of its own loop; `close` it.
 
-    *since_seconds*: how far back logs are read; of many at once only the last *log_lines* together. *namespaces*: what
-    to read where the whole cluster is forbidden. *capture*: is given each file that was read (name in a recording,
+    *since_seconds*: how far back logs are read, of each the newest *log_bytes*, of many at once the newest
+    *all_log_bytes* and only the last *log_lines* together. *namespaces*: what to read where the whole cluster is
+    forbidden. *capture*: is given each file that was read (name in a recording,
     bytes). *clock* gives Unix seconds.
     """
 
@@ -54,6 +55,7 @@ class LiveSource:
         namespaces: tuple[str, ...] = (),
         since_seconds: int = 900,
         log_bytes: int = 16 << 20,
+        all_log_bytes: int = ALL_BYTES,
         log_lines: int | None = None,
         allow_exec: bool = False,
         terminal: bool = False,
@@ -83,6 +85,7 @@ class LiveSource:
             self._mesh_config,
             since_seconds=since_seconds,
             log_bytes=log_bytes,
+            all_bytes=all_log_bytes,
             all_lines=log_lines,
         )
         self._evidence = LiveEvidence(self._decoder, self._lists, self._logs, self._visits, clock)
@@ -236,9 +239,8 @@ class LiveSource:
                     group.start_soon(self._evidence.answer, want, cast(MeshPods, pods), answers)
                 else:
                     by_pod.setdefault(place(want, cast(MeshPods, pods)), []).append(want)
-            self._logs.expect(len(by_log))
-            for log, wanted in by_log.items():
-                group.start_soon(self._logs.answer, log, wanted, snapshot, cast(MeshPods, pods), answers)
+            if by_log:
+                group.start_soon(self._logs.answer, by_log, snapshot, cast(MeshPods, pods), answers)
             if by_pod:
                 group.start_soon(self._visits.read, by_pod, cast(MeshPods, pods), answers)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from meshdoctor.model.snapshot import Fact, Missing, Want
 from meshdoctor.recording.archive import Files
-from meshdoctor.recording.raw import Manifest, RawRecording
+from meshdoctor.recording.raw import Manifest, Partial, RawRecording
 from meshdoctor.sources.live_files import Kept, KeptFiles
 from meshdoctor.sources.live_lists import Capture
 from meshdoctor.sources.recording import RecordingSource
@@ -19,16 +19,17 @@ class LiveDecoder:
     """Decodes what was read just now, keeps it for whoever follows evidence to it, and hands it to *capture*."""
 
     def __init__(self, server: str, capture: Capture | None, clock: Callable[[], float]) -> None:
-        self.kept = KeptFiles()
+        # What is captured is kept elsewhere, and nobody follows evidence while recording.
+        self.kept = KeptFiles() if capture is None else KeptFiles(0)
         self._server = server
         self._capture = capture
         self._clock = clock
 
-    def keep(self, file: str, body: bytes) -> Kept:
-        """The answer with its time."""
+    def keep(self, file: str, body: bytes, cut: str = "") -> Kept:
+        """The answer with its time; *cut*: why it is only the newest lines of a log."""
         if self._capture is not None:
             self._capture(file, body)
-        kept = Kept(body, self._clock())
+        kept = Kept(body, self._clock(), cut)
         self.kept.put(file, kept)
         return kept
 
@@ -41,5 +42,6 @@ class LiveDecoder:
     ) -> Fact[Any] | Missing:
         """The same of what was *kept*; *extra* are files beside it, by name."""
         files: Files = {name: partial(bytes, held) for name, held in {**(extra or {}), file: kept.body}.items()}
-        manifest = Manifest(started_at=kept.read_at, finished_at=kept.read_at)
+        partial_files = (Partial(file, (), kept.cut),) if kept.cut else ()
+        manifest = Manifest(started_at=kept.read_at, finished_at=kept.read_at, partial=partial_files)
         return RecordingSource(RawRecording(Path(self._server), files, manifest)).read([want]).get(want)

@@ -32,10 +32,11 @@ _ISTIOD_FILES: dict[type[Want[Any]], str] = {
 
 
 class Kept(NamedTuple):
-    """What was read, and when in Unix seconds."""
+    """What was read, and when in Unix seconds; *cut*: why it is only the newest lines of a log."""
 
     body: bytes
     read_at: float
+    cut: str = ""
 
 
 class KeptFiles:

@@ -125,13 +125,14 @@ class RecordingSource:
             case ask.ZtunnelConfig(pod=pod):
                 return self._decode(f"ztunnel/{pod.namespace}/{pod.name}/config_dump.json", decode_whole_dump)
             case ask.AccessLog(log=log):
-                return self._access_log(log)
+                return self._of_part(self._access_log(log))
             case ask.ZtunnelAccessLog(log=log):
-                return self._decode(log_file(log), parse_ztunnel_log)
+                return self._of_part(self._decode(log_file(log), parse_ztunnel_log))
             case ask.ApplicationLog(log=log):
-                return self._decode(log_file(log), parse_app_log)
+                return self._of_part(self._decode(log_file(log), parse_app_log))
             case ask.LogText(log=log):
-                return self._decode(log_file(log), lambda body: visible(body.decode(errors="replace")))
+                text = self._decode(log_file(log), lambda body: visible(body.decode(errors="replace")))
+                return self._of_part(text)
         name, kind = _JSON_FILES[type(want)]
         return self._json(_ENVOY.format(want.pod, name), kind)  # type: ignore[attr-defined]
 
@@ -193,11 +194,13 @@ class RecordingSource:
         return fact if isinstance(fact, Missing) else fact._replace(problems=tuple(problems))
 
     def _of_part(self, fact: Fact[Any] | Missing) -> Fact[Any] | Missing:
-        """The fact with the namespaces that its file is of."""
+        """The fact with the namespaces that its file is of, or with why a log has its newest lines only."""
         partial = None if isinstance(fact, Missing) else self._recording.partial(fact.origin.file)
         if isinstance(fact, Missing) or partial is None:
             return fact
-        return fact._replace(part=Part(tuple(map(visible_line, partial.namespaces)), visible_line(partial.why)))
+        newest = log_of(partial.file) is not None
+        part = Part(tuple(map(visible_line, partial.namespaces)), visible_line(partial.why), newest)
+        return fact._replace(part=part)
 
     def _object_body(self, kind: Kind, namespace: str, name: str) -> Fact[bytes] | Missing:
         file = next(iter(self._kind_files(kind)), f"kube/{kind.group or 'core'}/{kind.version}/{kind.resource}.json")

@@ -44,7 +44,8 @@ HELD = (OK, PARTIAL)
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One file of a moment. *status*: ok; partial (a list of the objects of *namespaces* only, *error* says why);
+    """One file of a moment. *status*: ok; partial (a list of the objects of *namespaces* only, or the newest lines of
+    a log; *error* says why);
     unreadable (did not decode, so nothing was kept), failed (could not be read), skipped (no rule keeps such files),
     truncated (the bundle was full), not asked for (to spare who would have answered)."""
 

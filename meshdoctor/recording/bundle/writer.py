@@ -214,7 +214,7 @@ class SnapshotWriter:
         )
 
     def partial(self, file: str, namespaces: Sequence[str], why: str) -> None:
-        """Says that *file*, which was added, holds the objects of *namespaces* only."""
+        """Says that *file*, which was added, holds the objects of *namespaces* only, or the newest lines of a log."""
         entry = self._entries.get(file)
         if entry is not None and entry.status == OK:
             told = self._bundle.redactor.text(visible_line(why))
