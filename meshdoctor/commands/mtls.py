@@ -11,9 +11,9 @@ from meshdoctor.commands.flag_values import add_language
 from meshdoctor.commands.mesh_source import add_source_arguments, close_source, open_source
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from meshdoctor.mesh.mtls.matrix import Column, Matrix
+    from meshdoctor.mesh.mtls.matrix import Matrix
     from meshdoctor.mesh.mtls.patterns import Disagreement
     from meshdoctor.mesh.mtls.view import MtlsView
     from meshdoctor.present.words import Words
@@ -30,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     from meshdoctor.mesh.index import MeshIndex
     from meshdoctor.mesh.mtls.findings import findings
+    from meshdoctor.mesh.mtls.survey import columns_of, concerns
     from meshdoctor.mesh.mtls.view import MtlsView, object_wants, proxy_wants
     from meshdoctor.mesh.sample import spared
     from meshdoctor.present.words import Words, choose_language
@@ -47,10 +48,10 @@ def run(arguments: argparse.Namespace) -> int:
         close_source(arguments)
     view = MtlsView(MeshIndex(snapshot))
     only = _only(view, arguments.only, arguments.namespace)
-    columns = _columns(view, arguments.target, only) if arguments.target else view.columns
+    columns = columns_of(view, only, arguments.target) if arguments.target else view.columns
     matrix = view.matrix(only, columns)
-    concerns = _concerns(view, matrix, only, bool(arguments.target))
-    found = tuple(entry for entry in findings(view, view.whole(only, columns)) if concerns(entry))
+    concerned = concerns(view, matrix, only, one_service=bool(arguments.target))
+    found = tuple(filter(concerned, findings(view, view.whole(only, columns))))
     if arguments.output == "json":
         sys.stdout.buffer.write(_json(view, matrix, found))
     else:
@@ -70,24 +71,6 @@ def exit_status(view: MtlsView, found: Sequence[Disagreement], shown: bool = Tru
     return 3 if unknown else 0
 
 
-def _concerns(view: MtlsView, matrix: Matrix, only: str, one_service: bool) -> Callable[[Disagreement], bool]:
-    """Which disagreements belong to what was asked for: to its clients (or the server itself) and its service."""
-    spaces = {name.partition("/")[0] for name in matrix.rows}
-    hosts = {column.host for column in matrix.columns}
-    ends = {pair.endpoint.endpoint.name for cell in matrix.cells.values() for pair in cell.pairs}
-
-    def concerns(found: Disagreement) -> bool:
-        server = found.server if found.server in view.objects.peers else found.server.rpartition(":")[0]
-        mine = server in view.objects.peers and view.workload(server) in matrix.rows
-        if only and found.client not in matrix.rows and not mine:
-            return not found.client and any(
-                text.partition(" ")[2].partition("/")[0] in spaces for text in found.objects
-            )
-        return not one_service or found.host in hosts or found.server in ends
-
-    return concerns
-
-
 def _only(view: MtlsView, only: str, namespace: str) -> str:
     """The namespace, or the workload as `NS/WORKLOAD`, that was asked for; raises `NothingMatches`."""
     from difflib import get_close_matches
@@ -103,37 +86,6 @@ def _only(view: MtlsView, only: str, namespace: str) -> str:
         near += near_names(view.index, only)
         raise NothingMatches(f"no workload or namespace is called {only}", near)
     return str(one_named(view.index, only, namespace).workload)
-
-
-def _columns(view: MtlsView, target: str, only: str) -> tuple[Column, ...]:
-    """The ports that `HOST[:PORT]` names, as a client of *only* would resolve the host; raises `NothingMatches`."""
-    from meshdoctor.errors import NothingMatches
-    from meshdoctor.mesh.mtls.matrix import all_columns
-
-    asked, _, port = target.partition("/")[0].rpartition(":") if ":" in target else (target, "", "")
-    columns = all_columns(view.declared)
-    host = view.declared.host(asked, only.partition("/")[0])
-    found = tuple(
-        c for c in columns if (c.host == host or c.host.startswith(f"{asked}.")) and port in ("", str(c.port))
-    )
-    if not found:
-        raise NothingMatches(f"no service port is called {target}", _near(asked, columns))
-    return found
-
-
-def _near(asked: str, columns: Sequence[Column]) -> tuple[str, ...]:
-    """Ports of services that are spelt like *asked*, by the part of the host that a person writes."""
-    from difflib import get_close_matches
-
-    depth = asked.count(".") + 1
-    names: dict[str, list[str]] = {}
-    for column in columns:
-        parts = column.host.split(".")
-        shown = ".".join(parts[:2]) if ".svc." in column.host else column.host
-        for key in {".".join(parts[:depth]), shown}:
-            names.setdefault(key, []).append(f"{shown}:{column.port}")
-    close = [asked] if asked in names else get_close_matches(asked, sorted(names), 3, 0.5)
-    return tuple(dict.fromkeys(name for key in close for name in names[key]))[:3]
 
 
 def _text(

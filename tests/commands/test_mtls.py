@@ -115,6 +115,19 @@ def test_to_says_why(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "srv/s-1 ->" not in out
 
 
+@pytest.mark.parametrize(
+    ("client", "hosts"), [("cli/c-1", "s.cli"), ("srv/s-1", "s.srv"), ("far/f-1", "s.cli s.srv"), ("", "s.cli s.srv")]
+)
+def test_to_is_what_the_client_resolves_or_what_begins_so(
+    client: str, hosts: str, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    far = pod("f-1", "far", "10.5.0.1")
+    made = record(tmp_path, *BASE, far, service(namespace="cli"), endpoints([CLIENT], namespace="cli"))
+    main(["mtls", "--recording", str(made), *filter(None, [client]), "--to", "s", "-o", "json"])
+    cells = json.loads(capsysbinary.readouterr().out)["cells"]
+    assert {".".join(cell["host"].split(".")[:2]) for cell in cells} == set(hosts.split())
+
+
 def test_json_has_every_cell_and_every_reason(tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     made = record(tmp_path, *BASE, policy("STRICT"), rule(tls="DISABLE"))
     assert main(["mtls", "--recording", str(made), "-o", "json"]) == 3

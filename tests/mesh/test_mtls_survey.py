@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from meshdoctor.cli import main
 from meshdoctor.errors import NothingMatches
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.mtls.matrix import Column
@@ -49,6 +51,21 @@ def test_one_pair_by_any_name_that_its_client_resolves(index: MeshIndex, target:
     assert [entry.pattern.name for entry in found.findings][:1] == ["M1"]
 
 
+@pytest.mark.parametrize("target", ["payments", "cart", "Cart.shop", "cart.shop.svc.cluster.local"])
+def test_the_command_and_the_view_find_the_same(
+    target: str, index: MeshIndex, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    main(["mtls", "shop/web", "--to", target, "--recording", str(FIXTURES / "pine.tar.xz"), "-o", "json"])
+    printed = json.loads(capsysbinary.readouterr().out)
+    found = survey_of_pair(index, "shop/web", target)
+    assert [(cell["client"], cell["host"], cell["port"]) for cell in printed["cells"]] == [
+        ("shop/web", *column) for column in found.matrix.columns
+    ]
+    assert {(entry["pattern"], entry["server"]) for entry in printed["disagreements"]} == {
+        (entry.pattern.name, entry.server) for entry in found.findings
+    }
+
+
 def test_who_is_not_there_is_said(index: MeshIndex) -> None:
     with pytest.raises(NothingMatches, match="nobody"):
         survey(index, "nobody")
@@ -56,5 +73,5 @@ def test_who_is_not_there_is_said(index: MeshIndex) -> None:
         survey_of_pair(index, "shop/nobody", "cart")
     with pytest.raises(NothingMatches, match="cart:81"):
         survey_of_pair(index, "shop/web", "cart:81")
-    with pytest.raises(NothingMatches, match="cart"):
-        survey_of_pair(index, "pay/payments", "cart")
+    with pytest.raises(NothingMatches, match=r"carts.*did you mean cart\.shop:80"):
+        survey_of_pair(index, "pay/payments", "carts")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import NamedTuple
 
 from meshdoctor.errors import NothingMatches
-from meshdoctor.mesh.hosts import candidates
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.mtls.findings import findings
 from meshdoctor.mesh.mtls.matrix import Cell, Column, Matrix, all_columns
@@ -42,7 +41,7 @@ def survey(index: MeshIndex, only: str = "") -> Survey:
         raise NothingMatches(f"no workload or namespace is called {only}", tuple(get_close_matches(only, names, n=1)))
     matrix = view.matrix(only)
     whole = view.whole(only)
-    found = tuple(entry for entry in findings(view, whole) if not only or _concerns(view, matrix, entry))
+    found = tuple(filter(concerns(view, matrix, only), findings(view, whole)))
     return Survey(view, matrix, found, _by_cell(view, matrix, found))
 
 
@@ -56,32 +55,63 @@ def survey_of_pair(index: MeshIndex, client: str, target: str) -> Survey:
     if client not in view.workloads:
         near = get_close_matches(client, view.workloads, n=1)
         raise NothingMatches(f"no workload is called {client}", tuple(near))
-    columns = _columns(view, client, target)
+    columns = columns_of(view, client, target)
     matrix = view.matrix(client, columns)
     matrix = Matrix((client,), columns, matrix.cells)
     by_cell = _by_cell(view, matrix, findings(view, matrix))
     return Survey(view, matrix, tuple(dict.fromkeys(one for found in by_cell.values() for one in found)), by_cell)
 
 
-def _columns(view: MtlsView, client: str, target: str) -> tuple[Column, ...]:
-    host, colon, port = target.rpartition(":")
-    if not colon or not port.isdigit():
-        host, port = target, ""
+def columns_of(view: MtlsView, client: str, target: str) -> tuple[Column, ...]:
+    """The ports of the service that *target* (`host[:port]`) names for *client* (`namespace[/workload]`, or nobody).
+
+    The host is what the client's resolver would find; where it finds nothing, and for nobody, any host that begins so.
+
+    Raises:
+        NothingMatches: there is none; it carries the nearest.
+    """
+    asked, _, port = target.partition("/")[0].rpartition(":") if ":" in target else (target, "", "")
+    asked = asked.lower()
     columns = all_columns(view.declared)
-    wanted = set(candidates(host, client.partition("/")[0], view.objects.domain))
-    found = tuple(column for column in columns if column.host in wanted and port in ("", str(column.port)))
+    host = view.declared.host(asked, client.partition("/")[0])
+    found = [column for column in columns if column.host == host]
+    if not found or not client:
+        found = [column for column in columns if column.host == host or column.host.startswith(f"{asked}.")]
+    found = [column for column in found if port in ("", str(column.port))]
     if not found:
-        names = sorted({str(column) for column in columns})
-        raise NothingMatches(f"no service port is called {target}", tuple(get_close_matches(target, names, n=1)))
-    return found
+        raise NothingMatches(f"no service port is called {target}", _near(asked, columns))
+    return tuple(found)
 
 
-def _concerns(view: MtlsView, matrix: Matrix, found: Disagreement) -> bool:
-    """Whether a disagreement is one of the matrix' clients, has one of them as its server, or lies in its namespace."""
-    if found.client in matrix.rows or _workload(view, found) in matrix.rows:
-        return True
+def _near(asked: str, columns: Sequence[Column]) -> tuple[str, ...]:
+    """Ports of services that are spelt like *asked*, by the part of the host that a person writes."""
+    depth = asked.count(".") + 1
+    names: dict[str, list[str]] = {}
+    for column in columns:
+        parts = column.host.split(".")
+        shown = ".".join(parts[:2]) if ".svc." in column.host else column.host
+        for key in {".".join(parts[:depth]), shown}:
+            names.setdefault(key, []).append(f"{shown}:{column.port}")
+    close = [asked] if asked in names else get_close_matches(asked, sorted(names), 3, 0.5)
+    return tuple(dict.fromkeys(name for key in close for name in names[key]))[:3]
+
+
+def concerns(view: MtlsView, matrix: Matrix, only: str, *, one_service: bool = False) -> Callable[[Disagreement], bool]:
+    """Which disagreements belong to what was asked for: to the clients of *only* (everybody when it is empty), as
+    client or as server, or to no client and lying in their namespace; of *one_service*, those of the matrix' columns.
+    """
     spaces = {name.partition("/")[0] for name in matrix.rows}
-    return not found.client and any(text.partition(" ")[2].partition("/")[0] in spaces for text in found.objects)
+    hosts = {column.host for column in matrix.columns}
+    ends = {pair.endpoint.endpoint.name for cell in matrix.cells.values() for pair in cell.pairs}
+
+    def concerned(found: Disagreement) -> bool:
+        if only and found.client not in matrix.rows and _workload(view, found) not in matrix.rows:
+            return not found.client and any(
+                text.partition(" ")[2].partition("/")[0] in spaces for text in found.objects
+            )
+        return not one_service or found.host in hosts or found.server in ends
+
+    return concerned
 
 
 def _server(view: MtlsView, found: Disagreement) -> str:
