@@ -14,7 +14,7 @@ from meshdoctor.mesh.named import one_named
 from meshdoctor.mesh.trace.journey import journey
 from meshdoctor.mesh.trace.logged import log_wants, logged, with_logs
 from meshdoctor.mesh.trace.outcome import Trace
-from meshdoctor.mesh.trace.question import Question, parse_words
+from meshdoctor.mesh.trace.question import TraceQuestion, parse_words
 from meshdoctor.model import wants as ask
 from meshdoctor.model.snapshot import Want
 from meshdoctor.present.table import Row
@@ -47,7 +47,7 @@ class TraceScreen(FactsScreen[Trace]):
         """
         super().__init__(session, location, words)
         try:
-            self.question: Question = parse_words(location.argument)
+            self.question: TraceQuestion = parse_words(location.argument)
         except ValueError as error:
             raise UsageError(str(error), ":trace NS/WORKLOAD HOST[:PORT][/PATH]") from None
 
@@ -69,7 +69,7 @@ class TraceScreen(FactsScreen[Trace]):
         with self.session.mesh(log_wants(mesh, found)) as mesh:
             return with_logs(found, logged(mesh, question))
 
-    def _whose(self) -> Question:
+    def _whose(self) -> TraceQuestion:
         """The question with its client as namespace and name; raises `NothingMatches`."""
         asked = self.question
         kinds = ("Pod", "ReplicaSet", "Service")

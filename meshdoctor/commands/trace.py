@@ -13,7 +13,7 @@ from meshdoctor.errors import UsageError
 
 if TYPE_CHECKING:
     from meshdoctor.mesh.trace.outcome import Trace
-    from meshdoctor.mesh.trace.question import Question
+    from meshdoctor.mesh.trace.question import TraceQuestion
     from meshdoctor.sources.source import Source
 
 _ROUNDS = 12
@@ -65,9 +65,9 @@ def run(arguments: argparse.Namespace) -> int:
     return {"fails": 1, "may fail": 1, "may match": 3}.get(found.verdict, 0)
 
 
-def question_of(arguments: argparse.Namespace) -> Question:
+def question_of(arguments: argparse.Namespace) -> TraceQuestion:
     """The command line as a question, its client as typed (see `whose`); raises `UsageError`."""
-    from meshdoctor.mesh.trace.question import Question, parse_target
+    from meshdoctor.mesh.trace.question import TraceQuestion, parse_target
 
     namespace, slash, client = arguments.client.rpartition("/")
     if not client or (slash and not namespace):
@@ -76,7 +76,7 @@ def question_of(arguments: argparse.Namespace) -> Question:
         target = parse_target(arguments.target)
     except ValueError as error:
         raise UsageError(str(error), "write HOST[:PORT][/PATH]") from None
-    return Question(
+    return TraceQuestion(
         namespace=arguments.namespace,
         client=arguments.client,
         host=target.host,
@@ -99,7 +99,7 @@ def _header(text: str) -> tuple[str, str]:
     return name.strip().lower(), value.strip()
 
 
-def follow(source: Source, question: Question) -> Trace:
+def follow(source: Source, question: TraceQuestion) -> Trace:
     """The trace, reading what it needs as it goes; raises `NothingMatches` when nobody is the client."""
     from meshdoctor.mesh.index import MeshIndex
     from meshdoctor.mesh.trace.journey import journey
@@ -116,7 +116,7 @@ def follow(source: Source, question: Question) -> Trace:
     return with_logs(found, logged(MeshIndex(snapshot), question))
 
 
-def whose(source: Source, question: Question) -> Question:
+def whose(source: Source, question: TraceQuestion) -> TraceQuestion:
     """*question* with its client as namespace and name of a workload, or of the pod that was named.
 
     Raises `NothingMatches` with the nearest names, or with those that it can mean.

@@ -16,7 +16,10 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.named import named, near_names
 from meshdoctor.mesh.owners import Workload
 from meshdoctor.mesh.passed_on import passed_on
+from meshdoctor.mesh.trace.question import parse_target
 from meshdoctor.mesh.traffic import Destination, destination_of
+
+SCHEME_PORTS = {"http": 80, "https": 443, "tls": 443}
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -33,17 +36,20 @@ class Question(msgspec.Struct, frozen=True):
 
 
 def parse_question(client: str, target: str) -> Question | None:
-    """The question of `--from` and `--to` (`host[:port][/path]`, a scheme is allowed); None when neither is given."""
-    if not client and not target:
-        return None
-    scheme, separator, rest = target.partition("://")
-    address, slash, path = (rest if separator else target).partition("/")
-    host, colon, port = address.rpartition(":")
-    if not colon or not port.isdigit():
-        host, port = address, {"https": "443", "http": "80"}.get(scheme, "0") if separator else "0"
-    if target and not host:
-        raise UsageError(f"--to {target}: no host in it", "write HOST[:PORT][/PATH]")
-    return Question(client, host.strip("[]"), int(port), slash + path)
+    """The question of `--from` and `--to` (`host[:port][/path]`, a scheme is allowed); None when neither is given.
+
+    A query is left out: no log line is found by it. Raises `UsageError`.
+    """
+    if not target:
+        return Question(client) if client else None
+    try:
+        found = parse_target(target)
+    except ValueError:
+        form = "write HOST[:PORT][/PATH], the port as a number from 1 to 65535"
+        raise UsageError(f"--to {target} is no target", form) from None
+    path = found.path.partition("?")[0]
+    written = path != "/" or target.endswith("/")
+    return Question(client, found.host, found.port or SCHEME_PORTS.get(found.scheme, 0), path if written else "")
 
 
 def cases_of(mesh: MeshIndex, question: Question) -> tuple[Case, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from meshdoctor.mesh.trace.journey import journey
 from meshdoctor.mesh.trace.outcome import Trace
-from meshdoctor.mesh.trace.question import Question, parse_target
+from meshdoctor.mesh.trace.question import TraceQuestion, parse_target
 from meshdoctor.model.snapshot import Snapshot
 from meshdoctor.sources.recording import RecordingSource
 from tests.acceptance.scoring import Score
@@ -55,7 +55,7 @@ def follow(recording: Path, question: dict[str, str]) -> Trace:
     namespace, _, client = question["from"].partition("/")
     target = parse_target(question["to"])
     tls = target.tls or target.port in (443, 8443)
-    asked = Question(namespace, client, target.host, target.port, target.path, tls=tls)
+    asked = TraceQuestion(namespace, client, target.host, target.port, target.path, tls=tls)
     snapshot = Snapshot(source.info, {})
     found, lacking = journey(snapshot, asked)
     for _ in range(20):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from meshdoctor.errors import NothingMatches
+from meshdoctor.errors import NothingMatches, UsageError
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.question import Question, parse_question
 from tests.kube_objects import istio
@@ -29,12 +29,26 @@ def ask(depot: Depot, client: str, target: str) -> tuple[Case, ...]:
         ("http://ledger:8090", "ledger", 8090, ""),
         ("10.96.44.3:8090", "10.96.44.3", 8090, ""),
         ("[fd00::7]:8090/x", "fd00::7", 8090, "/x"),
-        ("ledger:web", "ledger:web", 0, ""),
+        ("ledger/", "ledger", 0, "/"),
+        ("fd00::1", "fd00::1", 0, ""),
+        ("[fd00::1]", "fd00::1", 0, ""),
+        ("ledger?x=1", "ledger", 0, ""),
+        ("ledger:8090/page?x=1", "ledger", 8090, "/page"),
+        ("tls://read.example.org", "read.example.org", 443, ""),
+        ("HTTPS://read.example.org/page", "read.example.org", 443, "/page"),
+        ("grpc://ledger", "ledger", 0, ""),
+        ("ledger/page?next=https://web/x", "ledger", 0, "/page"),
         ("", "", 0, ""),
     ],
 )
 def test_parsing_a_question(target: str, host: str, port: int, path: str) -> None:
     assert parse_question("depot/picker", target) == Question("depot/picker", host, port, path)
+
+
+@pytest.mark.parametrize("target", ["ledger:99999", "ledger:0", "ledger:web", ":8090", "/page", "http://"])
+def test_what_is_no_target(target: str) -> None:
+    with pytest.raises(UsageError, match="is no target"):
+        parse_question("depot/picker", target)
 
 
 def test_no_question() -> None:

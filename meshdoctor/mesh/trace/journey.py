@@ -24,7 +24,7 @@ from meshdoctor.mesh.trace.places import (
     resolve,
     written_for,
 )
-from meshdoctor.mesh.trace.question import Question
+from meshdoctor.mesh.trace.question import TraceQuestion
 from meshdoctor.mesh.trace.request import Request
 from meshdoctor.mesh.trace.rewrite import rewritten_authority, rewritten_path
 from meshdoctor.mesh.trace.upstream_tls import UpstreamTls, http_version, towards
@@ -45,7 +45,7 @@ class UnknownClientError(LookupError):
     """No pod is, or belongs to, the client of the question."""
 
 
-def journey(snapshot: Snapshot, question: Question) -> tuple[Trace, tuple[Want[Any], ...]]:
+def journey(snapshot: Snapshot, question: TraceQuestion) -> tuple[Trace, tuple[Want[Any], ...]]:
     """The trace as far as *snapshot* tells, and what must still be read for more (read it, and ask again).
 
     Raises `UnknownClientError` when everything was read and the client is not there.
@@ -61,7 +61,7 @@ _UNREAD = Trace((), Outcome("none", why="nothing was read yet"), False)
 
 
 class _Journey:
-    def __init__(self, facts: Facts, question: Question) -> None:
+    def __init__(self, facts: Facts, question: TraceQuestion) -> None:
         self.facts = facts
         self.mesh = facts.mesh
         self.question = question

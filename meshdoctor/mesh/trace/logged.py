@@ -13,11 +13,10 @@ from meshdoctor.mesh.ambient import is_ztunnel
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.pods import PROXY_CONTAINER
-from meshdoctor.mesh.question import Question as Asked
-from meshdoctor.mesh.question import cases_of
+from meshdoctor.mesh.question import Question, cases_of
 from meshdoctor.mesh.trace.outcome import Logged, LoggedFailure, Trace
 from meshdoctor.mesh.trace.places import client_pods
-from meshdoctor.mesh.trace.question import Question
+from meshdoctor.mesh.trace.question import TraceQuestion
 from meshdoctor.mesh.traffic import APPLICATION, CLIENT, GATEWAY, SERVER, TUNNEL, Seen
 from meshdoctor.model import wants as ask
 from meshdoctor.model.snapshot import PodRef, Want
@@ -60,7 +59,7 @@ def with_logs(trace: Trace, logged: Logged | None) -> Trace:
     return msgspec.structs.replace(trace, hops=hops, logged=logged)
 
 
-def logged(mesh: MeshIndex, question: Question) -> Logged | None:
+def logged(mesh: MeshIndex, question: TraceQuestion) -> Logged | None:
     """What the logs that were read say of the flow of *question*; None when they do not know it.
 
     A path other than / and a method other than GET were asked for: failures of other requests are told apart.
@@ -88,19 +87,19 @@ def logged(mesh: MeshIndex, question: Question) -> Logged | None:
     )
 
 
-def _cases(mesh: MeshIndex, question: Question) -> tuple[Case, ...]:
+def _cases(mesh: MeshIndex, question: TraceQuestion) -> tuple[Case, ...]:
     """The flow's cases; a gateway's own are those that its pods logged, whoever called."""
     pods = client_pods(mesh, question.namespace, question.client)
     gateway = bool(pods) and mesh.is_gateway(pods[0])
     client = "" if gateway else f"{question.namespace}/{question.client}"
     try:
-        found = cases_of(mesh, Asked(client, question.host, question.dialled))
+        found = cases_of(mesh, Question(client, question.host, question.dialled))
     except NothingMatches:
         return ()
     return tuple(case for case in found if not gateway or any(seen.pod in pods for seen in case.seen))
 
 
-def _asked(seen: Seen, question: Question) -> bool:
+def _asked(seen: Seen, question: TraceQuestion) -> bool:
     path, method = question.path.partition("?")[0], seen.access.method if seen.access else ""
     if path not in ("", "/") and seen.path and seen.path != path:
         return False

@@ -9,7 +9,7 @@ import msgspec
 from meshdoctor.mesh.trace.request import ClientHello, Request, wire
 
 
-class Question(msgspec.Struct, frozen=True):
+class TraceQuestion(msgspec.Struct, frozen=True):
     """A request in a person's words; *host* is dialled, and is the Host header too unless *authority* is set.
 
     *tls*: the application itself speaks TLS (SNI *sni*, else the host). *version* is 1.0, 1.1, 2, or "" for plain TCP.
@@ -66,18 +66,22 @@ class Question(msgspec.Struct, frozen=True):
 
 
 class Target(NamedTuple):
-    """A target in parts; *port* 0 when none was written."""
+    """A target in parts; *port* 0 when none was written, *scheme* in lower case."""
 
     host: str
     port: int
     path: str
-    tls: bool
+    scheme: str = ""
+
+    @property
+    def tls(self) -> bool:
+        return self.scheme in ("https", "tls")
 
 
 def parse_target(text: str) -> Target:
     """`[scheme://]host[:port][/path]`, an IPv6 address in brackets; raises `ValueError` with one line."""
     scheme, separator, rest = text.partition("://")
-    if not separator:
+    if not separator or not scheme.isalnum():  # `cart/login?next=https://web` has none
         scheme, rest = "", text
     cut = min((place for place in (rest.find("/"), rest.find("?")) if place >= 0), default=len(rest))
     address, path = rest[:cut], rest[cut:]
@@ -90,11 +94,10 @@ def parse_target(text: str) -> Target:
         host, _, number = address.partition(":")
     if not host or (number and not (number.isascii() and number.isdigit() and 0 < int(number) < 65536)):
         raise ValueError(f"{text!r} is no target")
-    tls = scheme.lower() in ("https", "tls")
-    return Target(host, int(number or 0), path if path.startswith("/") else "/" + path, tls)
+    return Target(host, int(number or 0), path if path.startswith("/") else "/" + path, scheme.lower())
 
 
-def parse_words(text: str) -> Question:
+def parse_words(text: str) -> TraceQuestion:
     """`CLIENT TARGET [METHOD] [NAME:VALUE ...]` as one line, the client with or without its namespace.
 
     Raises `ValueError` with one line.
@@ -113,4 +116,4 @@ def parse_words(text: str) -> Question:
             method = word.upper()
         else:
             raise ValueError(f"{word!r} is no method and no header NAME:VALUE")
-    return Question(namespace, name, found.host, found.port, found.path, method, tuple(headers), tls=found.tls)
+    return TraceQuestion(namespace, name, found.host, found.port, found.path, method, tuple(headers), tls=found.tls)

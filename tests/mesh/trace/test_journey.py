@@ -6,7 +6,7 @@ import pytest
 
 from meshdoctor.mesh.trace.journey import UnknownClientError, journey
 from meshdoctor.mesh.trace.outcome import Trace
-from meshdoctor.mesh.trace.question import Question, Target, parse_target
+from meshdoctor.mesh.trace.question import Target, TraceQuestion, parse_target
 from meshdoctor.present.trace import trace_lines
 from tests.mesh.trace.dumps import (
     TLS_INSPECTOR,
@@ -43,7 +43,7 @@ from tests.mesh.trace.meshes import (
 
 
 def follow(world: World, **question: Any) -> Trace:
-    asked = Question(**{"namespace": "shop", "client": "web", "host": "cart", "path": "/items", **question})
+    asked = TraceQuestion(**{"namespace": "shop", "client": "web", "host": "cart", "path": "/items", **question})
     snapshot = world.empty
     for _ in range(10):
         found, lacking = journey(snapshot, asked)
@@ -332,12 +332,13 @@ def test_nobody_is_the_client() -> None:
 @pytest.mark.parametrize(
     ("text", "target"),
     [
-        ("cart", Target("cart", 0, "/", False)),
-        ("cart.shop:80/items?x=1", Target("cart.shop", 80, "/items?x=1", False)),
-        ("https://cart/x", Target("cart", 0, "/x", True)),
-        ("cart?x", Target("cart", 0, "/?x", False)),
-        ("[::1]:80/x", Target("::1", 80, "/x", False)),
-        ("fd00::1", Target("fd00::1", 0, "/", False)),
+        ("cart", Target("cart", 0, "/")),
+        ("cart.shop:80/items?x=1", Target("cart.shop", 80, "/items?x=1")),
+        ("https://cart/x", Target("cart", 0, "/x", "https")),
+        ("cart?x", Target("cart", 0, "/?x")),
+        ("[::1]:80/x", Target("::1", 80, "/x")),
+        ("fd00::1", Target("fd00::1", 0, "/")),
+        ("cart/login?next=https://web", Target("cart", 0, "/login?next=https://web")),
     ],
 )
 def test_targets(text: str, target: Target) -> None:
