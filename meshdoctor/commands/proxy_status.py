@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from meshdoctor.commands.flag_values import moment
@@ -86,13 +87,13 @@ def _show(arguments: argparse.Namespace) -> int:
         return 0
     if arguments.output in ("istioctl", "table") and not arguments.target:
         _check_istiods(istiods)
-        _write(_of_namespace(connected_proxies(istiods, now), arguments.namespace), arguments)
+        _write(_of_namespace(connected_proxies(istiods, now), arguments.namespace), istiods, arguments)
         return 0
     proxies = all_proxies(mesh, now, istiods)
     if arguments.target:
         return _one(source, mesh, proxies, arguments)
     _tell_unread(mesh, istiods, proxies)
-    _write(_of_namespace(proxies, arguments.namespace), arguments)
+    _write(_of_namespace(proxies, arguments.namespace), istiods, arguments)
     return 0
 
 
@@ -126,15 +127,22 @@ def _of_namespace(proxies: tuple[ProxySync, ...], namespace: str) -> tuple[Proxy
     return tuple(proxy for proxy in proxies if namespace in ("", proxy.pod.namespace))
 
 
-def _write(proxies: tuple[ProxySync, ...], arguments: argparse.Namespace) -> None:
+def _write(proxies: tuple[ProxySync, ...], istiods: Sequence[IstiodFacts], arguments: argparse.Namespace) -> None:
+    """The table; that it has no row is an error of istioctl's (istioctl/pkg/writer/pilot/status.go, 1.27)."""
     from meshdoctor.present import sync_tables
     from meshdoctor.present.tabwriter import render
 
+    answered = sum(istiod.records is not None for istiod in istiods)
+    nothing = "" if proxies else f"no proxies found (checked {answered} istiods)"
     if arguments.output in ("istioctl", "table"):
+        if nothing:
+            raise SourceError(f"failed to setup status print: {nothing}")
         table = sync_tables.istioctl_verbose_table if arguments.verbosity else sync_tables.istioctl_table
     else:
         table = sync_tables.wide_table if arguments.output == "wide" else sync_tables.short_table
     sys.stdout.write(render(table(proxies)))
+    if nothing:
+        sys.stderr.write(f"meshdoctor: {nothing}\n")
 
 
 def _write_documents(documents: list[dict[str, object]], arguments: argparse.Namespace) -> None:
@@ -168,7 +176,7 @@ def _from_file(arguments: argparse.Namespace) -> int:
     now = time.time() if arguments.now is None else arguments.now
     as_istioctl = arguments.output in ("istioctl", "table")
     known = Revisions(pods_known=False)
-    _write(connected_proxies(istiods, now) if as_istioctl else sync_status(istiods, (), known, now), arguments)
+    _write(connected_proxies(istiods, now) if as_istioctl else sync_status(istiods, (), known, now), istiods, arguments)
     return 0
 
 

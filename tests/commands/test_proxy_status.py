@@ -90,6 +90,19 @@ def test_no_istiod(capsys: Captured, tmp_path: Path) -> None:
     assert capsys.readouterr().err == 'Error: no running Istio pods in "istio-system"\n'
 
 
+def test_that_nothing_is_connected_is_an_error_of_istioctls(capsys: Captured, tmp_path: Path) -> None:
+    """istioctl/pkg/writer/pilot/status.go, setupStatusPrint."""
+    source = recording(tmp_path, [])
+    assert main(["proxy-status", "-o", "istioctl", "--recording", source]) == 1
+    printed = capsys.readouterr()
+    assert printed.err == "Error: failed to setup status print: no proxies found (checked 1 istiods)\n"
+    assert not printed.out
+    assert main(["proxy-status", "-n", "nowhere", "--recording", source]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("NAME")
+    assert "meshdoctor: no proxies found (checked 1 istiods)\n" in printed.err
+
+
 def test_an_istiod_that_did_not_answer_clears_nobody(capsys: Captured, tmp_path: Path) -> None:
     source = recording(tmp_path)
     (tmp_path / "istiod/istiod-a/syncz.json").write_text("{")
