@@ -34,12 +34,14 @@ def test_workloads_have_identities_health_and_policies() -> None:
         workloads=[
             workload("b", "Unhealthy", trustDomain="td.example", authorizationPolicies=["shop/a", "shop/b"]),
             workload("a", workloadIps=["10.0.0.1"]),
+            workload("entry", serviceAccount="", hostname="db.example.com"),
         ]
     )
     rows = wide_workloads(found, WorkloadFilter()).rows
     assert [(row[1], row[2], row[6], row[7], row[8]) for row in rows] == [
         ("a", "10.0.0.1", "Healthy", "spiffe://cluster.local/ns/shop/sa/web", "-"),
         ("b", "-", "Unhealthy", "spiffe://td.example/ns/shop/sa/web", "shop/a,shop/b"),
+        ("entry", "db.example.com", "Healthy", "-", "-"),
     ]
 
 

@@ -64,7 +64,11 @@ def wide_workloads(dump: ZtunnelDump, chosen: WorkloadFilter) -> TextTable:
 
 
 def _identity(workload: Workload) -> str:
-    """The SPIFFE id that its certificate has; the trust domain is left out of a dump when it is the usual one."""
+    """The SPIFFE id that its certificate has, "-" for one without an account (a ServiceEntry's); the trust domain is
+    left out of a dump when it is the usual one.
+    """
+    if not workload.service_account:
+        return "-"
     domain = workload.trust_domain if isinstance(workload.trust_domain, str) else ""
     return spiffe(domain, workload.namespace, workload.service_account)
 
