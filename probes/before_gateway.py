@@ -8,12 +8,12 @@ from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culpri
 from meshdoctor.mesh.flows import Flows
 from meshdoctor.mesh.gateways import is_for, pods_of
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.pods import has_sidecar
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
 from meshdoctor.mesh.traffic import GATEWAY, Seen
 from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.pods import has_proxy
 from meshdoctor.model.snapshot import PodRef
 
 FLUSH_SECONDS = 12.0
@@ -75,9 +75,9 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
 
 
 def _unproxied(mesh: MeshIndex, seen: Seen) -> bool:
-    """Whether the caller has no sidecar: one would have logged whatever it was answered."""
+    """Whether the caller has no proxy: one would have logged whatever it was answered."""
     pod = mesh.pods.get(seen.pod)
-    return pod is not None and not has_sidecar(pod)
+    return pod is not None and not has_proxy(pod)
 
 
 def _gateways(case: Case, mesh: MeshIndex) -> tuple[PodRef, ...]:

@@ -8,13 +8,13 @@ from typing import NamedTuple
 from meshdoctor.mesh.connections import connections
 from meshdoctor.mesh.finding import Evidence, Resource
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.pods import PROXY_CONTAINER, has_sidecar, is_ready
 from meshdoctor.mesh.proxies import istiods
 from meshdoctor.mesh.proxy.slices import endpoint_differences
 from meshdoctor.mesh.quoting import config_says, listed, object_says
 from meshdoctor.mesh.sync_types import ERROR, TypeSync, rejection, type_states
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.envoy.config_dump import ConfigDump
+from meshdoctor.model.pods import PROXY_CONTAINER, has_proxy, is_ready
 from meshdoctor.model.snapshot import PodRef
 
 ISTIOD_LABELS = {"app": "istiod"}
@@ -77,7 +77,7 @@ def absent_proxies(mesh: MeshIndex) -> Mapping[PodRef, tuple[Evidence, ...]]:
             ),
         )
         for ref, pod in mesh.pods.items()
-        if has_sidecar(pod) and ref not in known and _proxy_runs(pod)
+        if has_proxy(pod) and ref not in known and _proxy_runs(pod)
     }
 
 

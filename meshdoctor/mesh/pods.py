@@ -1,9 +1,7 @@
-"""Names of `model.pods` for modules that still ask here."""
+"""A name of `model.pods` for a module that still asks here."""
 
 from __future__ import annotations
 
-from meshdoctor.model.pods import PROXY_CONTAINER, has_proxy, is_native_sidecar, is_ready
+from meshdoctor.model.pods import PROXY_CONTAINER
 
-__all__ = ["PROXY_CONTAINER", "has_sidecar", "is_native_sidecar", "is_ready"]
-
-has_sidecar = has_proxy
+__all__ = ["PROXY_CONTAINER"]

@@ -38,9 +38,9 @@ from meshdoctor.mesh.sync_types import (
     rejection,
     type_states,
 )
-from meshdoctor.mesh.workloads import AMBIENT, NONE, SIDECAR, proxy_kind
 from meshdoctor.model.istio import WorkloadEntry
 from meshdoctor.model.kubernetes import Pod
+from meshdoctor.model.pods import NONE, SIDECAR, ZTUNNEL, proxy_role
 from meshdoctor.model.snapshot import PodRef
 
 __all__ = [
@@ -63,13 +63,11 @@ __all__ = [
     "ProxySync",
     "TypeSync",
     "connected_proxies",
-    "pod_proxy",
     "rejection",
     "sync_status",
     "type_states",
 ]
 
-ZTUNNEL = "ztunnel"
 _KINDS = {"router": "gateway", "sidecar": SIDECAR, "waypoint": "waypoint", ZTUNNEL: ZTUNNEL}
 
 
@@ -135,7 +133,7 @@ def sync_status(
     for pod in pods:
         ref = PodRef(pod.namespace, pod.name)
         rest.pop(ref, None)
-        kind = pod_proxy(pod)
+        kind = proxy_role(pod.spec)
         mine = connected.pop(ref, [])
         if kind == NONE or (not mine and pod.status.phase in ("Succeeded", "Failed")):
             continue
@@ -158,15 +156,6 @@ def connected_proxies(istiods: Iterable[IstiodFacts], now: float) -> tuple[Proxy
                 ref = PodRef(record.namespace, record.pod)
                 found.append(_connected(ref, "", Connection(istiod, record), (), istiod.revision, now))
     return tuple(sorted(found, key=lambda proxy: proxy.name))
-
-
-def pod_proxy(pod: Pod) -> str:
-    """`sidecar`, `gateway`, `waypoint`, `ztunnel` or `none`: a pod that ztunnel serves has no proxy of its own."""
-    containers = (*pod.spec.containers, *pod.spec.init_containers)
-    if any(entry.name == "istio-proxy" and ZTUNNEL in entry.args for entry in containers):
-        return ZTUNNEL
-    kind = proxy_kind(pod)
-    return NONE if kind == AMBIENT else kind
 
 
 def _joined(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from meshdoctor.mesh.network_policy import blocking
-from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.mesh.trace.budget import seconds
 from meshdoctor.mesh.trace.endpoint import Host
 from meshdoctor.mesh.trace.facts import Facts
@@ -12,6 +11,7 @@ from meshdoctor.mesh.trace.outcome import Hop, Outcome, Source, Trace
 from meshdoctor.mesh.trace.walk import End, Walk
 from meshdoctor.model import wants as ask
 from meshdoctor.model.kubernetes import Pod
+from meshdoctor.model.pods import PROXY_CONTAINER
 from meshdoctor.model.snapshot import PodRef
 
 RECENT = 50
