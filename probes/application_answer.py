@@ -26,8 +26,9 @@ from meshdoctor.mesh.lifecycle import Lives, PodLife
 from meshdoctor.mesh.passed_on import passed_on
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
-from meshdoctor.mesh.traffic import SERVER, Seen, split_address
+from meshdoctor.mesh.traffic import SERVER, Seen
 from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.envoy.address import split_address
 from meshdoctor.model.pods import has_proxy
 from meshdoctor.model.snapshot import Want
 from meshdoctor.model.wants import ProxyConfig

@@ -21,7 +21,8 @@ from meshdoctor.mesh.finding import (
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, logged, object_says, remedy
-from meshdoctor.mesh.traffic import CLIENT, GATEWAY, SERVER, Seen, split_address
+from meshdoctor.mesh.traffic import CLIENT, GATEWAY, SERVER, Seen
+from meshdoctor.model.envoy.address import split_address
 from meshdoctor.model.moment import unix
 from meshdoctor.model.pods import has_sidecar
 

@@ -13,10 +13,11 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.network_policy import blocking
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
-from meshdoctor.mesh.traffic import APPLICATION, Seen, split_address
+from meshdoctor.mesh.traffic import APPLICATION, Seen
 from meshdoctor.mesh.ztunnel.failures import TUNNEL_BROKEN, TUNNEL_TIMEOUT, explained, failures, kind, silent, since
 from meshdoctor.mesh.ztunnel.tunnels import source_pod, target_pod
 from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.envoy.address import split_address
 from meshdoctor.model.moment import unix
 from meshdoctor.model.pods import is_ready
 from meshdoctor.model.wants import ZtunnelConfig

@@ -18,8 +18,9 @@ from meshdoctor.mesh.peer_policy import decider, server_policy
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.protocols import is_http, of_service_port
 from meshdoctor.mesh.quoting import config_says, lines_say, logged, remedy
-from meshdoctor.mesh.traffic import CLIENT, SERVER, Seen, cluster_of, split_address
+from meshdoctor.mesh.traffic import CLIENT, SERVER, Seen, cluster_of
 from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.envoy.address import split_address
 from meshdoctor.model.pods import PROXY_CONTAINER, has_proxy
 from meshdoctor.model.snapshot import PodRef, Want
 from meshdoctor.model.wants import ProxyConfig

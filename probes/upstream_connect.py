@@ -16,9 +16,10 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Lives, PodLife
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
-from meshdoctor.mesh.traffic import Seen, split_address
+from meshdoctor.mesh.traffic import Seen
 from meshdoctor.mesh.unanswered import timed_out
 from meshdoctor.model.accesslog import parse_details
+from meshdoctor.model.envoy.address import split_address
 from meshdoctor.model.moment import clock
 from meshdoctor.model.pods import has_proxy
 from meshdoctor.model.snapshot import PodRef, Want

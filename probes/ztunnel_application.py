@@ -12,9 +12,10 @@ from meshdoctor.mesh.lifecycle import Lives, PodLife
 from meshdoctor.mesh.owners import Workload
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
-from meshdoctor.mesh.traffic import Seen, split_address
+from meshdoctor.mesh.traffic import Seen
 from meshdoctor.mesh.ztunnel.failures import REFUSED, ended, explained, failures
 from meshdoctor.mesh.ztunnel.tunnels import target_pod
+from meshdoctor.model.envoy.address import split_address
 from meshdoctor.model.moment import clock
 from meshdoctor.model.snapshot import PodRef
 

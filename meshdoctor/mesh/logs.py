@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.model.accesslog import ParsedLog
 from meshdoctor.model.applog import AppLog
+from meshdoctor.model.envoy.address import split_address
 from meshdoctor.model.pods import PROXY_CONTAINER
 from meshdoctor.model.snapshot import Fact, Missing, PodRef
 from meshdoctor.model.wants import AccessLog, ApplicationLog, LogRef
@@ -35,14 +36,10 @@ def logged_addresses(mesh: MeshIndex, pod: PodRef) -> frozenset[str]:
         for line in fact.value.lines:
             cluster = line.upstream_cluster or ""
             if cluster.startswith("outbound|"):
-                own.add(_ip(line.downstream_remote_address))
+                own.add(split_address(line.downstream_remote_address)[0])
             elif cluster.startswith("inbound|"):
-                own.add(_ip(line.downstream_local_address))
+                own.add(split_address(line.downstream_local_address)[0])
     return frozenset(own - {""})
-
-
-def _ip(address: str | None) -> str:
-    return (address or "").rpartition(":")[0].strip("[]")
 
 
 def _by_pod(mesh: MeshIndex) -> Mapping[PodRef, Sequence[LogRef]]:

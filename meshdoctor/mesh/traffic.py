@@ -14,6 +14,7 @@ from meshdoctor.mesh.owners import Workload
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.accesslog import AccessLine
 from meshdoctor.model.applog import Call
+from meshdoctor.model.envoy.address import split_address
 from meshdoctor.model.envoy.cluster import Cluster
 from meshdoctor.model.names import ClusterName, parse_cluster_name
 from meshdoctor.model.snapshot import PodRef
@@ -100,14 +101,6 @@ class Seen(msgspec.Struct, frozen=True):
     def cluster(self) -> ClusterName | None:
         name = self.access.upstream_cluster if self.access else None
         return parse_cluster_name(name) if name else None
-
-
-def split_address(text: str | None) -> tuple[str, int]:
-    """IP and port of an address as Envoy logs it (`ip:port`, `[v6]:port`, `envoy://…/ip:port`); ("", 0) for none."""
-    if not text or text == "-":
-        return "", 0
-    host, _, port = text.rpartition("/")[2].rpartition(":")
-    return host.strip("[]"), int(port) if port.isdigit() else 0
 
 
 def cluster_of(mesh: MeshIndex, seen: Seen) -> Cluster | None:

@@ -9,9 +9,10 @@ from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culpri
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.network_policy import blocking
 from meshdoctor.mesh.quoting import config_says, counted, lines_say, logged, object_says, remedy
-from meshdoctor.mesh.traffic import Seen, cluster_of, split_address
+from meshdoctor.mesh.traffic import Seen, cluster_of
 from meshdoctor.mesh.traffic_policy import sets_connect_timeout
 from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.envoy.address import split_address
 from meshdoctor.model.moment import duration, unix
 from meshdoctor.model.pods import has_proxy, is_ready
 

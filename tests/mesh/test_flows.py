@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-from meshdoctor.mesh.traffic import APPLICATION, CLIENT, SERVER, split_address
+from meshdoctor.mesh.traffic import APPLICATION, CLIENT, SERVER
 from tests.kube_objects import pod, service
 from tests.moments import Json
 from tests.probes.depot import HOST, LEDGER, PICKER_IP, RESET, SERVICE_IP, Depot
@@ -67,19 +65,3 @@ def test_the_worst_flow_comes_first(tmp_path: Path) -> None:
         asked: Json = {"cluster": f"outbound|8090||{HOST}", "local": f"{SERVICE_IP}:8090"}
         depot.log("depot/clerk", "istio-proxy", access_line(at, 503, "UH", "no_healthy_upstream", **asked))
     assert [str(case.client) for case in depot.cases()] == ["depot/clerk", "depot/picker"]
-
-
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("10.0.0.1:80", ("10.0.0.1", 80)),
-        ("[fd00::7]:8080", ("fd00::7", 8080)),
-        ("envoy://connect_originate/10.0.0.1:80", ("10.0.0.1", 80)),
-        ("-", ("", 0)),
-        ("", ("", 0)),
-        (None, ("", 0)),
-        ("10.0.0.1:http", ("10.0.0.1", 0)),
-    ],
-)
-def test_addresses_as_envoy_logs_them(text: str | None, address: tuple[str, int]) -> None:
-    assert split_address(text) == address

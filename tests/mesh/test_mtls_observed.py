@@ -1,10 +1,6 @@
 from __future__ import annotations
 
-import string
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from meshdoctor.mesh.mtls import observed
 from meshdoctor.mesh.mtls.observed import Link
@@ -91,9 +87,3 @@ def test_counters_are_the_servers_own() -> None:
         )
     )
     assert observed.counted(parse_prometheus(text)) == {("shop/web", "cart"): observed.Policies(5, 2)}
-
-
-@given(st.text(string.printable, max_size=60))
-def test_any_address_gives_something(text: str) -> None:
-    host, port = observed.split_address(text)
-    assert port >= 0 and len(host) <= len(text)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from meshdoctor.mesh.workloads import Peer
 from meshdoctor.mesh.ztunnel.failures import refused_plaintext
 from meshdoctor.model.accesslog import AccessLine
+from meshdoctor.model.envoy.address import split_address
 from meshdoctor.model.envoy.admin import Sample
 from meshdoctor.model.ztunnellog import ZtunnelLine
 
@@ -135,18 +136,6 @@ def _outbound(peer: Peer, line: AccessLine, at: Callable[[str], Peer | None]) ->
     if "TLS_error" in (line.transport_failure or ""):
         return link, "tls_failed"
     return (link, "reset") if "UC" in line.flags else None
-
-
-def split_address(text: str | None) -> tuple[str, int]:
-    """`10.0.0.1:80` or `[::1]:80` as host and port; ("", 0) for anything else.
-
-    >>> split_address("[fd00::7]:8080")
-    ('fd00::7', 8080)
-    """
-    host, separator, port = (text or "").rpartition(":")
-    if not separator or not port.isdigit():
-        return "", 0
-    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 class Policies(NamedTuple):

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Sequence
 from meshdoctor.mesh.ambient import HBONE_PORT
 from meshdoctor.mesh.case import ENOUGH_SUCCESSES, Case
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.traffic import SERVER, Seen, split_address
+from meshdoctor.mesh.traffic import SERVER, Seen
 from meshdoctor.mesh.ztunnel.enforcement import is_converted_peer_authentication
+from meshdoctor.model.envoy.address import split_address
 from meshdoctor.model.wants import ZtunnelAccessLog
 from meshdoctor.model.ztunnellog import ZtunnelLine
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Lives
 from meshdoctor.mesh.owners import Workload
-from meshdoctor.mesh.traffic import APPLICATION, TUNNEL, Destination, Seen, destination_of, split_address
+from meshdoctor.mesh.traffic import APPLICATION, TUNNEL, Destination, Seen, destination_of
 from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.envoy.address import split_address
 from meshdoctor.model.snapshot import Missing, PodRef
 from meshdoctor.model.wants import ZtunnelAccessLog
 from meshdoctor.model.ztunnellog import ZtunnelLine
