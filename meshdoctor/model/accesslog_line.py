@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from meshdoctor.model.accesslog_details import MODIFIER_FLAGS, parse_flags, primary_flag
+from meshdoctor.model.moment import unix
 from meshdoctor.model.text import visible_line
 
 _INTEGERS = frozenset({"bytes_received", "bytes_sent", "duration", "upstream_service_time", "attempt_count"})
@@ -123,12 +123,11 @@ def _integer(value: Any) -> int | None:
 
 def _seconds(value: Any) -> float | None:
     """Unix seconds of an ISO 8601 time or of a number of seconds or milliseconds (`%START_TIME(%s%3f)%`)."""
-    if isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-            return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-        except (ValueError, OverflowError):
-            pass
+    # Digits alone are a number, also those that can be read as a day of the year 1795.
+    if isinstance(value, str) and not value.isdigit():
+        moment = unix(value)
+        if moment is not None:
+            return moment
     try:
         number = float(value)
     except (ValueError, TypeError, OverflowError):

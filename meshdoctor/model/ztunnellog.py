@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from meshdoctor.model.logprefix import without_prefix
+from meshdoctor.model.moment import duration, unix
 from meshdoctor.model.text import visible, visible_line
 
 
@@ -58,8 +58,6 @@ class ParsedZtunnelLog(msgspec.Struct, frozen=True):
 
 _LINE = re.compile(r"(\d{4}-\d\d-\d\dT[^\t ]*)\t(\w+)\t([^\t]*)\t([^\t]*)(?:\t(.*))?", re.DOTALL)
 _PAIR = re.compile(r'([\w.]+)=(?:"((?:[^"\\]|\\.)*)"|(\S*))')
-_DURATION = re.compile(r"([0-9.]+)(ns|us|µs|ms|s|m|h)?")
-_MILLISECONDS = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4, "h": 3.6e6}
 _PEER = ("addr", "workload", "namespace", "identity", "cluster")
 _TEXTS = (
     "direction",
@@ -123,7 +121,7 @@ def _build(number: int, time: Any, level: Any, message: Any, values: Mapping[str
             texts[key.replace(".", "_")] = value
     return ZtunnelLine(
         line=number,
-        time=_seconds(time),
+        time=unix(time) if isinstance(time, str) else None,
         level=level.lower() if isinstance(level, str) else "",
         message=message if isinstance(message, str) else "",
         bytes_sent=_integer(values.get("bytes_sent")),
@@ -131,14 +129,6 @@ def _build(number: int, time: Any, level: Any, message: Any, values: Mapping[str
         duration=_milliseconds(values.get("duration")),
         **texts,
     )
-
-
-def _seconds(text: Any) -> float | None:
-    try:
-        moment = datetime.fromisoformat(text)
-    except (ValueError, TypeError):
-        return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _integer(value: Any) -> int | None:
@@ -150,10 +140,8 @@ def _integer(value: Any) -> int | None:
 def _milliseconds(value: Any) -> float | None:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
-    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
+    if not isinstance(value, str):
         return None
-    try:
-        return float(match[1]) * _MILLISECONDS[match[2] or "ms"]
-    except ValueError:
-        return None
+    # A bare number is of milliseconds.
+    seconds = duration(value if value[-1:].isalpha() else f"{value}ms")
+    return None if seconds is None else seconds * 1000

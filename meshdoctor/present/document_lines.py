@@ -11,6 +11,7 @@ from rich.text import Text
 
 from meshdoctor.mesh.places import Place
 from meshdoctor.model.text import visible
+from meshdoctor.present.cells import fitting
 from meshdoctor.present.datatext import yaml_text
 from meshdoctor.present.table import Cell
 from meshdoctor.present.words import Words
@@ -80,16 +81,6 @@ def folded(lines: Iterable[Cell], width: int) -> Iterator[Cell]:
         rest, first = line, True
         while rest:
             room = width if first else width - len(indent)
-            taken = _fitting(rest, room)
+            taken = fitting(rest, room)
             yield rest[:taken] if first else indent + rest[:taken]
             rest, first = rest[taken:], False
-
-
-def _fitting(text: str, room: int) -> int:
-    """How many characters of *text* fit in *room* cells, at least one."""
-    used = 0
-    for index, character in enumerate(text):
-        used += cell_len(character)
-        if used > room:
-            return max(1, index)
-    return len(text)

@@ -17,6 +17,7 @@ from meshdoctor.mesh.explanation import (
 )
 from meshdoctor.mesh.failure_groups import FailureGroup, ZtunnelGroup
 from meshdoctor.model.accesslog import parse_details
+from meshdoctor.present.cells import fitting
 
 WIDTH = 80
 _SHORT_NAME = 40  # a longer name gets a line of its own
@@ -40,22 +41,11 @@ def wrap(text: str, indent: str = "", first: str | None = None, width: int = WID
                 yield line
                 line, empty = indent, True
             else:
-                cut = _fitting(word, width - cell_len(line + gap))
+                cut = fitting(word, width - cell_len(line + gap))
                 yield line + gap + word[:cut]
                 line, word, empty = indent, word[cut:], True
     if not empty:
         yield line
-
-
-def _fitting(word: str, cells: int) -> int:
-    """How many characters of *word* fit into *cells*, at least one."""
-    used = count = 0
-    for character in word:
-        used += cell_len(character)
-        if used > cells:
-            break
-        count += 1
-    return max(count, 1)
 
 
 def moment(seconds: float | None) -> str:

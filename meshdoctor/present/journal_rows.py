@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 
 from rich.text import Text
 
+from meshdoctor.model.moment import clock
 from meshdoctor.present.explanation_text import wrap
 from meshdoctor.present.freshness import age
 from meshdoctor.present.table import Cell, Column, Row
@@ -21,17 +21,12 @@ COLUMNS = (
 _STYLES = {"forbidden": "state.stale", "mistake": "state.nack", "cluster": "state.lost", "answers": "state.ok"}
 
 
-def clock_time(seconds: float) -> str:
-    """The time of day in UTC, as the logs have it."""
-    return time.strftime("%H:%M:%S", time.gmtime(seconds))
-
-
 def journal_rows(entries: Iterable[tuple[str, str, float, float, int]], words: Words) -> tuple[Row, ...]:
     """A row for each (about, text, first, last, times); what went wrong in reading leads to all that is unread."""
     rows = []
     for about, text, _, last, times in entries:
         cells: tuple[Cell, ...] = (
-            clock_time(last),
+            clock(last),
             Text(about, _STYLES.get(about, "")),
             str(times) if times > 1 else "",
             _said(about, text, words),
@@ -49,6 +44,6 @@ def journal_lines(entry: tuple[str, str, float, float, int], words: Words, width
     """One of them whole."""
     about, text, first, last, times = entry
     if times > 1:
-        told = words("errors.times", count=times, first=clock_time(first), last=clock_time(last))
+        told = words("errors.times", count=times, first=clock(first), last=clock(last))
         yield Text(f" {told}", "quiet")
     yield from wrap(_said(about, text, words), " ", " ", width=width)

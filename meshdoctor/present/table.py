@@ -15,6 +15,8 @@ import msgspec
 from rich.cells import cell_len
 from rich.text import Text
 
+from meshdoctor.present.cells import cells_from_start
+
 Cell = str | Text
 """What a cell holds: a `str` as it is, or a `Text` with style names of `meshdoctor.present.palette`. Never markup."""
 
@@ -121,16 +123,6 @@ def _share_rest(columns: Sequence[Column], widths: dict[int, int], rest: int) ->
         rest -= given
 
 
-def _cells_from_start(text: str, room: int) -> int:
-    """How many characters from the start of *text* fit in *room* cells."""
-    used = 0
-    for index, character in enumerate(text):
-        used += cell_len(character)
-        if used > room:
-            return index
-    return len(text)
-
-
 def _visible(text: str) -> str:
     """*text* with everything that would move the cursor or reorder the line replaced by `?`.
 
@@ -171,15 +163,15 @@ def _fit(styled: Text, text: str, width: int, align: str, elide: str) -> Text:
 
 def _shorten(styled: Text, text: str, width: int, elide: str) -> tuple[Text, int]:
     if width <= len(ELISION):
-        cut = styled[: _cells_from_start(text, width)]
+        cut = styled[: cells_from_start(text, width)]
         return cut, cell_len(cut.plain)
     room = width - len(ELISION)
     if elide == "middle":
-        tail = len(text) - _cells_from_start(text[::-1], room // 2)
-        head = _cells_from_start(text, room - cell_len(text[tail:]))
+        tail = len(text) - cells_from_start(text[::-1], room // 2)
+        head = cells_from_start(text, room - cell_len(text[tail:]))
         cut = Text.assemble(styled[:head], ELISION, styled[tail:])
     else:
-        cut = Text.assemble(styled[: _cells_from_start(text, room)], ELISION)
+        cut = Text.assemble(styled[: cells_from_start(text, room)], ELISION)
     return cut, cell_len(cut.plain)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from meshdoctor.model.accesslog import AccessLine, compile_format, parse_access_log
+from meshdoctor.model.accesslog import AccessLine, ParsedLog, compile_format, parse_access_log
 
 LINE = (
     '[2026-11-22T18:35:00.407Z] "GET /a HTTP/1.1" 503 URX,UF upstream_reset_before_response_started{remote_connection_'
@@ -162,6 +162,18 @@ def test_a_custom_text_format() -> None:
     assert parse_access_log("1795372500.407|UF|/a b|c|503|100%|3").lines == ()
 
 
+@pytest.mark.parametrize(
+    ("written", "start"),
+    [
+        ("2026-11-22T18:35:00.407Z", START),
+        ("1795372500407", START),
+        ("1795123120000", 1795123120.0),  # also midnight of 1795-12-31, to a reader of ISO 8601
+    ],
+)
+def test_times_as_a_format_may_write_them(written: str, start: float) -> None:
+    assert only(f"{written} 503 UF", "%START_TIME(%s%3f)% %RESPONSE_CODE% %RESPONSE_FLAGS%").start == start
+
+
 def test_a_custom_json_format_and_its_text_twin() -> None:
     source = '{"c": "%RESPONSE_CODE%", "f": "%RESPONSE_FLAGS%", "ua": "%REQ(USER-AGENT)%", "fixed": "x"}'
     assert only('{"f":"UC","c":503,"ua":null,"fixed":"x"}', source).flags == ("UC",)
@@ -202,22 +214,26 @@ def test_what_counts_as_a_failure(change: dict[str, Any], failed: bool) -> None:
     assert msgspec.structs.replace(AccessLine(line=1), **change).failed is failed
 
 
+def accounted(log: ParsedLog) -> int:
+    """How many lines of a log were read or counted as something else."""
+    return len(log.lines) + sum(log.skipped.values())
+
+
 @given(st.text(st.characters()) | st.text('[]{}"-: |%\n\t20Z', min_size=1))
 def test_no_text_is_too_strange(text: str) -> None:
-    log = parse_access_log(text)
-    count = len(log.lines) + sum(log.skipped.values())
-    assert count <= text.count("\n") + 1
+    assert accounted(parse_access_log(text)) <= text.count("\n") + 1
 
 
 @given(st.binary())
 def test_no_bytes_are_too_strange(data: bytes) -> None:
-    parse_access_log(data)
+    assert accounted(parse_access_log(data)) <= data.count(b"\n") + 1
 
 
 @given(st.data())
 def test_a_damaged_line_never_raises(data: st.DataObject) -> None:
     start, end = data.draw(st.integers(0, len(LINE))), data.draw(st.integers(0, len(LINE)))
-    parse_access_log(LINE[:start] + data.draw(st.text(max_size=5)) + LINE[end:])
+    text = LINE[:start] + data.draw(st.text(max_size=5)) + LINE[end:]
+    assert accounted(parse_access_log(text)) in (text.count("\n"), text.count("\n") + 1)
 
 
 @given(

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from meshdoctor.model.applog import Call, parse_app_log
+from meshdoctor.model.text import visible
 
 
 def read(**fields: Any) -> Call | None:
@@ -115,5 +116,7 @@ def test_a_line_that_is_no_utf_8_is_read_all_the_same() -> None:
 
 @given(st.binary(max_size=80))
 def test_no_bytes_raise(body: bytes) -> None:
-    parse_app_log(body)
-    parse_app_log(b'{"url": "' + body + b'", "status": 200}')
+    for text in (body, b'{"url": "' + body + b'", "status": 200}'):
+        log = parse_app_log(text)
+        assert len(log.calls) <= text.count(b"\n") + 1
+        assert all(visible(call.url + call.path) == call.url + call.path for call in log.calls)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,11 +63,35 @@ def test_control_characters_are_shown() -> None:
     assert parse_ztunnel_log(EARLY.replace("no healthy", "\x1b[0m")).lines[0].error == "␛[0m upstream: 10.96.0.1:80"
 
 
+@pytest.mark.parametrize(
+    ("written", "milliseconds"),
+    [
+        ('"12ms"', 12.0),
+        ('"1.5s"', 1500.0),
+        ('"250µs"', 0.25),
+        ('"1m2s"', 62000.0),
+        ("7", 7.0),
+        ('"7"', 7.0),
+        ('"?"', None),
+    ],
+)
+def test_durations(written: str, milliseconds: float | None) -> None:
+    found = parse_ztunnel_log(f'{{"scope":"access","message":"connection complete","duration":{written}}}').lines[0]
+    assert found.duration == (None if milliseconds is None else pytest.approx(milliseconds))
+
+
+def every_line_counts(text: str | bytes) -> bool:
+    """Whether every line of *text* was read, or counted as something else."""
+    log = parse_ztunnel_log(text)
+    newlines = text.count("\n") if isinstance(text, str) else text.count(b"\n")
+    return len(log.lines) + sum(log.skipped.values()) in (newlines, newlines + 1)
+
+
 @given(st.text(st.characters()) | st.binary())
 def test_no_text_is_too_strange(text: str | bytes) -> None:
-    parse_ztunnel_log(text)
+    assert every_line_counts(text)
 
 
 @given(st.integers(0, len(REFUSED)), st.text(max_size=5), st.integers(0, len(REFUSED)))
 def test_a_damaged_line_never_raises(start: int, middle: str, end: int) -> None:
-    parse_ztunnel_log(REFUSED[:start] + middle + REFUSED[end:])
+    assert every_line_counts(REFUSED[:start] + middle + REFUSED[end:])
