@@ -5,8 +5,6 @@ RBAC 403, JWT 401, ext_authz; the answers of filters at the server's proxy or a 
 
 from __future__ import annotations
 
-import re
-
 from meshdoctor.mesh.ambient import GATEWAY_NAME
 from meshdoctor.mesh.applying import applying
 from meshdoctor.mesh.case import Case
@@ -29,15 +27,12 @@ from meshdoctor.mesh.traffic import Seen
 from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.accesslog import parse_details
+from meshdoctor.model.accesslog_details import rbac_rule
 from meshdoctor.model.snapshot import PodRef
 
 RBAC = "rbac_access_denied_matched_policy"
 BAD_CUSTOM = "bad-CUSTOM-action"
 """Part of the rule by which istiod denies everything where a CUSTOM policy names an unknown provider."""
-# Istio names RBAC rules `ns[NAMESPACE]-policy[NAME]-rule[N]` (pilot/pkg/security/authz/builder).
-_RULE = re.compile(r"ns\[(?P<namespace>[^\]]*)\]-policy\[(?P<name>[^\]]*)\]-rule\[(?P<rule>\d+)\]")
-
-
 FEW = 10
 """Requests of somebody who is no pod of the mesh: fewer than these are what a policy is there for."""
 
@@ -125,11 +120,11 @@ def denied(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Verdict | No
     newest = lines[-1]
     line = newest.access
     text = (line.details or line.termination or "") if line else ""
-    match = _RULE.search(text)
-    if match:
-        resources = [Resource("AuthorizationPolicy", match["namespace"], match["name"], f"spec.rules[{match['rule']}]")]
-        says = f"{resources[0]} denies it: rule {match['rule']} matches"
-        fix = f"Narrow rule {match['rule']} of {resources[0]}."
+    rule = rbac_rule(text)
+    if rule:
+        resources = [Resource("AuthorizationPolicy", rule.namespace, rule.policy, f"spec.rules[{rule.rule}]")]
+        says = f"{resources[0]} denies it: rule {rule.rule} matches"
+        fix = f"Narrow rule {rule.rule} of {resources[0]}."
     else:
         allowing, denying = (
             policies(mesh, newest.pod, action, case.destination.service) for action in ("ALLOW", "DENY")

@@ -17,7 +17,7 @@ from typing import Any, Literal
 import msgspec
 
 from meshdoctor.model.accesslog import AccessLine, Detail, parse_details
-from meshdoctor.model.accesslog_details import LONG_FLAGS
+from meshdoctor.model.accesslog_details import ERRNO, LONG_FLAGS, rbac_rule
 from meshdoctor.model.names import parse_cluster_name
 from meshdoctor.model.ztunnellog import ZtunnelLine
 
@@ -133,37 +133,21 @@ def _readable(text: str) -> str:
     return text.replace("_", " ").replace("|", ": ").strip()
 
 
-_POLICY = re.compile(r"ns\[(?P<namespace>[^\]]*)\]-policy\[(?P<policy>[^\]]*)\]-rule\[(?P<rule>[^\]]*)\]")
-
-
 def _policy(detail: Detail) -> dict[str, str] | None:
-    """The AuthorizationPolicy that an RBAC detail names (Istio, pilot/pkg/security/authz/builder)."""
-    if not detail.kind.startswith("rbac_"):
-        return None
-    match = _POLICY.search(detail.reason or "")
-    return match.groupdict() if match else None
+    """The AuthorizationPolicy that an RBAC detail names."""
+    rule = rbac_rule(detail.reason or "") if detail.kind.startswith("rbac_") else None
+    return rule._asdict() if rule else None
 
 
-# How Envoys that printed errno say it; the table of words has the name only.
-_ERRNO_WORDS = {
-    "_111": "Connection_refused",
-    "_113": "No_route_to_host",
-    "_104": "Connection_reset_by_peer",
-    "_101": "Network_is_unreachable",
-    "_110": "Connection_timed_out",
-    "_99": "Cannot_assign_requested_address",
-    "_22": "Invalid_argument",
-    "_24": "Too_many_open_files",
-}
 _IDENTITY = re.compile(r"SANs_are_\[(?P<identity>[^\]]*)\]")
 
 
 def explain_transport(text: str, language: Language = "en") -> Explanation:
     """A transport failure reason: of the TCP connection or of the TLS handshake."""
     plain = text.strip().replace(" ", "_")
-    errno = re.search(r"connect_error:(_[0-9]+)", plain)
-    if errno is not None:
-        plain += ":" + _ERRNO_WORDS.get(errno[1], "")
+    errno = re.search(r"connect_error:_([0-9]+)", plain)
+    if errno is not None:  # the table of words has the name only
+        plain += ":" + ERRNO.get(errno[1], "")
     notes: list[str] = []
     identity = _IDENTITY.search(plain)
     if identity is not None:

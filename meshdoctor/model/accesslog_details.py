@@ -8,6 +8,7 @@ printed spaces and separated the transport failure reason by a comma.
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 import msgspec
 
@@ -101,8 +102,28 @@ def parse_details(text: str) -> Detail:
     return Detail(kind, reason.replace(" ", "_"), transport.replace(" ", "_") or None)
 
 
-# errno of Linux, as Envoys before 1.24 printed it: delayed_connect_error:_111.
-_ERRNO = {
+class RbacRule(NamedTuple):
+    """A rule of an AuthorizationPolicy, *rule* its number in it."""
+
+    namespace: str
+    policy: str
+    rule: str
+
+
+_RULE = re.compile(r"ns\[([^\]]*)\]-policy\[([^\]]*)\]-rule\[(\d+)\]")
+
+
+def rbac_rule(text: str) -> RbacRule | None:
+    """The rule that *text* names as istiod writes it, `ns[NAMESPACE]-policy[NAME]-rule[N]`; None when it names none.
+
+    Source: Istio 1.32, `pilot/pkg/security/authz/builder` and `trustdomain`; words may stand before and after it
+    (`istio-ext-authz-…`, `…-deny-due-to-bad-CUSTOM-action`).
+    """
+    match = _RULE.search(text)
+    return RbacRule(*match.groups()) if match else None
+
+
+ERRNO = {
     "99": "Cannot_assign_requested_address",
     "101": "Network_is_unreachable",
     "104": "Connection_reset_by_peer",
@@ -110,7 +131,9 @@ _ERRNO = {
     "111": "Connection_refused",
     "113": "No_route_to_host",
     "22": "Invalid_argument",
+    "24": "Too_many_open_files",
 }
+"""errno of Linux, as Envoys before 1.24 printed it: delayed_connect_error:_111."""
 
 
 class TransportFailure(msgspec.Struct, frozen=True):
@@ -135,4 +158,4 @@ def parse_transport_failure(text: str) -> TransportFailure:
         return TransportFailure("TLS_error", text.removeprefix("TLS_error").strip(":_|"))
     kind, _, rest = text.partition(":")
     reason, _, detail = rest.lstrip("_").partition("|")
-    return TransportFailure(kind, _ERRNO.get(reason, reason), detail)
+    return TransportFailure(kind, ERRNO.get(reason, reason), detail)

@@ -6,11 +6,13 @@ from hypothesis import strategies as st
 
 from meshdoctor.model.accesslog_details import (
     Detail,
+    RbacRule,
     TransportFailure,
     parse_details,
     parse_flags,
     parse_transport_failure,
     primary_flag,
+    rbac_rule,
 )
 
 
@@ -53,6 +55,7 @@ def test_the_grammar_of_details(text: str, detail: Detail) -> None:
     ("text", "failure"),
     [
         ("delayed_connect_error:_Connection_refused", TransportFailure("delayed_connect_error", "Connection_refused")),
+        ("delayed_connect_error:_24", TransportFailure("delayed_connect_error", "Too_many_open_files")),
         ("delayed_connect_error:_111", TransportFailure("delayed_connect_error", "Connection_refused")),
         ("delayed connect error: 113", TransportFailure("delayed_connect_error", "No_route_to_host")),
         (
@@ -78,6 +81,24 @@ def test_the_grammar_of_details(text: str, detail: Detail) -> None:
 )
 def test_transport_failures(text: str, failure: TransportFailure) -> None:
     assert parse_transport_failure(text) == failure
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("rbac_access_denied_matched_policy[ns[shop]-policy[deny-all]-rule[2]]", RbacRule("shop", "deny-all", "2")),
+        ("istio-ext-authz-ns[shop]-policy[ask.it]-rule[0]", RbacRule("shop", "ask.it", "0")),
+        (
+            "ns[shop]-policy[ask]-rule[0]-deny-due-to-bad-CUSTOM-action",
+            RbacRule("shop", "ask", "0"),
+        ),
+        ("rbac_access_denied_matched_policy[none]", None),
+        ("default-deny-all-due-to-bad-CUSTOM-action", None),
+        ("", None),
+    ],
+)
+def test_the_rule_of_a_policy(text: str, rule: RbacRule | None) -> None:
+    assert rbac_rule(text) == rule
 
 
 def test_flags_are_a_set_with_one_deciding_member() -> None:

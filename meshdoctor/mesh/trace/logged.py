@@ -11,6 +11,7 @@ import msgspec
 from meshdoctor.errors import NothingMatches
 from meshdoctor.mesh.ambient import is_ztunnel
 from meshdoctor.mesh.case import Case
+from meshdoctor.mesh.failing_flows import code_of, details_of
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.mesh.question import Question, cases_of
@@ -124,9 +125,4 @@ def _kinds(failures: Iterable[Seen]) -> list[LoggedFailure]:
 
 
 def _kind(seen: Seen) -> tuple[str, int, tuple[str, ...], str]:
-    if seen.access:
-        details = seen.access.details or seen.access.termination or ""
-        return seen.side, seen.access.code, seen.access.flags, details
-    if seen.tunnel:
-        return seen.side, 0, (), seen.tunnel.error or ""
-    return seen.side, seen.call.status if seen.call else 0, (), (seen.call.error or "") if seen.call else ""
+    return seen.side, code_of(seen), seen.access.flags if seen.access else (), details_of(seen)

@@ -18,6 +18,7 @@ from meshdoctor.mesh.trace.outcome import Outcome, Source
 from meshdoctor.mesh.trace.path import without_query
 from meshdoctor.mesh.trace.regex import compile_regex
 from meshdoctor.mesh.trace.strings import Answer, all_of, any_of, negate, string_test
+from meshdoctor.model.accesslog_details import rbac_rule
 from meshdoctor.model.envoy.any import EnvoyFact, typed
 from meshdoctor.model.envoy.listener import Filter
 
@@ -110,13 +111,10 @@ def refusal(verdict: Verdict, tcp: bool) -> Outcome:
     return Outcome("http", 403, "", details, why=why, fix=fix)
 
 
-_NAME = re.compile(r"ns\[(?P<namespace>[^\]]*)\]-policy\[(?P<name>[^\]]*)\]")
-
-
 def policy_source(policy: str) -> Source | None:
-    """The AuthorizationPolicy behind istiod's name `ns[NS]-policy[NAME]-rule[N]`."""
-    found = _NAME.match(policy)
-    return Source("AuthorizationPolicy", found["namespace"], found["name"]) if found else None
+    """The AuthorizationPolicy behind istiod's name for one of its rules."""
+    found = rbac_rule(policy)
+    return Source("AuthorizationPolicy", found.namespace, found.policy) if found else None
 
 
 def _policy(name: str, policy: Policy, caller: Caller) -> Judged:
