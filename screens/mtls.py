@@ -58,7 +58,7 @@ class MtlsScreen(FactsScreen[MtlsTables]):
             table = self.query_one(f"#{name}", LineTable)
             table.say_when_empty(self.words("mtls.agree" if name == "disagreements" else "mtls.none"))
             table.show(facts.rows[name])
-        if self.filter:
+        if self.filter and self.shown == MATRIX:
             matrix.set_filter(self.filter)
         self._describe(matrix.cursor_row, matrix.cursor_column)
         if facts.missing:
@@ -105,13 +105,9 @@ class MtlsScreen(FactsScreen[MtlsTables]):
 
     def action_table(self, name: str) -> None:
         """Bring a table in sight; the next key acts on it."""
-        for table in self.query(LineTable):
-            table.display = table.id == name
-        table = self.query_one(f"#{name}", LineTable)
-        self.set_focus(table)
+        table = self.bring(name)
         if isinstance(table, CellTable):
             self._describe(table.cursor_row, table.cursor_column)
         else:
             self._describe_row(table.cursor_row)
         self._write_tabs()
-        self.refresh_crumbs()

@@ -8,8 +8,10 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import BindingType
 
+from meshdoctor.errors import SourceError
 from meshdoctor.mesh.proxy.first_clusters import first_clusters
 from meshdoctor.model import wants as ask
+from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.snapshot import Missing, PodRef
 from meshdoctor.present.proxy_rows import COLUMNS, TABLES, ProxyTables, json_command, only, table_rows, table_wants
 from meshdoctor.present.table import Row
@@ -74,26 +76,33 @@ class ProxyScreen(FactsScreen[ProxyTables]):
         pod_name, chosen, name = self._parts()
         self._pods = self.session.pods(pod_name)
         pod = self._pods[0]
+        with self.session.mesh([ask.ProxyConfig(pod)]) as mesh:
+            config = mesh.snapshot.get(ask.ProxyConfig(pod))
+        if isinstance(config, Missing) and config.reason != "not recorded":
+            raise SourceError(f"{config.file}: {config}")  # the proxy does not answer: neither does it tell the rest
         rows: dict[str, tuple[Row, ...]] = {}
         unread: dict[str, str] = {}
         problems: tuple[str, ...] = ()
         for table in (chosen, *(each for each in TABLES if each != chosen)):
             if self.is_left:
                 return
-            if table == PARTIAL and not name and not self.session.has_made((pod, table)):
+            whole = isinstance(config, Missing) or name or self.session.has_made((pod, table))
+            if table == PARTIAL and not whole:
                 self._tell_first_clusters(pod, rows)
             own, problems, why = self.session.once((pod, table), partial(self._table, pod, table))
-            if why and not own and table != "clusters":  # which clusters there are, the configuration says
+            if why and not own:
                 unread = {**unread, table: why}
             rows = {**rows, table: only(table, own, name) if name and table == chosen else own}
             self.tell(ProxyTables(rows, problems, unread=unread))
 
     def _table(self, pod: PodRef, table: str) -> tuple[tuple[Row, ...], tuple[str, ...], str]:
-        """Its rows, what of the dump cannot be read, and which answer is lacking."""
-        config, wants = self.fact(ask.ProxyConfig(pod)), table_wants(pod, table)
+        """Its rows, what of the dump cannot be read, and which answers are lacking."""
+        wants = table_wants(pod, table)
         with self.session.mesh(wants) as mesh:
-            facts = [mesh.snapshot.get(want) for want in wants]
+            # Which clusters there are, the configuration alone says.
+            facts = [mesh.snapshot.get(want) for want in (wants[:1] if table == "clusters" else wants)]
             why = "; ".join(f"{fact.file}: {fact}" for fact in facts if isinstance(fact, Missing))
+            config = mesh.snapshot.value(ask.ProxyConfig(pod)) or ConfigDump({})
             return table_rows(table, mesh, pod, config, self.session.now), tuple(config.problems), why
 
     def _tell_first_clusters(self, pod: PodRef, rows: dict[str, tuple[Row, ...]]) -> None:
@@ -146,12 +155,9 @@ class ProxyScreen(FactsScreen[ProxyTables]):
 
     def action_table(self, name: str) -> None:
         """Bring a table in sight; the next key acts on it."""
-        for table in self.query(LineTable):
-            table.display = table.id == name
         self._give(name)
-        self.set_focus(self.query_one(f"#{name}", LineTable))
+        self.bring(name)
         self._write_tabs()
-        self.refresh_crumbs()
 
     async def action_json(self) -> None:
         """The JSON of just this object."""
@@ -182,6 +188,6 @@ class ProxyScreen(FactsScreen[ProxyTables]):
             await self.app.go(f"log {self.pod_name} istio-proxy")
 
     def crumb(self) -> str:
-        """The pod, or what of it is shown."""
+        """The pod, or what of it is shown: just one of the tables is of the name that was asked for."""
         _, table, name = self._parts()
-        return f"{table} {name}" if name else f"proxy {self.pod_name}"
+        return f"{table} {name}" if name and table == self.shown else f"proxy {self.pod_name}"

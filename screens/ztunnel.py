@@ -76,11 +76,8 @@ class ZtunnelScreen(FactsScreen[ZtunnelTables]):
 
     def action_table(self, name: str) -> None:
         """Bring a table in sight; the next key acts on it."""
-        for table in self.query(LineTable):
-            table.display = table.id == name
-        self.set_focus(self._table)
+        self.bring(name)
         self._write_tabs()
-        self.refresh_crumbs()
 
     async def action_json(self) -> None:
         """The JSON of just this object."""

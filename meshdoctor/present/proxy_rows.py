@@ -12,6 +12,7 @@ from meshdoctor.mesh.ages import human_duration
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.proxy import joined_routing as routing
 from meshdoctor.mesh.proxy import joined_upstreams as upstreams
+from meshdoctor.mesh.proxy.joined_certificates import CertificateRow, certificate_rows
 from meshdoctor.model import wants as ask
 from meshdoctor.model.envoy.config_dump import PARTLY, ConfigDump
 from meshdoctor.model.moment import unix
@@ -59,10 +60,11 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         Column("why", "WHY", 20, flex=1, priority=4),
     ),
     "certs": (
-        Column("kind", "KIND", 5, priority=0),
-        Column("state", "STATE", 7, priority=0, ranks=("EXPIRED", "EARLY", "OK")),
+        Column("secret", "SECRET", 12, flex=1, widest=40, priority=1, elide="middle"),
+        Column("kind", "KIND", 5, priority=2),
+        Column("state", "STATE", 7, priority=0, ranks=("NACK", "EXPIRED", "WARMING", "EARLY", "OK")),
         Column("age", "LEFT", 6, priority=0, align="right", order="duration"),
-        Column("name", "IDENTITY", 36, flex=3, priority=0, elide="middle"),
+        Column("name", "IDENTITY", 28, flex=2, priority=0, elide="middle"),
         Column("serial", "SERIAL", 12, flex=1, widest=40, priority=3),
         Column("until", "NOT AFTER", 20, priority=4),
     ),
@@ -82,9 +84,12 @@ class ProxyTables(NamedTuple):
 
 def table_wants(pod: PodRef, table: str) -> tuple[Want[Any], ...]:
     """What must be read for one table."""
-    if table == "certs":
-        return (ask.ProxyCertificates(pod),)
-    return (ask.ProxyConfig(pod), *((ask.ProxyClusters(pod),) if table in ("clusters", "endpoints") else ()))
+    more: dict[str, tuple[Want[Any], ...]] = {
+        "certs": (ask.ProxyCertificates(pod),),
+        "clusters": (ask.ProxyClusters(pod),),
+        "endpoints": (ask.ProxyClusters(pod),),
+    }
+    return (ask.ProxyConfig(pod), *more.get(table, ()))
 
 
 def table_rows(table: str, mesh: MeshIndex, pod: PodRef, config: ConfigDump, now: float) -> tuple[Row, ...]:
@@ -100,7 +105,7 @@ def table_rows(table: str, mesh: MeshIndex, pod: PodRef, config: ConfigDump, now
         case "endpoints":
             rows = (_endpoint(row) for row in upstreams.endpoint_rows(mesh, pod, config))
         case _:
-            rows = (_certificate(pod, row, now) for row in _certificates(mesh, pod))
+            rows = (_certificate(pod, row, now) for row in certificate_rows(mesh, pod, config))
     return tuple(_unique(rows))
 
 
@@ -199,24 +204,31 @@ def _endpoint(row: upstreams.EndpointRow) -> Row:
     return Row(f"{row.cluster}  {row.address}", cells, target, not row.usable or bool(row.failures), copies=row.address)
 
 
-def _certificates(mesh: MeshIndex, pod: PodRef) -> Iterable[upstreams.CertificateRow]:
-    """Each certificate once: Envoy lists one per cluster that uses it."""
-    return dict.fromkeys(upstreams.certificate_rows(mesh, pod))
-
-
-def _certificate(pod: PodRef, row: upstreams.CertificateRow, now: float) -> Row:
+def _certificate(pod: PodRef, row: CertificateRow, now: float) -> Row:
     begins, ends = unix(row.valid_from), unix(row.expires)
-    state = "EXPIRED" if ends is not None and ends <= now else "EARLY" if begins is not None and begins > now else "OK"
+    state, style = "OK", "state.ok"
+    if row.error:
+        state, style = "NACK", "state.nack"
+    elif row.waits:
+        state, style = row.waits.upper(), "state.nack"
+    elif ends is not None and ends <= now:
+        state, style = "EXPIRED", "state.nack"
+    elif begins is not None and begins > now:
+        state, style = "EARLY", "state.nack"
+    elif not row.kind:
+        state, style = "-", ""
     left = "-" if ends is None else human_duration(ends - now) if ends > now else "0s"
     cells = (
-        row.kind,
-        Text(state, "state.ok" if state == "OK" else "state.nack"),
+        row.secret or "-",
+        row.kind or "-",
+        Text(state, style),
         left,
-        row.identity or row.path or "-",
-        row.serial,
+        row.error or row.identity or row.path or "-",
+        row.serial or "-",
         row.expires or "-",
     )
-    return Row(f"{row.kind}  {row.serial}", cells, f"dump {pod} certificate {row.serial}", state != "OK", row.serial)
+    target = f"dump {pod} certificate {row.serial}" if row.path or not row.secret else f"dump {pod} secret {row.secret}"
+    return Row(f"{row.kind}  {row.serial or row.secret}", cells, target, state not in ("OK", "-"), row.serial)
 
 
 def json_command(pod: PodRef, table: str, row: Row) -> str:
@@ -233,4 +245,4 @@ def json_command(pod: PodRef, table: str, row: Row) -> str:
         case "clusters":
             return f"dump {pod} cluster {first.partition(' #')[0]}"
         case _:
-            return f"dump {pod} certificate {row.copies}"
+            return row.target

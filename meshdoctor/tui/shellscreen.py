@@ -66,6 +66,9 @@ class ShellScreen(Screen[None]):
         self.location = location
         self.words = words
         self.filter = location.filter
+        """Of what is in sight."""
+        self._filters: dict[str, str] = {}
+        """Of each table that was in sight, by its id, where a view has several."""
         self._context_line = ChromeLine("-header -context")
         self._crumbs_line = ChromeLine("-header -crumbs")
         self._message_line = ChromeLine("-message")
@@ -121,6 +124,18 @@ class ShellScreen(Screen[None]):
         if widget := self.filtered_widget:
             widget.set_filter(query)
         self.refresh_crumbs()
+
+    def bring(self, name: str) -> LineTable:
+        """Put one of several tables in sight, with its own filter; the next key acts on it."""
+        for table in self.query(LineTable):
+            if table.display:
+                self._filters[str(table.id)] = self.filter
+            table.display = table.id == name
+        self.filter = self._filters.get(name, "")
+        brought = self.query_one(f"#{name}", LineTable)
+        self.set_focus(brought)
+        self.refresh_crumbs()
+        return brought
 
     def set_trail(self, trail: Sequence[str]) -> None:
         """The names of the views below this one."""

@@ -42,6 +42,23 @@ async def test_tables_that_were_not_read_are_not_empty(tmp_path: Path) -> None:
         assert "this proxy has none" in "\n".join(await settled(pilot))
 
 
+async def test_a_proxy_of_which_only_its_hosts_are_there(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text(json.dumps({"finishedAt": "2026-01-02T03:04:05Z"}))
+    folder = tmp_path / "envoy" / POD.namespace / POD.name
+    folder.mkdir(parents=True)
+    address = {"socket_address": {"address": "10.0.0.7", "port_value": 8080}}
+    status = {"name": "outbound|80||cart.shop.svc.cluster.local", "host_statuses": [{"address": address}]}
+    (folder / "clusters.json").write_text(json.dumps({"cluster_statuses": [status]}))
+    session = ExaminedSession("case", lambda: RecordingSource.open(tmp_path))
+    app = MeshDoctorApp(session, start=f"proxy {POD}", theme="md-dark", words=Words("en"))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot)
+        await pilot.press("4")
+        text = await settled(pilot)
+        assert text[2] == " 1 listeners[?]  2 routes[?]  3 clusters[?]  4 endpoints[1]  5 certs[?]"
+        assert "10.0.0.7:8080" in text[4]
+
+
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_why_a_proxy_is_ill_is_wrapped(width: int) -> None:
     sync = ProxySync(POD, "sidecar", "unknown", notes=("one two three four five six seven eight nine ten",) * 2)

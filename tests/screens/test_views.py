@@ -87,6 +87,24 @@ async def test_digits_change_the_table_and_y_shows_json() -> None:
         assert '"catalog.shop' not in text_of(app)
 
 
+async def test_each_table_has_a_filter_of_its_own() -> None:
+    app = application("pine", start="mesh")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settled(pilot)
+        move_to(app, lambda cell: cell.startswith("web-"))
+        await pilot.press("enter")
+        await settled(pilot)
+        await pilot.press("3", "slash", *"host:cart", "enter")
+        assert "/host:cart" in (await settled(pilot))[1]
+        await pilot.press("4")
+        assert "/host:cart" not in (await settled(pilot))[1]
+        await pilot.press("slash", *"state:ok", "enter", "3")
+        assert "/host:cart" in (await settled(pilot))[1]
+        assert all("cart" in cell for cell in column(app, "name"))
+        await pilot.press("4")
+        assert "/state:ok" in (await settled(pilot))[1]
+
+
 async def test_a_cluster_without_usable_hosts_is_a_problem() -> None:
     app = application("maple", start="mesh")
     async with app.run_test(size=(80, 24)) as pilot:

@@ -1,6 +1,7 @@
-"""A proxy's clusters, endpoints and certificates as rows that lead to each other: cluster -> endpoint -> pod.
+"""A proxy's clusters and endpoints as rows that lead to each other: cluster -> endpoint -> pod.
 
-Endpoints are Envoy's live view where it was read, and clusters say how many of theirs would be picked.
+Endpoints are Envoy's live view where it was read, else those of the config dump (`include_eds`); clusters say how many
+of theirs would be picked.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.envoy.endpoint import ClusterStatus, HostStatus, LbEndpoint
 from meshdoctor.model.names import parse_cluster_name
 from meshdoctor.model.snapshot import PodRef
-from meshdoctor.model.wants import ProxyCertificates, ProxyClusters
+from meshdoctor.model.wants import ProxyClusters
+
+_PICKED = ("UNKNOWN", "HEALTHY", "DEGRADED")
+"""Health statuses of istiod's endpoints (core.v3.HealthStatus) with which Envoy picks a host."""
 
 
 class ClusterRow(NamedTuple):
-    """One cluster; *usable* of *hosts* would be picked (None when Envoy's live view was not read)."""
+    """One cluster; *usable* of *hosts* would be picked (None when neither `/clusters` nor the dump tells)."""
 
     name: str
     host: str
@@ -47,17 +51,6 @@ class EndpointRow(NamedTuple):
     failures: int | None = None
 
 
-class CertificateRow(NamedTuple):
-    """One certificate that Envoy holds; times are RFC 3339, as Envoy gives them."""
-
-    kind: str
-    identity: str
-    serial: str
-    valid_from: str
-    expires: str
-    path: str
-
-
 def cluster_rows(mesh: MeshIndex, pod: PodRef, config: ConfigDump) -> Iterator[ClusterRow]:
     """A row per cluster, active, static and warming ones, by host, port and subset."""
     live = mesh.snapshot.value(ProxyClusters(pod))
@@ -66,8 +59,7 @@ def cluster_rows(mesh: MeshIndex, pod: PodRef, config: ConfigDump) -> Iterator[C
     for entry in sorted(clusters, key=lambda one: cluster_order(one.name)):
         name = parse_cluster_name(entry.name)
         origin = of_cluster(entry.body)
-        status = statuses.get(entry.name) if statuses is not None else None
-        hosts = status.host_statuses if status else []
+        usable = _usable(config, entry.body) if statuses is None else _live_usable(statuses.get(entry.name))
         yield ClusterRow(
             name=entry.name,
             host=name.host or entry.name,
@@ -78,10 +70,20 @@ def cluster_rows(mesh: MeshIndex, pod: PodRef, config: ConfigDump) -> Iterator[C
             tls=_tls(entry.body),
             state=entry.state,
             origin=str(origin) if origin else "",
-            hosts=None if statuses is None else len(hosts),
-            usable=None if statuses is None else sum(host.healthy for host in hosts),
+            hosts=len(usable) if usable is not None else None,
+            usable=sum(usable) if usable is not None else None,
             error=" ".join(entry.error.details.split()) if entry.error else "",
         )
+
+
+def _live_usable(status: ClusterStatus | None) -> list[bool]:
+    return [host.healthy for host in status.host_statuses] if status else []
+
+
+def _usable(config: ConfigDump, cluster: Cluster) -> list[bool] | None:
+    """Of each host in the dump whether it would be picked as far as istiod told; None where the dump has no hosts."""
+    known = config.load_assignment(cluster) if config.has("EndpointsConfigDump") else None
+    return [endpoint.health_status in _PICKED for endpoint in known.all] if known else None
 
 
 def cluster_order(name: str) -> tuple[str, str, int, str]:
@@ -135,7 +137,7 @@ def _live_endpoint(mesh: MeshIndex, status: ClusterStatus, host: HostStatus) -> 
 
 def _sent_endpoint(mesh: MeshIndex, cluster: str, endpoint: LbEndpoint) -> EndpointRow:
     address = endpoint.endpoint.address
-    usable = endpoint.health_status in ("UNKNOWN", "HEALTHY", "DEGRADED")
+    usable = endpoint.health_status in _PICKED
     return EndpointRow(
         cluster, str(address), usable, "" if usable else endpoint.health_status, _pod(mesh, address.endpoint_ip)
     )
@@ -144,20 +146,3 @@ def _sent_endpoint(mesh: MeshIndex, cluster: str, endpoint: LbEndpoint) -> Endpo
 def _pod(mesh: MeshIndex, address: str) -> PodRef | None:
     found = mesh.pod_by_ip(address) if address else None
     return PodRef(found.namespace, found.name) if found else None
-
-
-def certificate_rows(mesh: MeshIndex, pod: PodRef) -> Iterator[CertificateRow]:
-    """A row per certificate that Envoy holds: its own chain, and the roots that it trusts."""
-    found = mesh.snapshot.value(ProxyCertificates(pod))
-    for certificate in found.certificates if found else ():
-        for kind, entries in (("chain", certificate.cert_chain), ("root", certificate.ca_cert)):
-            for entry in entries:
-                names = ", ".join(str(name) for name in entry.subject_alt_names)
-                yield CertificateRow(
-                    kind,
-                    names,
-                    entry.serial_number,
-                    entry.valid_from or "",
-                    entry.expiration_time or "",
-                    entry.path,
-                )

@@ -7,10 +7,11 @@ import msgspec
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.proxy import joined_routing as routing
 from meshdoctor.mesh.proxy import joined_upstreams as upstreams
+from meshdoctor.mesh.proxy.joined_certificates import certificate_rows
 from meshdoctor.mesh.proxy.object_json import resource_json
 from meshdoctor.model import wants as ask
 from meshdoctor.model.envoy.config_dump import ConfigDump, decode_config_dump
-from meshdoctor.model.snapshot import PodRef
+from meshdoctor.model.snapshot import PodRef, Snapshot
 from tests.screens.shipped import session
 
 
@@ -137,3 +138,39 @@ def test_odd_shapes() -> None:
     assert [row.answer for row in rows] == ["418", "redirect", "cluster of header to", "404"]
     assert [row.match for row in rows] == ["= /x", "/*", "* headers h", "any"]
     assert rows[0].domains == ("a", "b")
+
+
+def with_secret(config: ConfigDump, name: str) -> ConfigDump:
+    """A dump whose Envoy also waits for a secret."""
+    waiting = msgspec.json.encode({"dynamic_warming_secrets": [{"name": name, "version_info": "uninitialized"}]})
+    sections = dict(config.sections)
+    sections["SecretsConfigDump"] = (*sections["SecretsConfigDump"], msgspec.Raw(waiting))
+    return ConfigDump(sections)
+
+
+def test_certificates_are_those_in_use_and_the_secrets_that_are_waited_for() -> None:
+    mesh, pod, config = web("pine")
+    first, *held = certificate_rows(mesh, pod, with_secret(config, "kubernetes://edge-cert"))
+    assert (first.secret, first.kind, first.waits) == ("kubernetes://edge-cert", "", "warming")
+    assert {(row.secret, row.kind) for row in held} >= {("default", "chain")}
+    assert all(row.serial and row.expires and not row.waits for row in held)
+
+
+def test_without_certs_the_dumps_own_secrets_are_shown() -> None:
+    mesh, pod, config = web("pine")
+    leaves = {int(row.serial, 16) for row in certificate_rows(mesh, pod, config) if row.kind == "chain"}
+    alone = MeshIndex(Snapshot(mesh.snapshot.info, {}))
+    rows = certificate_rows(alone, pod, config)
+    assert {int(row.serial, 16) for row in rows if row.kind == "chain"} == leaves
+    assert {row.secret for row in rows} == {"default", "ROOTCA"}
+
+
+def test_hosts_of_a_dump_are_counted_where_clusters_was_not_read() -> None:
+    mesh, pod, config = web("maple")
+    live = {row.name: row.hosts for row in upstreams.cluster_rows(mesh, pod, config)}
+    alone = MeshIndex(Snapshot(mesh.snapshot.info, {}))
+    rows = [row for row in upstreams.cluster_rows(alone, pod, config) if row.kind == "EDS"]
+    assert config.has("EndpointsConfigDump")
+    assert {row.name: row.hosts for row in rows} == {row.name: live[row.name] for row in rows}
+    sections = {name: parts for name, parts in config.sections.items() if name != "EndpointsConfigDump"}
+    assert {row.usable for row in upstreams.cluster_rows(alone, pod, ConfigDump(sections))} == {None}
