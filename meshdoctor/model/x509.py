@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 _PEM = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s*(.*?)\s*-----END \1-----", re.DOTALL)
+_HEADER = re.compile(rb"^[^\r\n]*:.*$", re.MULTILINE)  # base64 has no colon
 _SEQUENCE, _INTEGER, _UTC_TIME, _GENERALIZED_TIME, _OID = 0x30, 0x02, 0x17, 0x18, 0x06
 _CONTEXT_0, _CONTEXT_3, _URI, _DNS = 0xA0, 0xA3, 0x86, 0x82
 _BASIC_CONSTRAINTS, _SUBJECT_ALT_NAME, _COMMON_NAME = b"\x55\x1d\x13", b"\x55\x1d\x11", b"\x55\x04\x03"
@@ -42,11 +43,11 @@ class Certificate(NamedTuple):
 
 
 def pem_blocks(text: bytes) -> list[bytes]:
-    """The DER of each PEM block; blocks that are no base64 are left out."""
+    """The DER of each PEM block, without the headers that RFC 1421 allows; blocks that are no base64 are left out."""
     found = []
     for match in _PEM.finditer(text):
         try:
-            found.append(base64.b64decode(match[2], validate=False))
+            found.append(base64.b64decode(_HEADER.sub(b"", match[2]), validate=False))
         except (binascii.Error, ValueError):
             continue
     return found

@@ -61,5 +61,13 @@ def test_every_cut_of_a_certificate_is_refused_or_read() -> None:
             parse_certificate(der[:end])
 
 
+def test_a_pem_block_may_have_headers() -> None:
+    """RFC 1421, as Go's encoding/pem reads them."""
+    plain = make(ca=True, serial=7).public_bytes(serialization.Encoding.PEM)
+    headed = plain.replace(b"CERTIFICATE-----\n", b"CERTIFICATE-----\nProc-Type: 4\nNote: a, b\n\n", 1)
+    assert pem_blocks(headed) == pem_blocks(plain)
+    assert pem_blocks(headed.replace(b"\n", b"\r\n")) == pem_blocks(plain)
+
+
 def test_no_pem_no_blocks() -> None:
     assert pem_blocks(b"invalid data") == []

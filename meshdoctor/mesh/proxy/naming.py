@@ -51,7 +51,8 @@ def integer(text: str) -> int | None:
 
 
 class IstioMetadata(msgspec.Struct, gc=False):
-    config: str | None = None
+    config: object = msgspec.UNSET
+    """A string, where istiod wrote it."""
 
 
 class FilterMetadata(msgspec.Struct, gc=False):
@@ -63,11 +64,13 @@ class Metadata(msgspec.Struct, gc=False):
 
 
 def managed_by(metadata: Metadata | None) -> str:
-    """`name.namespace` of the Istio object behind a resource; "<unknown>" for one of another API group (route.go)."""
+    """`name.namespace` of the Istio object behind a resource; "<unknown>" for one of another API group, and for what
+    is no path at all (istioctl/pkg/writer/envoy/configdump/route.go, describeManagement).
+    """
     istio = metadata.filter_metadata.istio if metadata and metadata.filter_metadata else None
-    if istio is None or istio.config is None:
+    if istio is None or istio.config is msgspec.UNSET:
         return ""
-    pieces = istio.config.split("/")
+    pieces = istio.config.split("/") if isinstance(istio.config, str) else []
     if pieces[:3] != ["", "apis", "networking.istio.io"] or pieces[4:5] != ["namespaces"]:
         return "<unknown>"
     return f"{pieces[7]}.{pieces[5]}" if len(pieces) == 8 else ""

@@ -28,13 +28,24 @@ class _Source(msgspec.Struct, gc=False):
     inline_bytes: str = ""
     inline_string: str = ""
     filename: str = ""
+    environment_variable: str = ""
 
-    @property
-    def pem(self) -> bytes:
+    def pem(self, *, texts: bool = False) -> bytes:
+        """The bytes, in either of the alphabets that protobuf's JSON may have; with *texts*, a text's, too."""
+        if texts and self.inline_string:
+            return self.inline_string.encode(errors="replace")
+        text = self.inline_bytes.rstrip("=").replace("-", "+").replace("_", "/")
         try:
-            return base64.b64decode(self.inline_bytes)
+            return base64.b64decode(text + "=" * (-len(text) % 4))
         except (binascii.Error, ValueError):
             return b""
+
+    @property
+    def elsewhere(self) -> str:
+        """Where Envoy reads what the dump does not hold."""
+        if self.filename:
+            return f"IN FILE {self.filename}"
+        return f"IN VARIABLE {self.environment_variable}" if self.environment_variable else ""
 
 
 class _TlsCertificate(msgspec.Struct, gc=False):
@@ -63,6 +74,8 @@ class _ValidationContext(msgspec.Struct, gc=False):
 class _Secret(msgspec.Struct, gc=False):
     tls_certificate: _TlsCertificate | None = None
     validation_context: _ValidationContext | None = None
+    session_ticket_keys: msgspec.Raw = msgspec.Raw()
+    generic_secret: msgspec.Raw = msgspec.Raw()
 
 
 class _Entry(msgspec.Struct, gc=False):
@@ -91,6 +104,8 @@ class SecretItem(NamedTuple):
     is_initialized: bool = True
     """Whether istiod or the agent ever sent it (istioctl 1.24 had a state for that, later ones lost it)."""
     error: str = ""
+    instead: str = ""
+    """What a secret is that holds no certificate: where its file is, or the name of its kind."""
 
     @property
     def certificate(self) -> Certificate | None:
@@ -98,24 +113,20 @@ class SecretItem(NamedTuple):
         return self.chain[0] if self.chain else None
 
 
-def secret_items(sections: Sections) -> list[SecretItem]:
-    """The warming, then the active dynamic secrets; several trust domains in one are one item each."""
+def secret_items(sections: Sections, *, texts: bool = False) -> list[SecretItem]:
+    """The warming, then the active dynamic secrets; several trust domains in one are one item each.
+
+    A certificate in `inline_string` counts with *texts* only: istioctl looks at `inline_bytes` alone.
+    """
     found = read_part(sections, SECTION, _Secrets)
     states = (("WARMING", found.dynamic_warming_secrets), ("ACTIVE", found.dynamic_active_secrets))
-    return [item for state, entries in states for entry in entries for item in _items(entry, state, sections.problems)]
+    problems = sections.problems
+    return [item for state, entries in states for entry in entries for item in _items(entry, state, problems, texts)]
 
 
-def _items(entry: _Entry, state: str, problems: list[str]) -> list[SecretItem]:
+def _items(entry: _Entry, state: str, problems: list[str], texts: bool) -> list[SecretItem]:
     secret = entry.secret or _Secret()
-    source = secret.tls_certificate.certificate_chain if secret.tls_certificate else None
-    context = secret.validation_context
-    bundles = [("", source.pem)] if source and source.inline_bytes else []
-    if not bundles and context and context.trusted_ca and context.trusted_ca.inline_bytes:
-        bundles = [("", context.trusted_ca.pem)]
-    validator = context.custom_validator_config if context else None
-    if not bundles and validator and validator.typed_config:
-        domains = validator.typed_config.trust_domains
-        bundles = [(domain.name, domain.trust_bundle.pem if domain.trust_bundle else b"") for domain in domains]
+    bundles = _bundles(secret, texts)
     items = []
     for domain, pem in bundles or [("", b"")]:
         chain = _chain(pem, entry.name, problems)
@@ -130,9 +141,32 @@ def _items(entry: _Entry, state: str, problems: list[str]) -> list[SecretItem]:
                 client_status=entry.client_status,
                 is_initialized=entry.version_info != "uninitialized",
                 error=entry.error_state.details if entry.error_state else "",
+                instead="" if bundles else _instead(secret),
             )
         )
     return items
+
+
+def _bundles(secret: _Secret, texts: bool) -> list[tuple[str, bytes]]:
+    """The PEM texts of a secret, each with the trust domain that it is of."""
+    context = secret.validation_context
+    chain = secret.tls_certificate.certificate_chain if secret.tls_certificate else None
+    for source in (chain, context.trusted_ca if context else None):
+        if source and (source.inline_bytes or (texts and source.inline_string)):
+            return [("", source.pem(texts=texts))]
+    validator = context.custom_validator_config if context else None
+    domains = validator.typed_config.trust_domains if validator and validator.typed_config else []
+    return [(domain.name, domain.trust_bundle.pem(texts=texts) if domain.trust_bundle else b"") for domain in domains]
+
+
+def _instead(secret: _Secret) -> str:
+    chain = secret.tls_certificate.certificate_chain if secret.tls_certificate else None
+    for source in (chain, secret.validation_context.trusted_ca if secret.validation_context else None):
+        if source and source.elsewhere:
+            return source.elsewhere
+    if bytes(secret.generic_secret):
+        return "GENERIC SECRET"
+    return "SESSION TICKET KEYS" if bytes(secret.session_ticket_keys) else ""
 
 
 def _trust_domain(spiffe_id: str) -> str:

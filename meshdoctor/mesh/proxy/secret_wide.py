@@ -24,14 +24,16 @@ def wide_secrets(sections: Sections, now: float) -> TextTable:
 
     Of a large bundle of roots those that are not valid now are named, and the others are one row.
     """
-    return TextTable(HEADER, [row for item in secret_items(sections) for row in _rows(item, now)], padding=2)
+    return TextTable(
+        HEADER, [row for item in secret_items(sections, texts=True) for row in _rows(item, now)], padding=2
+    )
 
 
 def _rows(item: SecretItem, now: float) -> list[Cells]:
     state = _state(item)
     if not item.chain:
         rest = ("-", "-", "-", "-", "-", item.trust_domain or "-", "-")
-        return [(item.name, state, "UNREADABLE" if item.pem else "NO CERTIFICATE", *rest)]
+        return [(item.name, state, "UNREADABLE" if item.pem else item.instead or "NO CERTIFICATE", *rest)]
     numbered = list(enumerate(item.chain))
     if len(numbered) <= _MOST_ROOTS or not item.chain[0].is_ca:
         return [_row(item, state, index, certificate, now) for index, certificate in numbered]

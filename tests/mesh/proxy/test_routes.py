@@ -72,9 +72,11 @@ def test_passthrough_has_no_row_and_a_host_without_routes_is_404() -> None:
         ("/apis/networking.istio.io/v1alpha3/namespaces/ns/virtual-service/vs", "vs.ns"),
         ("/apis/networking.istio.io/v1/namespaces/ns/virtual-service", ""),
         ("/apis/other.io/v1/namespaces/ns/virtual-service/vs", "<unknown>"),
+        (5, "<unknown>"),
+        (None, "<unknown>"),
     ],
 )
-def test_virtual_service(path: str, shown: str) -> None:
+def test_virtual_service(path: object, shown: str) -> None:
     route = {**ROUTE, "metadata": {"filter_metadata": {"istio": {"config": path}}}}
     assert route_table(read(RoutesConfigDump=routes(config("80", route))), "").rows[0][-1] == shown
 

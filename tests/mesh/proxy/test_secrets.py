@@ -188,6 +188,42 @@ def test_a_secret_that_never_came_and_one_whose_update_was_refused() -> None:
     ]
 
 
+def test_wide_says_what_a_secret_holds_instead_of_a_certificate_in_bytes() -> None:
+    file = {"filename": "/etc/certs/cert.pem"}
+    section = {
+        "dynamic_active_secrets": [
+            {"name": "file", "secret": {"tls_certificate": {"certificate_chain": file}}},
+            {"name": "ca", "secret": {"validation_context": {"trusted_ca": {"environment_variable": "CA"}}}},
+            {"name": "text", "secret": {"tls_certificate": {"certificate_chain": {"inline_string": LEAF.decode()}}}},
+            {"name": "token", "secret": {"generic_secret": {"secret": {"inline_string": "[redacted]"}}}},
+            {"name": "keys", "secret": {"session_ticket_keys": {"keys": []}}},
+            {"name": "names", "secret": {"validation_context": {"match_typed_subject_alt_names": []}}},
+        ]
+    }
+    sections = read(SecretsConfigDump=section)
+    assert [(row[0], row[2]) for row in wide_secrets(sections, NOW).rows] == [
+        ("file", "IN FILE /etc/certs/cert.pem"),
+        ("ca", "IN VARIABLE CA"),
+        ("text", "1 leaf"),
+        ("token", "GENERIC SECRET"),
+        ("keys", "SESSION TICKET KEYS"),
+        ("names", "NO CERTIFICATE"),
+    ]
+    table = secret_table(sections, NOW)
+    assert table is not None
+    assert {row[3] for row in table.rows} == {"false"}, "istioctl looks at bytes alone"
+
+
+def test_bytes_may_be_in_either_alphabet_and_without_padding() -> None:
+    """protojson reads standard and URL-safe base64, padded or not."""
+    plain = base64.b64encode(LEAF + b"\xff\xfe\xfb" * 4).decode()
+    for text in (plain, plain.rstrip("="), plain.replace("+", "-").replace("/", "_").rstrip("=")):
+        certificate = {"certificate_chain": {"inline_bytes": text}}
+        section = {"dynamic_active_secrets": [{"name": "a", "secret": {"tls_certificate": certificate}}]}
+        (row,) = wide_secrets(read(SecretsConfigDump=section), NOW).rows
+        assert row[2] == "1 leaf"
+
+
 def test_of_a_large_bundle_only_roots_that_are_not_valid_are_named() -> None:
     section = {"dynamic_active_secrets": [trusted("file-root:system", ROOT * 9)]}
     sections = read(SecretsConfigDump=section)
