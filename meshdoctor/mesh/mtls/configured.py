@@ -1,7 +1,6 @@
 """The mTLS that proxies really hold, read off their dumps: inbound filter chains and outbound transport sockets.
 
-Shapes: `pilot/pkg/networking/core/filterchain_options.go` and `cluster_tls.go` (istiod 1.24 to 1.32); which socket an
-endpoint gets is Envoy's `transport_socket_matches`: the first whose keys are all in the endpoint's metadata.
+Shapes: `pilot/pkg/networking/core/filterchain_options.go` and `cluster_tls.go` (istiod 1.24 to 1.32).
 """
 
 from __future__ import annotations
@@ -17,11 +16,10 @@ from meshdoctor.model.envoy.cluster import Cluster
 from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.envoy.endpoint import LbEndpoint
 from meshdoctor.model.envoy.listener import FilterChain, Listener
-from meshdoctor.model.envoy.tls import TlsContext, TransportSocket
+from meshdoctor.model.envoy.tls import SOCKET_MATCH, TlsContext, TransportSocket, chosen_match
 
 VIRTUAL_INBOUND = "virtualInbound"
 INBOUND_PORT = 15006
-_METADATA = "envoy.transport_socket_match"
 _SERVER_MODES = {(True, False): STRICT, (True, True): PERMISSIVE, (False, True): DISABLE}
 
 
@@ -107,11 +105,10 @@ def of_cluster(dump: ConfigDump, cluster: Cluster) -> ConfiguredClient:
 
 def endpoint_tls(cluster: Cluster, endpoint: LbEndpoint) -> str:
     """The TLS towards one endpoint, as Envoy picks its transport socket."""
-    metadata = endpoint.metadata.filter_metadata.get(_METADATA, {})
-    for match in cluster.transport_socket_matches:
-        if all(metadata.get(key) == value for key, value in match.match.items()):
-            return "hbone" if match.match.get("tunnel") else socket_tls(match.transport_socket)
-    return socket_tls(cluster.transport_socket)
+    match = chosen_match(cluster.transport_socket_matches, endpoint.metadata.filter_metadata.get(SOCKET_MATCH, {}))
+    if match is None:
+        return socket_tls(cluster.transport_socket)
+    return "hbone" if match.match.get("tunnel") else socket_tls(match.transport_socket)
 
 
 def socket_tls(socket: TransportSocket | None) -> str:

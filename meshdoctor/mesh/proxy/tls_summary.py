@@ -1,4 +1,7 @@
-"""How a connection is secured, in a word or two, from its transport sockets."""
+"""How a connection is secured, in a word or two, from its transport sockets.
+
+The structs read what `model.envoy.tls` reads, and only what a table of thousands of clusters needs.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ from collections.abc import Mapping
 
 import msgspec
 
+from meshdoctor.model.envoy.tls import INTERNAL, chosen_match
+
 PLAIN, AUTO, MUTUAL, SIMPLE = "plaintext", "auto mTLS", "mTLS", "TLS"
 HBONE = "HBONE"
-_INTERNAL = ".InternalUpstreamTransport"
-"""The way through a tunnel: what a waypoint or a sidecar uses towards a workload of the ambient mesh."""
 
 
 class _Sds(msgspec.Struct, gc=False):
@@ -44,6 +47,8 @@ class TransportSocket(msgspec.Struct, gc=False):
         config = self.typed_config
         if config is None or config.common_tls_context is not None or config.type.endswith("streamTlsContext"):
             return config  # one without anything in it is TLS, too
+        if config.type.endswith(INTERNAL):
+            return None
         if config.transport_socket is not None:
             return config.transport_socket._context
         return config.downstream_tls_context or config.upstream_tls_context
@@ -51,7 +56,7 @@ class TransportSocket(msgspec.Struct, gc=False):
     @property
     def upstream(self) -> str:
         """The client's side: with a certificate of its own it is mutual."""
-        if self.typed_config and self.typed_config.type.endswith(_INTERNAL):
+        if self.typed_config and self.typed_config.type.endswith(INTERNAL):
             return HBONE
         context = self._context
         if context is None:
@@ -92,8 +97,8 @@ def cluster_tls(socket: TransportSocket | None, matches: list[SocketMatch]) -> s
 
 
 def endpoint_tls(socket: TransportSocket | None, matches: list[SocketMatch], marks: Mapping[str, object]) -> str:
-    """Towards one endpoint with these *marks* (`envoy.transport_socket_match`): the first match that they fulfil."""
-    for entry in matches:
-        if all(key in marks and marks[key] == value for key, value in entry.match.items()):
-            return entry.mode
+    """Towards one endpoint with these *marks* (`envoy.transport_socket_match`)."""
+    match = chosen_match(matches, marks)
+    if match is not None:
+        return match.mode
     return socket.upstream if socket else PLAIN

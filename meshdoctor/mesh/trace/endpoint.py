@@ -8,6 +8,7 @@ from meshdoctor.mesh.trace.loose import message, number
 from meshdoctor.model.envoy.cluster import Cluster
 from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.envoy.endpoint import ClusterStatus, HostStatus, LbEndpoint
+from meshdoctor.model.envoy.tls import SOCKET_MATCH
 
 UNUSABLE = ("UNHEALTHY", "DRAINING", "TIMEOUT")
 DEFAULT_PANIC_PERCENT = 50.0
@@ -21,7 +22,7 @@ class Host(NamedTuple):
     priority: int = 0
     locality: str = ""
     hostname: str = ""
-    socket_labels: tuple[tuple[str, str], ...] = ()
+    socket_labels: tuple[tuple[str, object], ...] = ()
     """What transport socket matches compare: `tlsMode=istio` where istiod expects a sidecar."""
     connections: int = 0
     """How often Envoy tried to connect, and how often that failed; 0 when it was not asked."""
@@ -96,9 +97,8 @@ def _observed(host: HostStatus, delivered: dict[str, LbEndpoint]) -> Host:
     )
 
 
-def _labels(entry: LbEndpoint) -> tuple[tuple[str, str], ...]:
-    found = message(entry.metadata.filter_metadata.get("envoy.transport_socket_match"))
-    return tuple((str(key), str(value)) for key, value in found.items())
+def _labels(entry: LbEndpoint) -> tuple[tuple[str, object], ...]:
+    return tuple(message(entry.metadata.filter_metadata.get(SOCKET_MATCH)).items())
 
 
 def _panic_percent(cluster: Cluster) -> float:

@@ -1,7 +1,6 @@
 """The TLS that an Envoy speaks to an endpoint: which transport socket, and what the server must present.
 
-Source: Envoy 1.40, TransportSocketMatcher (the first match whose labels the endpoint has, else the cluster's own
-socket) and Istio's `istio.alpn` filter, which replaces the ALPN of HTTP requests towards sidecars.
+Source: Envoy 1.40 and Istio's `istio.alpn` filter, which replaces the ALPN of HTTP requests towards sidecars.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from meshdoctor.mesh.trace.request import ClientHello
 from meshdoctor.model.envoy.any import EnvoyFact, typed
 from meshdoctor.model.envoy.cluster import Cluster
 from meshdoctor.model.envoy.listener import HttpConnectionManager
-from meshdoctor.model.envoy.tls import TlsContext, TransportSocket
+from meshdoctor.model.envoy.tls import TlsContext, chosen_match
 
 ALPN_FILTER = "istio.alpn"
 
@@ -60,22 +59,14 @@ def http_version(cluster: Cluster, downstream: str) -> str:
 def towards(cluster: Cluster, host: Host | None, manager: HttpConnectionManager | None, version: str) -> UpstreamTls:
     """What the cluster speaks to an endpoint; *manager* is the chain's (None for TCP), *version* the upstream HTTP."""
     labels = dict(host.socket_labels) if host is not None else {}
-    socket, name = cluster.transport_socket, "the cluster's own"
-    for match in cluster.transport_socket_matches:
-        if all(labels.get(key) == str(value) for key, value in match.match.items()):
-            socket, name = match.transport_socket, match.name
-            break
-    context = _context(socket)
+    match = chosen_match(cluster.transport_socket_matches, labels)
+    context, name = (cluster.tls, "the cluster's own") if match is None else (match.transport_socket.tls, match.name)
     if context is None:
         return UpstreamTls(None, name, tunnel="tunnel" in labels)
     common = context.common_tls_context
     certificate = bool(common.tls_certificate_sds_secret_configs or common.tls_certificates)
     hello = ClientHello(context.sni, _alpn(cluster, context, manager, version), certificate)
     return UpstreamTls(hello, name, context.presents_workload_certificate, context)
-
-
-def _context(socket: TransportSocket | None) -> TlsContext | None:
-    return socket.tls if socket is not None else None
 
 
 def _alpn(

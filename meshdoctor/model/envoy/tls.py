@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from meshdoctor.model.envoy.any import EnvoyFact, typed
+from meshdoctor.model.envoy.any import EnvoyFact, type_name, typed
+
+SOCKET_MATCH = "envoy.transport_socket_match"
+"""The metadata of an endpoint by which a cluster chooses its transport socket."""
+
+INTERNAL = ".InternalUpstreamTransport"
+"""The way through a tunnel: what a waypoint or a sidecar uses towards a workload of the ambient mesh."""
 
 
 class SdsConfig(EnvoyFact, frozen=True):
@@ -73,11 +80,51 @@ class TransportSocket(EnvoyFact, frozen=True):
 
     @property
     def tls(self) -> TlsContext | None:
-        """The TLS context, or None for raw buffer and other sockets."""
-        return typed(self.typed_config, TlsContext, "UpstreamTlsContext", "DownstreamTlsContext")
+        """The TLS context, also through QUIC or a socket around another one (PROXY protocol, tap, TCP statistics).
+
+        None for raw buffer and other sockets. What goes through a tunnel (InternalUpstreamTransport) meets its TLS only
+        behind the internal listener.
+        """
+        socket: TransportSocket | None = self
+        while socket is not None:
+            config = socket.typed_config
+            found = typed(config, TlsContext, "UpstreamTlsContext", "DownstreamTlsContext")
+            if found is not None:
+                return found
+            around = None if type_name(config).endswith(INTERNAL) else typed(config, _Around, "")
+            if around is None:
+                return None
+            if around.transport_socket is None:
+                return around.downstream_tls_context or around.upstream_tls_context
+            socket = around.transport_socket
+        return None
+
+
+class _Around(EnvoyFact, frozen=True):
+    transport_socket: TransportSocket | None = None
+    downstream_tls_context: TlsContext | None = None
+    upstream_tls_context: TlsContext | None = None
 
 
 class TransportSocketMatch(EnvoyFact, frozen=True):
     name: str = ""
     match: dict[str, Any] = {}
     transport_socket: TransportSocket = TransportSocket()
+
+
+class _Match(Protocol):
+    @property
+    def match(self) -> Mapping[str, object]: ...
+
+
+M = TypeVar("M", bound=_Match)
+
+
+def chosen_match(matches: Iterable[M], marks: Mapping[str, object]) -> M | None:
+    """The first of a cluster's `transport_socket_matches` that an endpoint with these *marks* fulfils.
+
+    *marks* are its metadata under `envoy.transport_socket_match`; None leaves it the cluster's own socket (Envoy 1.40,
+    TransportSocketMatcherImpl::resolve).
+    """
+    fits = (one for one in matches if all(key in marks and marks[key] == value for key, value in one.match.items()))
+    return next(fits, None)
