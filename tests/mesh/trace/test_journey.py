@@ -1,34 +1,26 @@
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from meshdoctor.mesh.trace.journey import UnknownClientError, journey
-from meshdoctor.mesh.trace.outcome import Trace
-from meshdoctor.mesh.trace.question import Target, TraceQuestion, parse_target
-from meshdoctor.present.trace import trace_lines
+from meshdoctor.mesh.trace.journey import UnknownClientError
 from tests.mesh.trace.dumps import (
     TLS_INSPECTOR,
     Json,
     cluster,
     dump,
     endpoints,
-    host,
-    http_chain,
     listener,
     passthrough,
     rbac,
-    routes,
     tcp_chain,
     to,
     upstream_tls,
     with_tls,
 )
+from tests.mesh.trace.journeys import ending, follow
 from tests.mesh.trace.meshes import (
     CART,
     CART_IP,
-    EDGE_IP,
     MTLS,
     SIMPLE,
     WEB_IP,
@@ -37,25 +29,8 @@ from tests.mesh.trace.meshes import (
     client,
     pod,
     server,
-    service,
     slice_of,
 )
-
-
-def follow(world: World, **question: Any) -> Trace:
-    asked = TraceQuestion(**{"namespace": "shop", "client": "web", "host": "cart", "path": "/items", **question})
-    snapshot = world.empty
-    for _ in range(10):
-        found, lacking = journey(snapshot, asked)
-        if not lacking:
-            assert all(len(line) <= 80 for line in trace_lines(found))
-            return found
-        snapshot = world.read(lacking, snapshot)
-    raise AssertionError("the journey never had enough")
-
-
-def ending(found: Trace) -> tuple[str, str, bool]:
-    return found.outcome.flags, found.hops[-1].step, found.failing
 
 
 @pytest.mark.parametrize("mode", ["STRICT", "PERMISSIVE"])
@@ -255,65 +230,6 @@ def test_a_network_policy_that_admits_others() -> None:
     assert not follow(world).failing
 
 
-def edge(secrets: Json | None = None) -> Any:
-    plain = http_chain(routes("http.80", host("shop.test:80", ["shop.test"], to(CART))))
-    secure = with_tls(
-        http_chain(
-            routes("https.443", host("shop.test:443", ["shop.test"], to(CART))), {"server_names": ["shop.test"]}
-        ),
-        ["h2", "http/1.1"],
-        secret="kubernetes://edge",
-    )
-    inspector = [{"name": "envoy.filters.listener.tls_inspector"}]
-    return dump(
-        [
-            listener("0.0.0.0_8080", "0.0.0.0", 8080, plain),
-            listener("0.0.0.0_8443", "0.0.0.0", 8443, secure, listener_filters=inspector),
-        ],
-        [],
-        [{**cluster(CART), "transport_socket": MTLS}],
-        [endpoints(CART, f"{CART_IP}:8080")],
-        secrets,
-    )
-
-
-def gateway_world(secrets: Json | None = None) -> World:
-    world = World(cart=server("STRICT"), edge=edge(secrets))
-    world.replace(pod("web", WEB_IP, sidecar=False))
-    world.objects["Pod"].append(pod("edge", EDGE_IP))
-    ports = [{"name": "http", "port": 80, "targetPort": 8080}, {"name": "https", "port": 443, "targetPort": 8443}]
-    public = service("edge", "10.96.0.3", 80, 8080)
-    public["spec"]["ports"] = ports
-    world.objects["Service"].append(public)
-    servers = [{"hosts": ["*/shop.test"], "port": {"number": 80}}]
-    spec = {"selector": {"app": "edge"}, "servers": servers}
-    world.objects["Gateway"] = [{"metadata": {"name": "edge", "namespace": "shop"}, "spec": spec}]
-    return world
-
-
-@pytest.mark.parametrize("caller", ["web", "edge"])
-def test_through_a_gateway(caller: str) -> None:
-    found = follow(gateway_world(), client=caller, host="shop.test")
-    assert ending(found) == ("", "application", False)
-    assert "shop/edge" in [hop.where for hop in found.hops]
-    secure = follow(gateway_world(), client=caller, host="shop.test", tls=True)
-    assert ending(secure) == ("", "application", False)
-    unknown = follow(gateway_world(), client=caller, host="other.test")
-    assert unknown.outcome.flags == "NR"
-    wrong = follow(gateway_world(), client=caller, host="shop.test", tls=True, sni="other.test")
-    assert wrong.outcome.details == "filter_chain_not_found"
-
-
-def test_a_certificate_that_was_never_delivered() -> None:
-    warming = {"dynamic_warming_secrets": [{"name": "kubernetes://edge", "version_info": "uninitialized"}]}
-    secrets = {
-        "dynamic_warming_secrets": [{**warming["dynamic_warming_secrets"][0], "secret": {"name": "kubernetes://edge"}}]
-    }
-    found = follow(gateway_world(secrets), host="shop.test", tls=True)
-    assert found.failing and "edge was never delivered" in found.outcome.why
-    assert not follow(gateway_world(secrets), host="shop.test").failing
-
-
 def test_hosts_that_resolve_nowhere() -> None:
     world = World(web=client(MTLS), cart=server("STRICT"))
     found = follow(world, host="api.nowhere.test")
@@ -329,28 +245,6 @@ def test_nobody_is_the_client() -> None:
         follow(World(), client="nobody")
 
 
-@pytest.mark.parametrize(
-    ("text", "target"),
-    [
-        ("cart", Target("cart", 0, "/")),
-        ("cart.shop:80/items?x=1", Target("cart.shop", 80, "/items?x=1")),
-        ("https://cart/x", Target("cart", 0, "/x", "https")),
-        ("cart?x", Target("cart", 0, "/?x")),
-        ("[::1]:80/x", Target("::1", 80, "/x")),
-        ("fd00::1", Target("fd00::1", 0, "/")),
-        ("cart/login?next=https://web", Target("cart", 0, "/login?next=https://web")),
-    ],
-)
-def test_targets(text: str, target: Target) -> None:
-    assert parse_target(text) == target
-
-
-@pytest.mark.parametrize("text", ["", ":80", "cart:x", "cart:70000", "/x", "cart:0"])
-def test_what_is_no_target(text: str) -> None:
-    with pytest.raises(ValueError, match="is no target"):
-        parse_target(text)
-
-
 def test_an_envoy_without_its_own_certificate() -> None:
     web = client(MTLS)
     secret = {"name": "default", "secret": {"name": "default"}}
@@ -359,38 +253,6 @@ def test_an_envoy_without_its_own_certificate() -> None:
     ]
     found = follow(World(web=web, cart=server("STRICT")))
     assert found.failing and "Secret is not supplied by SDS" in found.outcome.why
-
-
-def virtual_service(name: str, hosts: list[str], *delegates: str) -> Json:
-    routes_ = [{"delegate": {"name": each}} for each in delegates]
-    return {"metadata": {"name": name, "namespace": "shop"}, "spec": {"hosts": hosts, "http": routes_}}
-
-
-@pytest.mark.parametrize(
-    ("services", "said"),
-    [
-        ([virtual_service("root", ["cart"], "gone")], "shop/gone does not exist"),
-        ([virtual_service("root", ["cart"], "own"), virtual_service("own", ["x"])], "has hosts of its own"),
-        (
-            [virtual_service("root", ["cart"], "a"), virtual_service("a", [], "b"), virtual_service("b", [], "a")],
-            "go in a circle (shop/a -> shop/b -> shop/a)",
-        ),
-        ([virtual_service("root", ["cart"], "root")], "has hosts of its own"),
-        (
-            [virtual_service("root", ["cart"], "a"), virtual_service("a", [], "b"), virtual_service("b", [])],
-            "shop/a delegates further",
-        ),
-        ([virtual_service("root", ["cart"], "a"), virtual_service("a", [])], ""),
-        ([virtual_service("root", ["other"], "gone")], ""),
-    ],
-)
-def test_delegates(services: list[Json], said: str) -> None:
-    world = World(web=client(MTLS), cart=server("STRICT"))
-    world.objects["VirtualService"] = services
-    found = follow(world)
-    told = [hop.why for hop in found.hops if hop.step == "delegates"]
-    assert (said in told[0]) if said else not told
-    assert not found.failing
 
 
 def test_a_matcher_tree_is_not_judged() -> None:
