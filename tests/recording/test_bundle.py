@@ -23,6 +23,7 @@ from meshdoctor.recording.bundle.recorder import record_recording
 from meshdoctor.recording.bundle.upkeep import repair, verify
 from meshdoctor.recording.bundle.writer import BundleWriter
 from meshdoctor.recording.opening import open_any
+from tests.recording.rewritten_bundle import rewritten
 from tests.recordings import Recording, access_line
 
 NOW = 1_770_000_000.0
@@ -110,7 +111,9 @@ def test_what_moments_and_proxies_share_is_held_once(tmp_path: Path) -> None:
 def test_repair_saves_every_finished_moment_of_a_cut_file(tmp_path: Path, keep: float) -> None:
     whole = record(fleet(tmp_path, 4, 6).write(), tmp_path / "a.mdb")
     with Bundle(whole) as bundle:
-        ends = [place[0] + place[1] for name, place in sorted(bundle.places.items()) if name.startswith("snapshots/")]
+        ends = [
+            place.offset + place.size for name, place in sorted(bundle.places.items()) if name.startswith("snapshots/")
+        ]
     size = int(ends[0] + (whole.stat().st_size - ends[0]) * keep)
     cut = tmp_path / "cut.mdb.part"
     cut.write_bytes(whole.read_bytes()[:size])
@@ -189,7 +192,9 @@ def test_verify_finds_a_changed_byte(tmp_path: Path) -> None:
     path = record(fleet(tmp_path).write(), tmp_path / "a.mdb")
     assert verify(path) == []
     with Bundle(path) as bundle:
-        name, (at, size) = next((n, p) for n, p in bundle.places.items() if n.startswith("blobs/") and p[1] > 200)
+        name, (_, at, _, size) = next(
+            (n, p) for n, p in bundle.places.items() if n.startswith("blobs/") and p.size > 200
+        )
     body = bytearray(path.read_bytes())
     body[at + 30 + len(name) + size // 2] ^= 0xFF
     path.write_bytes(bytes(body))
@@ -198,10 +203,7 @@ def test_verify_finds_a_changed_byte(tmp_path: Path) -> None:
 
 def test_a_newer_major_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
     path = record(fleet(tmp_path).write(), tmp_path / "a.mdb")
-    body = path.read_bytes()
-    old = b'"version": [\n  1,\n  1\n ]'
-    assert old in body
-    path.write_bytes(body.replace(old, old.replace(b"1", b"9", 1)))
+    rewritten(path, lambda name, body: body.replace(b"  1,\n", b"  9,\n") if name == "manifest.json" else body)
     with pytest.raises(RecordingError, match=r"newer MeshDoctor \(bundle format 9.*upgrade"):
         open_any([path])
 

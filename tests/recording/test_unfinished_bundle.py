@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
+import pytest
+
+from meshdoctor.errors import RecordingError
+from meshdoctor.recording.bundle import writer as writing
 from meshdoctor.recording.bundle.reader import open_written
 from meshdoctor.recording.bundle.writer import BundleWriter
 
@@ -27,3 +32,23 @@ def test_finished_moments_are_read_while_the_next_is_written(tmp_path: Path) -> 
         assert read.manifest.finished_at == SECOND + 1
     # Who opened it keeps it, whatever the file is called by now.
     assert read.at(read.moments[0]).files[READY]() == b"LIVE\n"
+
+
+@pytest.mark.parametrize(("moments", "next_step"), [(0, "record again"), (1, "meshdoctor bundle repair {part}")])
+def test_a_full_disk_is_told_with_what_can_be_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moments: int, next_step: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with (
+        pytest.raises(RecordingError, match="No space left") as told,
+        BundleWriter(tmp_path / "a.mdb", now=lambda: FIRST) as writer,
+    ):
+        for _ in range(moments):
+            writer.snapshot(FIRST).finish(FIRST)
+        monkeypatch.setattr(writing, "write_entry", full)
+        writer.snapshot(SECOND).finish(SECOND)
+    part = tmp_path / "a.mdb.part"
+    assert told.value.next_step == f"make room, then: {next_step.format(part=part)}"
+    assert part.exists() is bool(moments)

@@ -1,4 +1,4 @@
-"""The bundle's format, `meshdoctor.bundle` 1.1: a zip container whose entries are stored, not compressed, by the zip.
+"""The bundle's format, `meshdoctor.bundle` 1.2: a zip container whose entries are stored, not compressed, by the zip.
 
     mimetype                      first, so that the file tells what it is
     dictionary-d.zst              what most configurations of the mesh's proxies have in common; -l: what most logs have
@@ -12,16 +12,21 @@ is held once. What follows a file's last part belongs to it too: a bundle that w
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 
+from meshdoctor.recording.bundle.zipfile_parts import Stored
+
 MIMETYPE = b"application/vnd.meshdoctor.bundle+zip"
 FORMAT = "meshdoctor.bundle"
-VERSION = (1, 1)
-"""1.1: the statuses `partial` and `not asked for`, which a reader of 1.0 takes for a file that could not be read."""
+VERSION = (1, 2)
+"""1.1: the statuses `partial` and `not asked for`, which a reader of 1.0 takes for a file that could not be read.
+1.2: the root is over the whole manifest, not over its moments only."""
+SEALED = (1, 2)
 
 MAX_BLOB = 64 * 2**20
 MAX_DICTIONARY = 2**20
@@ -92,14 +97,30 @@ class BundleManifest(msgspec.Struct, frozen=True, omit_defaults=True):
     limit: int = 0
     blobs: dict[str, int] = {}
     root: str = ""
-    """sha256 over the hashes of the indexes, for the incident's ticket."""
+    """sha256 over everything else in the manifest, and thereby over all moments, for the incident's ticket."""
     note: str = ""
 
 
-class Written(NamedTuple):
-    """What stands in a bundle that is not finished: the places of its entries (offset of the header, size)."""
+def sealed(manifest: BundleManifest) -> BundleManifest:
+    """*manifest* with its root."""
+    return msgspec.structs.replace(manifest, root=root_of(msgspec.to_builtins(manifest)))
 
-    places: Mapping[str, tuple[int, int]]
+
+def root_of(told: Mapping[str, Any]) -> str:
+    """The root that a manifest of 1.2 must have, by all that it says, also by what only a later reader knows."""
+    rest = {name: value for name, value in told.items() if name != "root"}
+    return hashlib.sha256(msgspec.json.encode(rest, order="sorted")).hexdigest()
+
+
+def root_of_moments(snapshots: Iterable[SnapshotRef]) -> str:
+    """The root of 1.0 and 1.1: over the hashes of the indexes, in order."""
+    return hashlib.sha256("\n".join(ref.index_sha256 for ref in snapshots).encode()).hexdigest()
+
+
+class Written(NamedTuple):
+    """What stands in a bundle that is not finished: its entries by name."""
+
+    places: Mapping[str, Stored]
     manifest: BundleManifest
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-import struct
 import weakref
-import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
 from meshdoctor.errors import RecordingError
 from meshdoctor.model.decode import UnreadableError, decode_json
 from meshdoctor.model.text import visible_line
-from meshdoctor.recording.archive import ZIP, shown
+from meshdoctor.recording.archive import shown
 from meshdoctor.recording.body import too_large, unpacked_zstd
+from meshdoctor.recording.bundle.directory import NOT_TRUSTED, REPAIR, entries_of
 from meshdoctor.recording.bundle.format import (
     DICTIONARIES,
     FORMAT,
@@ -28,10 +28,9 @@ from meshdoctor.recording.bundle.format import (
     MAX_INDEX,
     MAX_MANIFEST,
     MAX_SNAPSHOTS,
-    MIMETYPE,
-    NAME,
     PARTIAL,
     PLAIN,
+    SEALED,
     SHA,
     SKIPPED,
     VERSION,
@@ -41,15 +40,14 @@ from meshdoctor.recording.bundle.format import (
     Written,
     blob_name,
     index_name,
+    root_of,
+    root_of_moments,
 )
 from meshdoctor.recording.bundle.parts import filled
+from meshdoctor.recording.bundle.zipfile_parts import flaw
 from meshdoctor.recording.limits import MAX_FILE, MAX_NAME
 from meshdoctor.recording.raw import FORMAT as RAW_FORMAT
 from meshdoctor.recording.raw import MAJOR, RawRecording, raw_recording
-
-_END = struct.Struct("<4s4H2IH")
-_NOT_TRUSTED = "do not trust it; ask for a new one"
-_REPAIR = "it was cut short: try meshdoctor bundle repair"
 
 
 class Bundle:
@@ -62,7 +60,7 @@ class Bundle:
         self.path = path
         try:
             with path.open("rb") as file:
-                self.places = written.places if written else _directory(file, path)
+                self.places = written.places if written else entries_of(file, path)
                 # A descriptor of its own: bodies are read for as long as somebody holds a file of the recording.
                 descriptor = os.dup(file.fileno())
         except OSError as error:
@@ -93,13 +91,28 @@ class Bundle:
             if hashlib.sha256(body).hexdigest() != reference.index_sha256:
                 raise UnreadableError("it is not what the manifest says")
             index = decode_json(body, Index)
+            if (index.id, index.name) != (reference.id, reference.name):
+                raise UnreadableError(f"its own name is {shown(index.name)[:64]}")
         except UnreadableError as error:
             raise RecordingError(
-                f"{shown(self.path)}: moment {shown(reference.name)} is damaged ({error})", _NOT_TRUSTED
+                f"{shown(self.path)}: moment {shown(reference.name)} is damaged ({error})", NOT_TRUSTED
             ) from None
         if len(index.entries) > MAX_ENTRIES or any(not _is_file(entry.file) for entry in index.entries):
-            raise RecordingError(f"{shown(self.path)}: a moment names files that no recording has", _NOT_TRUSTED)
+            raise RecordingError(f"{shown(self.path)}: a moment names files that no recording has", NOT_TRUSTED)
         return index
+
+    @property
+    def root(self) -> str:
+        """The root that the manifest must have by what it says."""
+        if self.manifest.version < SEALED:
+            return root_of_moments(self.manifest.snapshots)
+        return root_of(decode_json(self._stored("manifest.json"), dict[str, Any]))
+
+    @property
+    def flaw(self) -> str:
+        """What of the file's own order is not as it was written; "" when all is."""
+        with os.fdopen(os.dup(self._descriptor), "rb") as file:
+            return flaw(file, self.places.values())
 
     def body(self, entry: Entry) -> bytes:
         """What an entry holds; raises `UnreadableError` when a blob is missing, damaged, or not what its name says."""
@@ -152,27 +165,29 @@ class Bundle:
         place = self.places.get(name)
         if place is None:
             raise UnreadableError("a part of it is missing")
-        offset, size = place
-        header = os.pread(self._descriptor, 30, offset)
+        header = os.pread(self._descriptor, 30, place.offset)
         if len(header) < 30 or header[:4] != b"PK\x03\x04":
             raise UnreadableError("a part of it is damaged")
-        begins = offset + 30 + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
-        return os.pread(self._descriptor, size, begins)
+        begins = place.offset + 30 + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+        return os.pread(self._descriptor, place.size, begins)
 
     def _manifest(self) -> BundleManifest:
         if "manifest.json" not in self.places:
-            raise RecordingError(f"{shown(self.path)}: the bundle has no manifest", _REPAIR)
+            raise RecordingError(f"{shown(self.path)}: the bundle has no manifest", REPAIR)
         try:
-            if self.places["manifest.json"][1] > MAX_MANIFEST:
+            if self.places["manifest.json"].size > MAX_MANIFEST:
                 raise UnreadableError("it is far too large")
-            manifest = decode_json(self._stored("manifest.json"), BundleManifest)
+            body = self._stored("manifest.json")
+            if zlib.crc32(body) != self.places["manifest.json"].crc:
+                raise UnreadableError("its checksum is wrong")
+            manifest = decode_json(body, BundleManifest)
         except UnreadableError as error:
             raise RecordingError(
-                f"{shown(self.path)}: the bundle's manifest cannot be read ({error})", _REPAIR
+                f"{shown(self.path)}: the bundle's manifest cannot be read ({error})", REPAIR
             ) from None
         if manifest.format != FORMAT:
             raise RecordingError(
-                f"{shown(self.path)}: format {shown(manifest.format)[:60]!r} is not known", _NOT_TRUSTED
+                f"{shown(self.path)}: format {shown(manifest.format)[:60]!r} is not known", NOT_TRUSTED
             )
         if manifest.version[0] > VERSION[0]:
             raise RecordingError(
@@ -181,11 +196,11 @@ class Bundle:
                 "upgrade meshdoctor to open it",
             )
         if len(manifest.snapshots) > MAX_SNAPSHOTS:
-            raise RecordingError(f"{shown(self.path)}: more than {MAX_SNAPSHOTS} moments", _NOT_TRUSTED)
+            raise RecordingError(f"{shown(self.path)}: more than {MAX_SNAPSHOTS} moments", NOT_TRUSTED)
         if len({ref.id for ref in manifest.snapshots}) < len(manifest.snapshots):
-            raise RecordingError(f"{shown(self.path)}: two moments are one", _NOT_TRUSTED)
+            raise RecordingError(f"{shown(self.path)}: two moments are one", NOT_TRUSTED)
         if any("/" in ref.name or not ref.name or len(ref.name) > 64 for ref in manifest.snapshots):
-            raise RecordingError(f"{shown(self.path)}: a moment's name is no time", _NOT_TRUSTED)
+            raise RecordingError(f"{shown(self.path)}: a moment's name is no time", NOT_TRUSTED)
         return manifest
 
 
@@ -245,54 +260,3 @@ def _raw_manifest(index: Index, manifest: BundleManifest) -> bytes:
 def _is_file(name: str) -> bool:
     parts = name.split("/")
     return len(name) <= MAX_NAME and all(parts) and not {".", ".."} & set(parts) and "\\" not in name
-
-
-def _directory(file: IO[bytes], path: Path) -> dict[str, tuple[int, int]]:
-    """Where each entry's header is, and its size; raises `RecordingError` for anything that no bundle of ours has."""
-
-    def refuse(why: str, next_step: str = _NOT_TRUSTED) -> RecordingError:
-        return RecordingError(f"{shown(path)}: {why}", next_step)
-
-    size = path.stat().st_size
-    file.seek(0)
-    begins = file.read(128)
-    if not begins.startswith(ZIP):
-        raise refuse("not a bundle", "give what meshdoctor record wrote")
-    if MIMETYPE not in begins:
-        raise refuse("a zip archive, but no bundle", "unpack it, and open the folder")
-    if _declared(file, size) > MAX_ENTRIES:
-        raise refuse(f"more than {MAX_ENTRIES} entries")
-    try:
-        with zipfile.ZipFile(file) as archive:
-            infos = archive.infolist()
-    except (zipfile.BadZipFile, struct.error, OSError, ValueError, NotImplementedError):
-        raise refuse("the bundle is cut short or damaged", _REPAIR) from None
-    if len(infos) > MAX_ENTRIES:
-        raise refuse(f"more than {MAX_ENTRIES} entries")
-    places: dict[str, tuple[int, int]] = {}
-    for info in infos:
-        if not NAME.fullmatch(info.filename):
-            raise refuse(f"{shown(info.filename)[:100]!r} belongs in no bundle")
-        if info.filename in places:
-            raise refuse(f"it holds {info.filename} twice")
-        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size or info.flag_bits & 1:
-            raise refuse(f"{info.filename} is packed as no bundle packs it")
-        if info.header_offset < 0 or info.header_offset + info.file_size > size:
-            raise refuse(f"{info.filename} lies outside of the file")
-        places[info.filename] = (info.header_offset, info.file_size)
-    if sum(length for _, length in places.values()) > size:
-        raise refuse("its entries overlap")
-    return places
-
-
-def _declared(file: IO[bytes], size: int) -> int:
-    """How many entries the end of the directory declares, before a line of it is read; 0 when there is none."""
-    file.seek(max(size - 66_000, 0))
-    tail = file.read(66_000)
-    at = tail.rfind(b"PK\x05\x06")
-    if at < 0 or at + _END.size > len(tail):
-        return 0
-    count = int(_END.unpack_from(tail, at)[4])
-    if count == 0xFFFF and (far := tail.rfind(b"PK\x06\x06")) >= 0 and far + 40 <= len(tail):
-        return int.from_bytes(tail[far + 32 : far + 40], "little")
-    return count

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zlib
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -30,19 +29,18 @@ from meshdoctor.recording.bundle.format import (
     Index,
     SnapshotRef,
     blob_name,
+    sealed,
 )
 from meshdoctor.recording.bundle.reader import Bundle
-from meshdoctor.recording.bundle.writer import root_hash
-from meshdoctor.recording.bundle.zipfile_parts import Stored, scan, write_directory, write_entry
-from meshdoctor.recording.limits import CHUNK
+from meshdoctor.recording.bundle.zipfile_parts import Stored, checksum, scan, write_directory, write_entry
 
 
 def verify(path: Path) -> list[str]:
     """What is wrong with the bundle at *path*, one line each; raises `RecordingError` when it cannot be opened."""
     wrong: list[str] = []
     with Bundle(path) as bundle:
-        if bundle.manifest.root != root_hash(bundle.manifest.snapshots):
-            wrong.append("manifest.json: its root is not that of its moments")
+        if bundle.manifest.root != bundle.root:
+            wrong.append("manifest.json: its root is not that of what it says")
         checked: set[tuple[str, str]] = set()
         for reference in bundle.manifest.snapshots:
             try:
@@ -58,6 +56,8 @@ def verify(path: Path) -> list[str]:
                     bundle.body(entry)
                 except UnreadableError as error:
                     wrong.append(f"{shown(reference.name)}: {shown(entry.file)}: {error}")
+        if not wrong and bundle.flaw:  # it holds everything, but not in the bytes that were written
+            wrong.append(bundle.flaw)
     return wrong
 
 
@@ -97,9 +97,7 @@ def _whole(file: IO[bytes], name: str, at: int, size: int, crc: int) -> bool:
         return False
     back = file.tell()
     file.seek(at)
-    found = 0
-    for begin in range(0, size, CHUNK):
-        found = zlib.crc32(file.read(min(CHUNK, size - begin)), found)
+    found = checksum(file, size)
     file.seek(back)
     return found == crc
 
@@ -154,13 +152,14 @@ def _write(
     stored: list[Stored] = []
     snapshots = [SnapshotRef(index.id, index.name, sha) for _, (index, sha) in kept]
     names = {name for name, _ in kept}
-    manifest = BundleManifest(
-        format=FORMAT,
-        version=VERSION,
-        tool=f"meshdoctor {__version__}",
-        snapshots=snapshots,
-        root=root_hash(snapshots),
-        note="repaired: the recorder did not finish it",
+    manifest = sealed(
+        BundleManifest(
+            format=FORMAT,
+            version=VERSION,
+            tool=f"meshdoctor {__version__}",
+            snapshots=snapshots,
+            note="repaired: the recorder did not finish it",
+        )
     )
     with os.fdopen(os.open(output, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as written:
         stored.append(write_entry(written, "mimetype", MIMETYPE))

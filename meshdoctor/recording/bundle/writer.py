@@ -43,6 +43,7 @@ from meshdoctor.recording.bundle.format import (
     Written,
     blob_name,
     index_name,
+    sealed,
 )
 from meshdoctor.recording.bundle.parts import hoisted, parts
 from meshdoctor.recording.bundle.zipfile_parts import Stored, write_directory, write_entry
@@ -114,17 +115,18 @@ class BundleWriter:
 
     def close(self) -> BundleManifest:
         """Finishes the file under its own name."""
-        manifest = BundleManifest(
-            format=FORMAT,
-            version=VERSION,
-            tool=f"meshdoctor {__version__}",
-            created=rfc3339(self._now()),
-            source=self._source,
-            snapshots=self.snapshots,
-            redaction=dict(self.redactor.counts),
-            limit=self.limit,
-            blobs={"count": len(self._blobs), "raw": self._raw, "packed": self._file.tell()},
-            root=root_hash(self.snapshots),
+        manifest = sealed(
+            BundleManifest(
+                format=FORMAT,
+                version=VERSION,
+                tool=f"meshdoctor {__version__}",
+                created=rfc3339(self._now()),
+                source=self._source,
+                snapshots=self.snapshots,
+                redaction=dict(self.redactor.counts),
+                limit=self.limit,
+                blobs={"count": len(self._blobs), "raw": self._raw, "packed": self._file.tell()},
+            )
         )
         self._append("manifest.json", msgspec.json.format(msgspec.json.encode(manifest), indent=1))
         self._written(lambda: write_directory(self._file, self._stored))
@@ -140,7 +142,7 @@ class BundleWriter:
 
     def written(self) -> Written:
         """Where everything is that was written so far, for whoever reads the finished moments meanwhile."""
-        places = {entry.name: (entry.offset, entry.size) for entry in tuple(self._stored)}
+        places = {entry.name: entry for entry in tuple(self._stored)}
         return Written(places, BundleManifest(FORMAT, VERSION, source=self._source, snapshots=list(self.snapshots)))
 
     # -- what SnapshotWriter uses
@@ -180,9 +182,8 @@ class BundleWriter:
         try:
             write()
         except OSError as error:
-            raise RecordingError(
-                f"{shown(self.part)}: {error.strerror}", f"make room, then: meshdoctor bundle repair {shown(self.part)}"
-            ) from None
+            saved = f"meshdoctor bundle repair {shown(self.part)}" if self.snapshots else "record again"
+            raise RecordingError(f"{shown(self.part)}: {error.strerror}", f"make room, then: {saved}") from None
 
     def _sync(self) -> None:
         def sync() -> None:
@@ -266,8 +267,3 @@ def _packing(file: str) -> str:
     if file.startswith("envoy/"):
         return BY_DUMP if file.endswith("/config_dump.json") else PLAIN
     return BY_LOG if file.endswith("/istio-proxy.log") else PLAIN
-
-
-def root_hash(snapshots: list[SnapshotRef]) -> str:
-    """sha256 over the hashes of the indexes, in order."""
-    return hashlib.sha256("\n".join(ref.index_sha256 for ref in snapshots).encode()).hexdigest()

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, NamedTuple
+
+from meshdoctor.recording.limits import CHUNK
 
 _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
@@ -33,33 +35,62 @@ class Stored(NamedTuple):
 def write_entry(file: IO[bytes], name: str, data: bytes) -> Stored:
     """Appends one entry at the file's position."""
     stored = Stored(name, file.tell(), zlib.crc32(data), len(data))
-    encoded = name.encode()
-    header = _LOCAL.pack(
-        b"PK\x03\x04", 20, _UTF8, 0, 0, _DATE, stored.crc, stored.size, stored.size, len(encoded), 0
-    )  # fmt: skip
-    file.write(header + encoded + data)
+    file.write(_header(stored) + data)
     return stored
 
 
-def write_directory(file: IO[bytes], entries: list[Stored]) -> None:
+def write_directory(file: IO[bytes], entries: Sequence[Stored]) -> None:
     """Appends the central directory; the file is a whole zip then."""
-    begins = file.tell()
+    file.write(_directory(entries, file.tell()))
+
+
+def flaw(file: IO[bytes], entries: Iterable[Stored]) -> str:
+    """What of a whole zip is not as these functions write it with *entries*; "" when every byte is."""
+    ordered = sorted(entries, key=lambda entry: entry.offset)
+    at = 0
+    for entry in ordered:
+        header = _header(entry)
+        file.seek(at)
+        if entry.offset != at or file.read(len(header)) != header:
+            return f"{entry.name}: its header is not as it was written"
+        if checksum(file, entry.size) != entry.crc:
+            return f"{entry.name}: its checksum is wrong"
+        at += len(header) + entry.size
+    file.seek(at)
+    directory = _directory(ordered, at)
+    return "" if file.read(len(directory) + 1) == directory else "the list of its parts is not as it was written"
+
+
+def checksum(file: IO[bytes], size: int) -> int:
+    """The checksum of the next *size* bytes."""
+    found = 0
+    for begin in range(0, size, CHUNK):
+        found = zlib.crc32(file.read(min(CHUNK, size - begin)), found)
+    return found
+
+
+def _header(entry: Stored) -> bytes:
+    encoded = entry.name.encode()
+    return _LOCAL.pack(
+        b"PK\x03\x04", 20, _UTF8, 0, 0, _DATE, entry.crc, entry.size, entry.size, len(encoded), 0
+    ) + encoded  # fmt: skip
+
+
+def _directory(entries: Sequence[Stored], begins: int) -> bytes:
+    found = bytearray()
     for entry in entries:
         encoded = entry.name.encode()
-        file.write(
-            _CENTRAL.pack(
-                b"PK\x01\x02", (3 << 8) | 20, 20, _UTF8, 0, 0, _DATE, entry.crc, entry.size, entry.size,
-                len(encoded), 0, 0, 0, 0, 0o600 << 16, entry.offset,
-            )
-            + encoded
+        found += _CENTRAL.pack(
+            b"PK\x01\x02", (3 << 8) | 20, 20, _UTF8, 0, 0, _DATE, entry.crc, entry.size, entry.size,
+            len(encoded), 0, 0, 0, 0, 0o600 << 16, entry.offset,
         )  # fmt: skip
-    ends = file.tell()
-    count = len(entries)
+        found += encoded
+    length, count = len(found), len(entries)
     if count > 0xFFFE:
-        file.write(_END64.pack(b"PK\x06\x06", 44, (3 << 8) | 45, 45, 0, 0, count, count, ends - begins, begins))
-        file.write(_LOCATOR64.pack(b"PK\x06\x07", 0, ends, 1))
+        found += _END64.pack(b"PK\x06\x06", 44, (3 << 8) | 45, 45, 0, 0, count, count, length, begins)
+        found += _LOCATOR64.pack(b"PK\x06\x07", 0, begins + length, 1)
     few = min(count, 0xFFFF)
-    file.write(_END.pack(b"PK\x05\x06", 0, 0, few, few, ends - begins, begins, 0))
+    return bytes(found + _END.pack(b"PK\x05\x06", 0, 0, few, few, length, begins, 0))
 
 
 def scan(file: IO[bytes], most: int) -> Iterator[tuple[str, int, int, int]]:
