@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 SUMMARY = "keep what the mesh looks like in one redacted file"
 ASKED = "--namespaces"
 """Why a list of objects is not of every namespace."""
+_LONGEST = 10 * 365 * 86400.0
+"""Seconds. Neither a system's sleep nor kubelet takes any number of them."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -76,7 +78,7 @@ def _seconds(flag: str, text: str) -> float:
     from meshdoctor.model.moment import duration
 
     found = duration(text)
-    if text and not found:
+    if text and not 0 < (found or 0) <= _LONGEST:
         _refuse(flag, text)
     return found or 0.0
 
@@ -86,7 +88,8 @@ def _refuse(flag: str, text: str) -> None:
     from meshdoctor.model.text import visible_line
 
     raise UsageError(
-        f"{flag} {visible_line(text)!r} cannot be used", "write times as 30s or 15m, sizes and counts as a number"
+        f"{flag} {visible_line(text)!r} cannot be used",
+        "write times as 30s or 15m (at most ten years), sizes and counts as a number",
     )
 
 

@@ -48,3 +48,14 @@ def test_a_recorded_cluster_is_diagnosed_as_before(tmp_path: Path, capsys: pytes
     proxies = {file.rpartition("/")[0] for file in open_any([folder]).files if file.startswith("envoy/")}
     assert {file.rpartition("/")[0] for file in recorded.files if file.startswith("envoy/")} == proxies
     assert any(file.startswith("logs/") for file in recorded.files)
+
+
+@pytest.mark.parametrize("flag", ["--every", "--since"])
+def test_a_time_that_nothing_can_wait_for_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flag: str
+) -> None:
+    assert main(["record", flag, "99999999999999999h", "-o", str(tmp_path / "a.mdb")]) == 2
+    told = capsys.readouterr().err
+    assert f"{flag} '99999999999999999h' cannot be used" in told
+    assert "at most ten years" in told
+    assert not list(tmp_path.iterdir())
