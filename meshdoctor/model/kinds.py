@@ -18,7 +18,14 @@ class Kind(NamedTuple):
     struct: type[Object]
     namespaced: bool = True
 
+    @property
+    def file(self) -> str:
+        """The file of a recording that lists the objects of this version (`kube/apps/v1/deployments.json`)."""
+        return f"{ROOM}{self.group or 'core'}/{self.version}/{self.resource}.json"
 
+
+ROOM = "kube/"
+"""Where a recording has the lists of objects."""
 _K, _I, _G = kubernetes, istio, istio.GenericObject
 KINDS: tuple[Kind, ...] = (
     Kind("Pod", "", "v1", "pods", _K.Pod),
@@ -60,3 +67,12 @@ KINDS: tuple[Kind, ...] = (
     Kind("GRPCRoute", "gateway.networking.k8s.io", "v1", "grpcroutes", _G),
 )
 BY_NAME = {kind.name: kind for kind in KINDS}
+_BY_PLACE = {(kind.group or "core", f"{kind.resource}.json"): kind for kind in KINDS}
+
+
+def kind_of_file(file: str) -> Kind | None:
+    """The kind whose objects *file* of a recording lists, in any version; None where it is no list that is read."""
+    if not file.startswith(ROOM) or file.count("/") != 3:
+        return None
+    _, group, _, resource = file.split("/")
+    return _BY_PLACE.get((group, resource))

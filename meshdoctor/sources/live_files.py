@@ -6,7 +6,7 @@ from collections import OrderedDict
 from typing import Any, NamedTuple
 
 from meshdoctor.model import wants as ask
-from meshdoctor.model.kinds import BY_NAME, KINDS, Kind
+from meshdoctor.model.kinds import BY_NAME
 from meshdoctor.model.snapshot import PodRef, Want
 
 KEPT_BYTES = 64 << 20
@@ -76,8 +76,7 @@ def log_file(log: ask.LogRef) -> str:
 def file_of(want: Any) -> str:
     """The name of the file that answers *want* in a recording of a cluster."""
     if isinstance(want, ask.Objects):
-        kind = BY_NAME[want.kind]
-        return f"kube/{kind.group or 'core'}/{kind.version}/{kind.resource}.json"
+        return BY_NAME[want.kind].file
     if isinstance(want, ask.LogText | ask.AccessLog | ask.ApplicationLog | ask.ZtunnelAccessLog):
         return log_file(want.log)
     if type(want) in PROXY_FILES:
@@ -96,16 +95,6 @@ def sent_file(istiod: str, pod: PodRef) -> str:
 def log_wants(log: ask.LogRef) -> tuple[ask.AccessLog, ask.ApplicationLog, ask.LogText, ask.ZtunnelAccessLog]:
     """Everything that one log answers."""
     return ask.AccessLog(log), ask.ApplicationLog(log), ask.LogText(log), ask.ZtunnelAccessLog(log)
-
-
-def kind_of(file: str) -> Kind | None:
-    """The kind whose list has this name (`kube/core/v1/pods.json`)."""
-    parts = file.split("/")
-    if len(parts) != 4 or parts[0] != "kube":
-        return None
-    return next(
-        (kind for kind in KINDS if (kind.group or "core", f"{kind.resource}.json") == (parts[1], parts[3])), None
-    )
 
 
 def body_want(file: str) -> ask.ProxyBody | None:

@@ -96,12 +96,12 @@ class LiveLists:
 
     async def objects(self, kind: Kind) -> Fact[tuple[Object, ...]] | Missing:
         """The objects of *kind*; a kind that the cluster does not serve has none."""
-        file = f"kube/{kind.group or 'core'}/{kind.version}/{kind.resource}.json"
+        file = kind.file
         try:
             served = await self.discovery.serving(kind)
             if served is None:
                 return Fact((), Origin(file, self._now()))
-            file = f"kube/{kind.group or 'core'}/{served.version}/{kind.resource}.json"
+            file = served.file
             if kind.name == "ConfigMap":
                 return await self._config_maps(served, file)
             return await self._everywhere(served, file)
@@ -112,12 +112,12 @@ class LiveLists:
 
     async def one(self, kind: Kind, namespace: str, name: str) -> Fact[bytes] | Missing:
         """One object as the cluster gives it, by one GET; `not recorded` when the cluster has none of this name."""
-        file = f"kube/{kind.group or 'core'}/{kind.version}/{kind.resource}.json"
+        file = kind.file
         try:
             served = await self.discovery.serving(kind)
             if served is None:
                 return Missing("not recorded", f"the cluster serves no {kind.name}", file)
-            file = f"kube/{kind.group or 'core'}/{served.version}/{kind.resource}.json"
+            file = served.file
             # A name that a person typed must not become a query or another path: what is quoted is refused.
             path = f"{list_path(served, quote(namespace, safe=''))}/{quote(name, safe='')}"
             return Fact(await self._client.get(path), Origin(file, self._now()))

@@ -10,9 +10,10 @@ import anyio
 from meshdoctor.kube.client import KubeClient
 from meshdoctor.kube.errors import ClusterError
 from meshdoctor.model import wants as ask
+from meshdoctor.model.kinds import kind_of_file
 from meshdoctor.model.snapshot import Fact, Missing, Origin, Snapshot, Want
 from meshdoctor.sources.live_decode import LiveDecoder
-from meshdoctor.sources.live_files import Kept, body_want, kind_of, log_file, log_of, log_wants
+from meshdoctor.sources.live_files import Kept, body_want, log_file, log_of, log_wants
 from meshdoctor.sources.live_lists import LiveLists, missing
 from meshdoctor.sources.live_mesh_config import LiveMeshConfig
 from meshdoctor.sources.live_pods import MeshPods
@@ -198,7 +199,7 @@ class LiveEvidence:
             answers[want] = missing(error, want.file)
 
     async def _file(self, file: str, pods: MeshPods) -> Fact[Any] | Missing:
-        kind, log, admin = kind_of(file), log_of(file), body_want(file)
+        kind, log, admin = kind_of_file(file), log_of(file), body_want(file)
         if kind is not None:
             body = await self._lists.body(kind)
             return body if isinstance(body, Missing) else Fact(body, Origin(file, self._clock()))

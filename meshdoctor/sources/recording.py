@@ -24,7 +24,7 @@ from meshdoctor.model.envoy.admin import (
 from meshdoctor.model.envoy.config_dump import decode_config_dump
 from meshdoctor.model.envoy.endpoint import ClusterStatuses
 from meshdoctor.model.istiod import MeshConfig, RegistryService, SyncRecord, parse_istiod_version
-from meshdoctor.model.kinds import BY_NAME, KINDS, Kind
+from meshdoctor.model.kinds import BY_NAME, KINDS, Kind, kind_of_file
 from meshdoctor.model.meta import Object
 from meshdoctor.model.snapshot import REASONS, Fact, Missing, Origin, Part, PodRef, Snapshot, SourceInfo, Want
 from meshdoctor.model.text import visible, visible_line
@@ -152,23 +152,28 @@ class RecordingSource:
                 istiods[parts[1]] = None
             elif (log := log_of(file)) is not None:
                 logs[log] = None
-        kinds = tuple(kind.name for kind in KINDS if self._kind_files(kind))
+        kinds = tuple(kind.name for kind in KINDS if kind.name in self._lists)
         return ask.Inventory(tuple(proxies), tuple(ztunnels), tuple(istiods), tuple(logs), kinds)
 
-    def _kind_files(self, kind: Kind) -> list[str]:
-        """Its lists, one for each API version that was read: that of the version which we decode first."""
-        start, end = f"kube/{kind.group or 'core'}/", f"/{kind.resource}.json"
-        found = [file for file in self._recording.files if file.startswith(start) and file.endswith(end)]
-        return sorted(found, key=lambda file: (f"/{kind.version}/" not in file, file))
+    @cached_property
+    def _lists(self) -> dict[str, list[str]]:
+        """The lists of each kind, one for each API version that was read: that of the version which we decode first."""
+        found: dict[str, list[str]] = {}
+        for file in self._recording.files:
+            if (kind := kind_of_file(file)) is not None:
+                found.setdefault(kind.name, []).append(file)
+        return {
+            name: sorted(files, key=lambda file: (file != BY_NAME[name].file, file)) for name, files in found.items()
+        }
 
     def _objects(self, kind: Kind) -> Fact[tuple[Object, ...]] | Missing:
-        files = self._kind_files(kind)
+        files = self._lists.get(kind.name)
         if not files:
             for file in self._istiod_files("configz.json"):
                 # istiod keeps every Istio object; an empty answer of it says that there is none.
                 if "istio.io" in kind.group:
                     return self._of_part(self._decode(file, lambda body: objects_of_configz(body, kind)))
-            return self._missing(f"kube/{kind.group or 'core'}/{kind.version}/{kind.resource}.json")
+            return self._missing(kind.file)
         # All are lists of the same objects: one that is empty beside a full one, or cannot be read, tells less.
         facts = []
         for file in files:
@@ -203,7 +208,7 @@ class RecordingSource:
         return fact._replace(part=part)
 
     def _object_body(self, kind: Kind, namespace: str, name: str) -> Fact[bytes] | Missing:
-        file = next(iter(self._kind_files(kind)), f"kube/{kind.group or 'core'}/{kind.version}/{kind.resource}.json")
+        file = self._lists.get(kind.name, [kind.file])[0]
 
         def found(body: bytes) -> bytes:
             nameless = 0

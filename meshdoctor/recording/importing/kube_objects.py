@@ -101,4 +101,4 @@ class KubeObjects:
         """Each kind, its file of a recording, and the list of its objects as JSON."""
         for kind, found in self._found.items():
             body = b'{"kind":"List","apiVersion":"v1","items":[' + b",".join(found.values()) + b"]}"
-            yield kind, f"kube/{kind.group or 'core'}/{kind.version}/{kind.resource}.json", body
+            yield kind, kind.file, body
