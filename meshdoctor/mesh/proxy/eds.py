@@ -10,7 +10,8 @@ import msgspec
 from meshdoctor.mesh.gosort import sort_by
 from meshdoctor.mesh.proxy.endpoint import Address, EndpointFilter
 from meshdoctor.mesh.proxy.naming import subset_key
-from meshdoctor.mesh.proxy.part import read_part, readable, resource_value, without_nulls
+from meshdoctor.mesh.proxy.part import read_part, readable, resource_value
+from meshdoctor.mesh.proxy.protojson import set_fields
 from meshdoctor.mesh.texttable import Cells, TextTable
 from meshdoctor.model.envoy.sections import Sections
 
@@ -163,7 +164,7 @@ def eds_resources(sections: Sections, chosen: EndpointFilter) -> list[dict[str, 
     for named, body in sections.once((SECTION, "resources"), lambda: _resources(sections)):
         if cluster not in ("", named.cluster_name.lower()):
             continue
-        raw = without_nulls(resource_value(body))
+        raw = set_fields(resource_value(body))
         try:
             assignment = msgspec.convert(raw, _Assignment, strict=False)
         except msgspec.ValidationError as error:

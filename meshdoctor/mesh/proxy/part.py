@@ -95,18 +95,18 @@ def _mended(raw: Part, error: Exception) -> Part | None:
         if not _NULL.search(raw):
             return None
         try:
-            return msgspec.json.encode(without_nulls(msgspec.json.decode(raw)))
+            return msgspec.json.encode(_without_nulls(msgspec.json.decode(raw)))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
     return without_halves(raw)
 
 
-def without_nulls(value: Any) -> Any:
+def _without_nulls(value: Any) -> Any:
     """JSON values without the fields and entries that are null."""
     if isinstance(value, dict):
-        return {key: without_nulls(entry) for key, entry in value.items() if entry is not None}
+        return {key: _without_nulls(entry) for key, entry in value.items() if entry is not None}
     if isinstance(value, list):
-        return [without_nulls(entry) for entry in value if entry is not None]
+        return [_without_nulls(entry) for entry in value if entry is not None]
     return value
 
 

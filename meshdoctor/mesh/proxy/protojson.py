@@ -6,6 +6,7 @@ Without the message descriptors, what is a field name and what is data is known 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -21,25 +22,33 @@ def camel(name: str) -> str:
 
 
 def to_protojson(value: Any) -> Any:
-    """*value* with its field names in camelCase, without the `@type` of the outermost message."""
-    found = _convert(value, "")
+    """*value* with its field names in camelCase, without the `@type` of the outermost message and unset fields."""
+    found = _convert(value, "", camel)
     if isinstance(found, dict):
         found.pop("@type", None)
     return found
 
 
-def _convert(value: Any, parent: str) -> Any:
+def set_fields(value: Any) -> Any:
+    """*value* without the fields that are null, which is how JSON may write an unset one; a null in data is a value."""
+    return _convert(value, "", str)
+
+
+def _convert(value: Any, parent: str, spell: Callable[[str], str]) -> Any:
     if isinstance(value, list):
-        return [_convert(entry, parent) for entry in value]
+        return [_convert(entry, parent, spell) for entry in value if entry is not None]
     if not isinstance(value, dict):
         return value
     found = {}
     in_value_type = holds_data(value)
     for key, inner in value.items():
         if is_data(key, parent, in_value_type=in_value_type):
-            found[camel(key)] = inner
+            if inner is not None or key == "value":
+                found[spell(key)] = inner
+        elif inner is None:
+            continue
         elif key in MAPS and isinstance(inner, dict):
-            found[camel(key)] = {name: _convert(entry, key) for name, entry in inner.items()}
+            found[spell(key)] = {name: _convert(entry, key, spell) for name, entry in inner.items()}
         else:
-            found[camel(key)] = _convert(inner, key)
+            found[spell(key)] = _convert(inner, key, spell)
     return found

@@ -5,7 +5,7 @@ import pytest
 from meshdoctor.mesh.proxy.cluster import ClusterFilter, cluster_resources, cluster_table
 from meshdoctor.mesh.proxy.cluster_wide import HEADER, NO_HOSTS, wide_clusters
 from meshdoctor.mesh.proxy.naming import integer, subset_key
-from meshdoctor.mesh.proxy.protojson import to_protojson
+from meshdoctor.mesh.proxy.protojson import set_fields, to_protojson
 from meshdoctor.model.decode import UnreadableError
 from tests.mesh.proxy.dumps import clusters, read
 
@@ -138,3 +138,13 @@ def test_protojson_keeps_the_keys_of_data() -> None:
         "route": {"match": {"caseSensitive": True}},
         "tag": {"metadata": {"metadataKey": "k"}},
     }
+
+
+def test_a_null_is_an_unset_field_or_a_value_of_data() -> None:
+    nulls = {"x": {"k": None, "l": [None, 1]}}
+    value = {"metadata": {"filter_metadata": nulls}, "lb_subset_config": None, "endpoints": [None, {"locality": None}]}
+    left = {"metadata": {"filter_metadata": nulls}, "endpoints": [{}]}
+    assert set_fields(value) == left
+    assert to_protojson(value) == {"metadata": {"filterMetadata": nulls}, "endpoints": [{}]}
+    typed = {"@type": "x/google.protobuf.Value", "value": None}
+    assert set_fields({"config": typed}) == {"config": typed}
