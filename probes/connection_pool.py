@@ -9,7 +9,6 @@ from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Finding, Resource, Verdict, culprit, not_applicable
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.labels import selects
 from meshdoctor.mesh.mended import by_flag
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import config_says, lines_say, listed, logged, remedy
@@ -17,6 +16,7 @@ from meshdoctor.mesh.traffic import SERVER, Seen, cluster_of
 from meshdoctor.mesh.traffic_policy import sets_pool
 from meshdoctor.model import istio
 from meshdoctor.model.envoy.cluster import UNLIMITED, Cluster
+from meshdoctor.model.labels import selects
 from meshdoctor.model.snapshot import Want
 from meshdoctor.model.wants import ProxyConfig
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from meshdoctor.mesh.ambient import GATEWAY_NAME
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, cleared, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.gateways import pods_of, serves, takes
@@ -14,6 +13,7 @@ from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import config_says, lines_say, logged, object_says, remedy
 from meshdoctor.mesh.traffic import Seen
 from meshdoctor.model import istio
+from meshdoctor.model.labels import GATEWAY_NAME
 from meshdoctor.model.snapshot import Missing, PodRef, Want
 from meshdoctor.model.wants import ProxyConfig, ProxyInitDump
 

@@ -22,6 +22,7 @@ from meshdoctor.mesh.traffic import Seen, cluster_of
 from meshdoctor.mesh.traffic_policy import detects_outliers
 from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.labels import selects
 from meshdoctor.model.names import ClusterName
 from meshdoctor.model.pods import is_ready
 from meshdoctor.model.snapshot import Want
@@ -134,7 +135,7 @@ def _subset(mesh: MeshIndex, name: ClusterName, lines: tuple[Seen, ...], evidenc
     pods = mesh.selected_pods(service)
     rule, subset = rules[0]
     labels = subset.labels
-    matching = [pod for pod in pods if labels.items() <= pod.metadata.labels.items()]
+    matching = [pod for pod in pods if selects(labels, pod.metadata.labels)]
     if matching or not pods:
         return None
     wanted = ",".join(f"{key}={value}" for key, value in labels.items())

@@ -5,7 +5,6 @@ from __future__ import annotations
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.ambient import (
     HBONE_PORT,
-    REDIRECTION,
     dump_wants,
     dumps,
     is_captured,
@@ -22,6 +21,7 @@ from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
 from meshdoctor.mesh.ztunnel.failures import TUNNEL_REFUSED, ended, explained, failures
 from meshdoctor.mesh.ztunnel.tunnels import target_pod
 from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.labels import REDIRECTION
 from meshdoctor.model.pods import is_ready
 from meshdoctor.model.snapshot import PodRef
 from meshdoctor.model.wants import ZtunnelConfig

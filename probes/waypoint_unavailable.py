@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from meshdoctor.mesh.ambient import (
-    GATEWAY_NAME,
     dump_wants,
     dumped_waypoints,
     is_waypoint,
@@ -31,6 +30,7 @@ from meshdoctor.mesh.ztunnel.failures import (
 from meshdoctor.mesh.ztunnel.tunnels import target_pod
 from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.labels import GATEWAY_NAME
 from meshdoctor.model.pods import is_ready
 from meshdoctor.model.snapshot import PodRef
 from meshdoctor.model.wants import ZtunnelConfig

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.labels import selects
 from meshdoctor.model.istio import GenericObject
+from meshdoctor.model.labels import selects
 from meshdoctor.model.snapshot import PodRef
 
 

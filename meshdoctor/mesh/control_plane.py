@@ -14,11 +14,9 @@ from meshdoctor.mesh.quoting import config_says, listed, object_says
 from meshdoctor.mesh.sync_types import ERROR, TypeSync, rejection, type_states
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.envoy.config_dump import ConfigDump
+from meshdoctor.model.labels import ISTIOD, selects
 from meshdoctor.model.pods import PROXY_CONTAINER, has_proxy, is_ready
 from meshdoctor.model.snapshot import PodRef
-
-ISTIOD_LABELS = {"app": "istiod"}
-"""What every Istio installation puts on istiod's pods and Deployment (manifests/charts/istio-control)."""
 
 
 class Trouble(NamedTuple):
@@ -31,7 +29,7 @@ class Trouble(NamedTuple):
 
 
 def istiod_pods(mesh: MeshIndex) -> tuple[k8s.Pod, ...]:
-    return tuple(pod for pod in mesh.pods.values() if ISTIOD_LABELS.items() <= pod.metadata.labels.items())
+    return tuple(pod for pod in mesh.pods.values() if selects(ISTIOD, pod.metadata.labels))
 
 
 def istiod_down(mesh: MeshIndex) -> Trouble | None:
@@ -41,7 +39,7 @@ def istiod_down(mesh: MeshIndex) -> Trouble | None:
     deployments = [
         found
         for found in mesh.objects("Deployment", k8s.Workload)
-        if ISTIOD_LABELS.items() <= found.spec.template.metadata.labels.items()
+        if selects(ISTIOD, found.spec.template.metadata.labels)
     ]
     if not deployments or not mesh.complete("Pod", *(one.namespace for one in deployments)):
         return None

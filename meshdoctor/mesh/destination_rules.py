@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from meshdoctor.mesh.hosts import DOMAIN, is_wildcard, most_specific, qualified
-from meshdoctor.mesh.labels import selects
 from meshdoctor.mesh.services import MeshService
 from meshdoctor.model.istio import DestinationRule, Subset, TrafficPolicy
 from meshdoctor.model.istiod import MeshConfig
+from meshdoctor.model.labels import selects
 
 
 class EffectiveRule:

@@ -13,11 +13,11 @@ import msgspec
 
 from meshdoctor.mesh import services as registry
 from meshdoctor.mesh.identity import spiffe
-from meshdoctor.mesh.labels import selects
 from meshdoctor.mesh.services import MeshPort, MeshService
 from meshdoctor.mesh.workloads import Peer, entry_tls_mode
 from meshdoctor.model.istio import ServiceEntry, WorkloadEntry, WorkloadEntrySpec
 from meshdoctor.model.kubernetes import EndpointSlice, SliceEndpoint
+from meshdoctor.model.labels import selects
 
 if TYPE_CHECKING:
     from meshdoctor.model.istiod import MeshConfig

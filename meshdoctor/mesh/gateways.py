@@ -11,8 +11,8 @@ from collections.abc import Iterable
 
 from meshdoctor.mesh.hosts import subset_of
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.labels import selects
 from meshdoctor.model.istio import Gateway, VirtualService
+from meshdoctor.model.labels import selects
 from meshdoctor.model.snapshot import PodRef
 
 

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.model import kubernetes as k8s
-from meshdoctor.model.labels import REVISION
-
-INJECT = "sidecar.istio.io/inject"
-NAMESPACE_LABEL = "istio-injection"
+from meshdoctor.model.labels import INJECT, INJECTION, REVISION
 
 
 def namespace_labels(mesh: MeshIndex, name: str) -> dict[str, str]:
@@ -22,7 +19,7 @@ def wants_sidecar(mesh: MeshIndex, pod: k8s.Pod) -> bool:
     if pod.spec.host_network:
         return False
     labels = namespace_labels(mesh, pod.namespace)
-    if labels.get(NAMESPACE_LABEL) == "disabled":
+    if labels.get(INJECTION) == "disabled":
         return pod.metadata.labels.get(INJECT) == "true"
-    asked = labels.get(NAMESPACE_LABEL) == "enabled" or REVISION in labels
+    asked = labels.get(INJECTION) == "enabled" or REVISION in labels
     return asked or pod.metadata.labels.get(INJECT) == "true" or REVISION in pod.metadata.labels

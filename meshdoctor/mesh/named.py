@@ -13,7 +13,8 @@ from typing import NamedTuple
 from meshdoctor.errors import NothingMatches
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.owners import Workload
-from meshdoctor.mesh.proxy.target import GATEWAY_LABEL, kind_of
+from meshdoctor.mesh.proxy.target import kind_of
+from meshdoctor.model.labels import GATEWAY_NAME
 from meshdoctor.model.snapshot import PodRef
 
 MOST_NAMES = 3
@@ -120,7 +121,7 @@ def _selected(mesh: MeshIndex, kind: str, namespace: str, name: str) -> Iterator
         services = [one for one in mesh.services.values() if one.name == name and namespace in ("", one.namespace)]
         groups = [mesh.selected_pods(service) for service in services]
     else:
-        chosen = [pod for pod in mesh.pods.values() if pod.metadata.labels.get(GATEWAY_LABEL) == name]
+        chosen = [pod for pod in mesh.pods.values() if pod.metadata.labels.get(GATEWAY_NAME) == name]
         groups = [tuple(pod for pod in chosen if namespace in ("", pod.namespace))]
     for pods in groups:
         refs = best_first(mesh, tuple(pod.ref for pod in pods))

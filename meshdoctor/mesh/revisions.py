@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from meshdoctor.model.kubernetes import Namespace, Pod, WebhookConfiguration
-from meshdoctor.model.labels import REVISION
+from meshdoctor.model.labels import INJECTION, REVISION
 
-TAG, INJECTION = "istio.io/tag", "istio-injection"
+TAG = "istio.io/tag"
 _STATUS = "sidecar.istio.io/status"
 _RELEASE = re.compile(r"(\d+)\.(\d+)")
 

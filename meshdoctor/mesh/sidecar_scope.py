@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from meshdoctor.mesh import protocols
 from meshdoctor.mesh.hosts import DOMAIN, qualified, subset_of
-from meshdoctor.mesh.labels import selects
 from meshdoctor.mesh.services import MeshPort, MeshService, Registry
 from meshdoctor.model.istio import Sidecar, SidecarEgress, VirtualService
+from meshdoctor.model.labels import selects
 from meshdoctor.model.pods import GATEWAY, WAYPOINT
 
 _EVERYTHING = SidecarEgress(hosts=["*/*"])

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import msgspec
 
-from meshdoctor.mesh.labels import TLS_MODE
 from meshdoctor.model.istio import WorkloadEntry
 from meshdoctor.model.kubernetes import Pod
+from meshdoctor.model.labels import REDIRECTION, TLS_MODE
 from meshdoctor.model.pods import (
     GATEWAY,
     NONE,
@@ -40,7 +40,7 @@ class Peer(msgspec.Struct, frozen=True):
     """One end of a connection: a pod (`ns/name`) or a WorkloadEntry (`ns/we:name`).
 
     *proxy* is `sidecar`, `gateway`, `waypoint`, `ambient` (ztunnel) or `none`; *ports* are (name, number, protocol)
-    of its containers; *tls_mode* is what istiod believes about it (see `mesh.labels`).
+    of its containers; *tls_mode* is what istiod believes about it (see `model.labels`).
     """
 
     key: str
@@ -124,7 +124,7 @@ def proxy_kind(pod: Pod) -> str:
     role = proxy_role(pod.spec)
     if role not in (ZTUNNEL, NONE):
         return role
-    return AMBIENT if pod.metadata.annotations.get("ambient.istio.io/redirection") == "enabled" else NONE
+    return AMBIENT if pod.metadata.annotations.get(REDIRECTION) == "enabled" else NONE
 
 
 def _sidecar_with_hbone(pod: Pod) -> bool:

@@ -11,12 +11,12 @@ from meshdoctor.kube.client import Listing
 from meshdoctor.kube.podhttp import PORTS
 from meshdoctor.kube.quantity import quantity
 from meshdoctor.model.kubernetes import Pod
+from meshdoctor.model.labels import ISTIOD, selects
 from meshdoctor.model.names import mistaken_for
 from meshdoctor.model.pods import NONE, ZTUNNEL, long_running, proxy_container, proxy_role
 from meshdoctor.model.snapshot import Fact, Missing, Part, PodRef
 from meshdoctor.model.wants import Inventory, LogRef
 
-_ISTIOD = "istiod"
 _MONITORING = "prometheus.io/port"
 _PROXY_CONFIG = "PROXY_CONFIG"
 
@@ -56,7 +56,7 @@ def mesh_pods(pods: Iterable[Pod], part: Part | None = None) -> MeshPods:
         role = proxy_role(pod.spec)
         if role == ZTUNNEL:
             ztunnels[ref] = pod
-        elif pod.metadata.labels.get("app") == _ISTIOD:
+        elif selects(ISTIOD, pod.metadata.labels):
             istiods[pod.name] = pod
         elif role != NONE:
             proxies[ref] = pod

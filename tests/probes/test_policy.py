@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from meshdoctor.mesh.ambient import GATEWAY_NAME
+from meshdoctor.model.labels import GATEWAY_NAME
 from meshdoctor.model.snapshot import PodRef
 from meshdoctor.probes.access_policy import policies
 from tests.kube_objects import istio, pod, service

@@ -13,7 +13,6 @@ from meshdoctor.mesh import services as registry
 from meshdoctor.mesh import traffic_policy
 from meshdoctor.mesh.destination_rules import EffectiveRule
 from meshdoctor.mesh.endpoints import MeshEndpoint
-from meshdoctor.mesh.labels import selects
 from meshdoctor.mesh.mtls.cluster_tls import (
     ALPN,
     AUTO,
@@ -41,6 +40,7 @@ from meshdoctor.mesh.services import MeshPort, MeshService
 from meshdoctor.mesh.sidecar_scope import ScopedService
 from meshdoctor.mesh.workloads import Peer
 from meshdoctor.model.istio import Subset
+from meshdoctor.model.labels import selects
 from meshdoctor.model.pods import GATEWAY, SIDECAR, WAYPOINT
 
 NO_CLUSTER = "no-cluster"

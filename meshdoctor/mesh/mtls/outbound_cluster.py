@@ -12,9 +12,9 @@ from meshdoctor.mesh import services as registry
 from meshdoctor.mesh import traffic_policy
 from meshdoctor.mesh.destination_rules import EffectiveRule
 from meshdoctor.mesh.endpoints import MeshEndpoint
-from meshdoctor.mesh.labels import selects
 from meshdoctor.mesh.services import MeshService
 from meshdoctor.model.istio import Subset, TrafficPolicy
+from meshdoctor.model.labels import selects
 
 EDS, STRICT_DNS, LOGICAL_DNS, ORIGINAL_DST = "EDS", "STRICT_DNS", "LOGICAL_DNS", "ORIGINAL_DST"
 _CLUSTER_TYPES = {

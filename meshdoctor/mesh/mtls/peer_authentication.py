@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from meshdoctor.mesh.labels import selects
 from meshdoctor.model.istio import PeerAuthentication
+from meshdoctor.model.labels import selects
 
 NO_POLICY = "no PeerAuthentication applies: PERMISSIVE is the default"
 STRICT, PERMISSIVE, DISABLE, UNSET = "STRICT", "PERMISSIVE", "DISABLE", "UNSET"

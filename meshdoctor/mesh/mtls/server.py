@@ -12,12 +12,12 @@ from functools import cached_property
 from typing import NamedTuple
 
 from meshdoctor.mesh import protocols
-from meshdoctor.mesh.labels import selects
 from meshdoctor.mesh.mtls.peer_authentication import DISABLE, Ignored, MergedPolicy, PeerAuthentications
 from meshdoctor.mesh.objects import MeshObjects
 from meshdoctor.mesh.services import MeshPort, MeshService
 from meshdoctor.mesh.workloads import AMBIENT, Peer
 from meshdoctor.model import istio
+from meshdoctor.model.labels import selects, selects_some
 from meshdoctor.model.pods import GATEWAY, NONE, WAYPOINT
 
 CUSTOM_SIMPLE, CUSTOM_MUTUAL = "CUSTOM_SIMPLE", "CUSTOM_MUTUAL"
@@ -145,9 +145,8 @@ class Servers:
         """(container port, protocol) of each service port that leads to *peer*, the oldest service first."""
         for service in self._by_namespace.get(peer.namespace, ()):
             if service.selector is not None:
-                # An empty selector of a Kubernetes Service selects nothing.
-                wanted = bool(service.selector) if service.kubernetes else peer.ready
-                if wanted and selects(service.selector, peer.labels):
+                takes = selects_some if service.kubernetes else selects
+                if (service.kubernetes or peer.ready) and takes(service.selector, peer.labels):
                     for port in service.ports:
                         number = _target(service, port, peer)
                         if number is not None and port.protocol != "UDP":

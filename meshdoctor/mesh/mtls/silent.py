@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from meshdoctor.mesh.hosts import is_wildcard, qualified, subset_of
-from meshdoctor.mesh.labels import selects
 from meshdoctor.mesh.mtls.declared import DeclaredMtls
 from meshdoctor.mesh.mtls.patterns import Disagreement, Pattern
 from meshdoctor.mesh.mtls.peer_authentication import DISABLE, Ignored
 from meshdoctor.mesh.services import MeshService
 from meshdoctor.mesh.workloads import AMBIENT, Peer
 from meshdoctor.model.istio import DestinationRule, PeerAuthentication
+from meshdoctor.model.labels import selects, selects_some
 from meshdoctor.model.pods import GATEWAY, SIDECAR, WAYPOINT
 
 
@@ -72,7 +72,7 @@ def _service_ports(mtls: DeclaredMtls) -> Iterator[Disagreement]:
 
 
 def _selects_any(service: MeshService, peers: list[Peer]) -> bool:
-    return bool(service.selector) and any(selects(service.selector or {}, peer.labels) for peer in peers)
+    return any(selects_some(service.selector, peer.labels) for peer in peers)
 
 
 def _unused_rules(mtls: DeclaredMtls) -> Iterator[Disagreement]:

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from meshdoctor.errors import NothingMatches, UsageError
-from meshdoctor.mesh.labels import selects
 from meshdoctor.model.kubernetes import Pod, Service, Workload
+from meshdoctor.model.labels import GATEWAY_NAME, selects, selects_some
 from meshdoctor.model.snapshot import PodRef
 
 # kubectl's names of the kinds that select pods.
@@ -32,9 +32,6 @@ _OTHERS = frozenset({"serviceaccount", "sa", "configmap", "cm", "secret", "node"
 def kind_of(alias: str) -> str:
     """The kind that kubectl knows by *alias* (`deploy`, `svc`, ...); "" for none that selects pods."""
     return _KIND.get(alias.lower(), "")
-
-
-GATEWAY_LABEL = "gateway.networking.k8s.io/gateway-name"
 
 
 class Places(NamedTuple):
@@ -140,9 +137,9 @@ def _selected_pods(kind: str, name: str, namespace: str, places: Places) -> list
     if kind == "Pod":
         return [pod for pod in pods if pod.name == name]
     if kind == "Gateway":
-        return [pod for pod in pods if pod.metadata.labels.get(GATEWAY_LABEL) == name]
+        return [pod for pod in pods if pod.metadata.labels.get(GATEWAY_NAME) == name]
     labels = _labels(kind, name, namespace, places)
-    return [pod for pod in pods if labels and labels.items() <= pod.metadata.labels.items()]
+    return [pod for pod in pods if selects_some(labels, pod.metadata.labels)]
 
 
 _PHASES = {"Running": 2, "Unknown": 1}

@@ -12,9 +12,9 @@ from ipaddress import ip_address, ip_network
 from typing import Any, NamedTuple
 
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.labels import selects
 from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.labels import selects
 
 DRY_RUN = "istio.io/dry-run"
 STRICT_MESH = "istio_converted_static_strict"
