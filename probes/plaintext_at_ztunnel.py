@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import inf
 
 from meshdoctor.mesh import blame
-from meshdoctor.mesh.ambient import NONE, is_captured, mode, should_be_captured, target_port
+from meshdoctor.mesh.ambient import NONE, is_captured, mode, should_be_captured
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
@@ -21,7 +21,7 @@ from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.labels import DATAPLANE_MODE
 from meshdoctor.model.moment import unix
-from meshdoctor.model.pods import has_proxy
+from meshdoctor.model.pods import has_proxy, served_port
 
 
 def examine(case: Case, mesh: MeshIndex) -> Finding:
@@ -70,7 +70,7 @@ def _strict_since(case: Case, mesh: MeshIndex, servers: Sequence[k8s.Pod]) -> fl
     service = mesh.services.get(case.destination.service) if case.destination.service else None
     born = [0.0]
     for pod in servers if service else ():
-        port = target_port(service, case.destination.port, pod) if service else 0
+        port = served_port(service, case.destination.port, pod) if service else 0
         merged = _merged(mesh, pod)
         if merged.for_port(port) != STRICT:
             return inf

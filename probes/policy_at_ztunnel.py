@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from meshdoctor.mesh.ambient import is_captured, is_waypoint, target_port, waypoint_of
+from meshdoctor.mesh.ambient import is_captured, is_waypoint, waypoint_of
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.identity import SPIFFE, spiffe
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
-from meshdoctor.mesh.traffic import Seen, split_address
+from meshdoctor.mesh.traffic import Seen
 from meshdoctor.mesh.ztunnel.enforcement import (
     Caller,
     enforced,
@@ -24,7 +24,9 @@ from meshdoctor.mesh.ztunnel.failures import DENIED_BY, POLICY, UNLOGGED, explai
 from meshdoctor.mesh.ztunnel.tunnels import source_pod, target_pod
 from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.envoy.address import split_address
 from meshdoctor.model.moment import unix
+from meshdoctor.model.pods import served_port
 
 _WAYPOINT_YAML = """spec:
   selector: null
@@ -97,7 +99,7 @@ def _declared(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Attempt |
         return None
     account = source.spec.service_account_name or "default"
     principal = spiffe(mesh.mesh_config.trust_domain, source.namespace, account).removeprefix(SPIFFE)
-    port = target_port(service, case.destination.port, servers[0])
+    port = served_port(service, case.destination.port, servers[0])
     return Attempt(Caller(principal, source.namespace, source.status.pod_ip), source, servers, port)
 
 

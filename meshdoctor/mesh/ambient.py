@@ -13,13 +13,12 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.owners import Workload
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model import ztunnel
-from meshdoctor.model.labels import DATAPLANE_MODE
+from meshdoctor.model.labels import DATAPLANE_MODE, REDIRECTION, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE
+from meshdoctor.model.labels import GATEWAY_NAME as GATEWAY_NAME
 from meshdoctor.model.pods import WAYPOINT, ZTUNNEL, has_proxy, is_ready, proxy_role
 from meshdoctor.model.snapshot import PodRef
 from meshdoctor.model.wants import ZtunnelConfig
 
-REDIRECTION = "ambient.istio.io/redirection"
-GATEWAY_NAME = "gateway.networking.k8s.io/gateway-name"
 HBONE_PORT = 15008
 AMBIENT, NONE = "ambient", "none"
 
@@ -59,18 +58,6 @@ def serves_ambient(mesh: MeshIndex, client: Workload | None, service: tuple[str,
         return True
     found = mesh.services.get(service) if service else None
     return found is not None and any(is_enrolled(mesh, pod) for pod in mesh.selected_pods(found))
-
-
-def target_port(service: k8s.Service, port: int, pod: k8s.Pod) -> int:
-    """The port of *pod* that a port of a Service (0: its only one) stands for; 0 when nothing tells."""
-    found = next(
-        (one for one in service.spec.ports if one.port == port or (not port and len(service.spec.ports) == 1)), None
-    )
-    if found is None:
-        return 0
-    named = {one.name: one.container_port for container in pod.spec.containers for one in container.ports}
-    target = found.target_port or found.port
-    return named.get(target, 0) if isinstance(target, str) else target
 
 
 # -- ztunnel
@@ -149,11 +136,11 @@ def waypoint_of(mesh: MeshIndex, service: k8s.Service) -> PodRef | None:
     """
     namespaces = [one for one in mesh.objects("Namespace", k8s.Namespace) if one.name == service.namespace]
     for holder in (service, *namespaces):
-        name = holder.metadata.labels.get("istio.io/use-waypoint", "")
+        name = holder.metadata.labels.get(USE_WAYPOINT, "")
         if name == NONE:
             return None
         if name:
-            where = holder.metadata.labels.get("istio.io/use-waypoint-namespace") or service.namespace
+            where = holder.metadata.labels.get(USE_WAYPOINT_NAMESPACE) or service.namespace
             return PodRef(where, name)
     return None
 

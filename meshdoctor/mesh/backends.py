@@ -13,7 +13,8 @@ from meshdoctor.mesh.quoting import counted, listed, object_says
 from meshdoctor.mesh.traffic import Seen
 from meshdoctor.mesh.unready import unready
 from meshdoctor.model import kubernetes as k8s
-from meshdoctor.model.pods import is_ready
+from meshdoctor.model.labels import selects, selects_some
+from meshdoctor.model.pods import is_ready, long_running
 
 
 class Backend(NamedTuple):
@@ -30,8 +31,8 @@ def why_no_pods(mesh: MeshIndex, backend: Backend, lines: Sequence[Seen], over: 
     *over*: the failures have ended, so that the pods' state at the end of the recording says nothing of them.
     """
     service = backend.service
-    wanted = set(backend.labels)
-    pods = tuple(pod for pod in mesh.selected_pods(service) if wanted <= set(pod.metadata.labels.items()))
+    subset = dict(backend.labels)
+    pods = tuple(pod for pod in mesh.selected_pods(service) if selects(subset, pod.metadata.labels))
     unnamed = _unnamed_target(backend, pods) if pods and not over else None
     if unnamed:
         return unnamed
@@ -52,7 +53,7 @@ def _nothing_selected(mesh: MeshIndex, service: k8s.Service) -> NoPods | str:
         found
         for kind in ("Deployment", "StatefulSet")
         for found in mesh.objects(kind, k8s.Workload)
-        if found.namespace == service.namespace and selector.items() <= found.spec.template.metadata.labels.items()
+        if found.namespace == service.namespace and selects_some(selector, found.spec.template.metadata.labels)
     ]
     if not owners and not mesh.known("Deployment", service.namespace):
         # Its selector may be right, and a Deployment that was not read be scaled to 0.
@@ -129,7 +130,7 @@ def _unnamed_target(backend: Backend, pods: tuple[k8s.Pod, ...]) -> NoPods | Non
     for port in service.spec.ports:
         if backend.port not in (0, port.port) or not isinstance(port.target_port, str):
             continue
-        names = {entry.name for pod in pods for container in pod.spec.containers for entry in container.ports}
+        names = {entry.name for pod in pods for container in long_running(pod.spec) for entry in container.ports}
         if port.target_port not in names:
             resource = Resource("Service", service.namespace, service.name, "spec.ports[].targetPort")
             has = listed(sorted(name for name in names if name)) or "no named port"

@@ -13,9 +13,10 @@ from meshdoctor.model import wants as ask
 from meshdoctor.model.envoy.config_dump import ConfigDump
 from meshdoctor.model.envoy.endpoint import ClusterStatus
 from meshdoctor.model.istiod import MeshConfig, SyncRecord
+from meshdoctor.model.labels import selects_some
 from meshdoctor.model.meta import Object
 from meshdoctor.model.moment import unix
-from meshdoctor.model.pods import GATEWAY, proxy_role
+from meshdoctor.model.pods import GATEWAY, proxy_role, target_port
 from meshdoctor.model.snapshot import Missing, PodRef, Snapshot
 
 T = TypeVar("T")
@@ -171,30 +172,24 @@ class MeshIndex:
     def selected_pods(self, service: k8s.Service) -> tuple[k8s.Pod, ...]:
         """The pods that the Service's selector matches, ready or not."""
         selector = service.spec.selector
-        if not selector:
-            return ()
         return tuple(
             pod
             for pod in self.pods.values()
-            if pod.namespace == service.namespace and selector.items() <= pod.metadata.labels.items()
+            if pod.namespace == service.namespace and selects_some(selector, pod.metadata.labels)
         )
 
-    def served_ports(self, pod: PodRef, target_port: int) -> tuple[tuple[k8s.Service, int], ...]:
-        """Every (Service, service port) that sends to *target_port* of a pod (by its template when the pod is gone)."""
+    def served_ports(self, pod: PodRef, number: int) -> tuple[tuple[k8s.Service, int], ...]:
+        """Every (Service, service port) that sends to port *number* of a pod (by its template when the pod is gone)."""
         found = self.pods.get(pod)
         owner = None if found else self.template(self.workload(pod))
         labels = found.metadata.labels if found else owner.spec.template.metadata.labels if owner else {}
         spec = found.spec if found else owner.spec.template.spec if owner else k8s.PodSpec()
-        named = {port.name: port.container_port for container in spec.containers for port in container.ports}
         return tuple(
             (service, port.port)
             for service in self.services.values()
-            if service.namespace == pod.namespace
-            and service.spec.selector
-            and service.spec.selector.items() <= labels.items()
+            if service.namespace == pod.namespace and selects_some(service.spec.selector, labels)
             for port in service.spec.ports
-            if (named.get(port.target_port) if isinstance(port.target_port, str) else port.target_port or port.port)
-            == target_port
+            if target_port(port, spec) == number
         )
 
     # -- proxies

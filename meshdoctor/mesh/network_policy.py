@@ -7,6 +7,8 @@ from typing import Any
 
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.model import kubernetes as k8s
+from meshdoctor.model.labels import selects
+from meshdoctor.model.pods import container_port
 
 _NAME_LABEL = "kubernetes.io/metadata.name"
 """The API server sets it on every namespace (Kubernetes 1.21)."""
@@ -36,9 +38,9 @@ def matches(selector: dict[str, Any] | None, labels: dict[str, str]) -> bool:
     """Whether a metav1.LabelSelector takes *labels*; an empty one takes everything."""
     if not selector:
         return True
-    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
-        return False
-    return all(_expression(entry, labels) for entry in selector.get("matchExpressions") or [])
+    return selects(selector.get("matchLabels") or {}, labels) and all(
+        _expression(entry, labels) for entry in selector.get("matchExpressions") or []
+    )
 
 
 def _expression(entry: dict[str, Any], labels: dict[str, str]) -> bool:
@@ -71,16 +73,14 @@ def _admits(
 
 
 def port_fits(entry: dict[str, Any], port: int, server: k8s.Pod | None) -> bool:
-    """Whether a NetworkPolicyPort takes a TCP port; a name is one that a container of *server* declares."""
+    """Whether a NetworkPolicyPort takes a TCP port; a name is one that a container of *server* declares for TCP."""
     if entry.get("protocol", "TCP") != "TCP":
         return False
     wanted = entry.get("port")
     if wanted is None:
         return True
     if isinstance(wanted, str):
-        containers = server.spec.containers if server else []
-        named = {one.name: one.container_port for container in containers for one in container.ports}
-        return named.get(wanted) == port or wanted == str(port)
+        return wanted == str(port) or (server is not None and container_port(server.spec, wanted) == port)
     end = entry.get("endPort", wanted)
     return isinstance(wanted, int) and isinstance(end, int) and wanted <= port <= end
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from meshdoctor.model.kubernetes import Container, Pod, PodSpec, ServicePort
+from meshdoctor.model.kubernetes import Container, Pod, PodSpec, Service, ServicePort
 
 PROXY_CONTAINER = "istio-proxy"
 """The container of Envoy, and of ztunnel too (Istio's injection template and charts)."""
@@ -68,3 +68,10 @@ def target_port(port: ServicePort, spec: PodSpec) -> int | None:
     """The port of a pod that a Service's port stands for; None where it is a name that no container declares."""
     target = port.target_port or port.port
     return container_port(spec, target, port.protocol) if isinstance(target, str) else target
+
+
+def served_port(service: Service, port: int, pod: Pod) -> int:
+    """The port of *pod* that a port of a Service (0: its only one) stands for; 0 when nothing tells."""
+    ports = service.spec.ports
+    found = next((one for one in ports if one.port == port or (not port and len(ports) == 1)), None)
+    return (target_port(found, pod.spec) or 0) if found else 0

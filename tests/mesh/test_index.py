@@ -140,6 +140,27 @@ def test_served_ports(tmp_path: Path) -> None:
     }
 
 
+def test_a_named_port_of_another_protocol_or_of_a_native_sidecar(tmp_path: Path) -> None:
+    found = pod("dns-1", "depot", "10.40.9.8", {"app": "dns"})
+    found["spec"]["containers"][0]["ports"] = [
+        {"name": "dns", "containerPort": 5353, "protocol": "TCP"},
+        {"name": "dns", "containerPort": 53, "protocol": "UDP"},
+    ]
+    found["spec"]["initContainers"] = [
+        {"name": "cache", "restartPolicy": "Always", "ports": [{"name": "cache", "containerPort": 6379}]}
+    ]
+    depot = Depot(tmp_path).objects("Pod", found)
+    ports: list[tuple[int, str, int | str]] = [(53, "tcp", "dns"), (6379, "tcp-cache", "cache")]
+    depot.objects("Service", service("dns", "depot", "10.96.1.8", ports, {"app": "dns"}))
+    mesh = index(depot)
+    served = {number: mesh.served_ports(PodRef("depot", "dns-1"), number) for number in (53, 5353, 6379)}
+    assert {number: [port for _, port in found] for number, found in served.items()} == {
+        53: [],
+        5353: [53],
+        6379: [6379],
+    }
+
+
 def test_served_ports_of_a_pod_that_is_gone_come_from_its_template(tmp_path: Path) -> None:
     mesh = index(Depot(tmp_path))
     gone = PodRef("books", "ledger-6c8f5d7b9c-zzzzz")

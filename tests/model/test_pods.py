@@ -2,8 +2,16 @@ from __future__ import annotations
 
 import pytest
 
-from meshdoctor.model.kubernetes import Container, ContainerPort, Pod, PodSpec, ServicePort
-from meshdoctor.model.pods import container_port, has_proxy, has_sidecar, is_native_sidecar, proxy_role, target_port
+from meshdoctor.model.kubernetes import Container, ContainerPort, Pod, PodSpec, Service, ServicePort, ServiceSpec
+from meshdoctor.model.pods import (
+    container_port,
+    has_proxy,
+    has_sidecar,
+    is_native_sidecar,
+    proxy_role,
+    served_port,
+    target_port,
+)
 
 
 def proxied(*args: str) -> Pod:
@@ -67,3 +75,11 @@ def test_a_target_port_without_a_name() -> None:
     assert target_port(ServicePort(port=80, target_port=8080), PodSpec()) == 8080
     assert target_port(ServicePort(port=80), PodSpec()) == 80
     assert target_port(ServicePort(port=80, target_port="http"), PodSpec()) is None
+
+
+def test_the_port_behind_a_services_port() -> None:
+    pod = Pod(spec=PodSpec(containers=[Container(name="app", ports=[ContainerPort(8080, "http")])]))
+    one = Service(spec=ServiceSpec(ports=[ServicePort(port=80, target_port="http")]))
+    assert [served_port(one, port, pod) for port in (80, 0, 81)] == [8080, 8080, 0]
+    two = Service(spec=ServiceSpec(ports=[ServicePort(port=80), ServicePort(port=81, target_port="grpc")]))
+    assert [served_port(two, port, pod) for port in (80, 0, 81)] == [80, 0, 0]

@@ -11,6 +11,8 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.named import best_first, named
 from meshdoctor.model.istio import Gateway, ServiceEntry, VirtualService
 from meshdoctor.model.kubernetes import Pod, Service
+from meshdoctor.model.labels import selects_some
+from meshdoctor.model.pods import target_port
 from meshdoctor.model.snapshot import PodRef
 
 
@@ -155,13 +157,11 @@ def gateway_for(mesh: MeshIndex, host: str, port: int) -> tuple[PodRef, int] | N
 
 def _target_port(mesh: MeshIndex, pod: Pod, port: int) -> int:
     """The pod's port behind *port* of a Service that selects it; 0 when no Service has that port."""
-    named = {each.name: each.container_port for container in pod.spec.containers for each in container.ports}
     for service in mesh.services.values():
         selector = service.spec.selector
-        if service.namespace != pod.namespace or not selector or not selector.items() <= pod.metadata.labels.items():
+        if service.namespace != pod.namespace or not selects_some(selector, pod.metadata.labels):
             continue
         for each in service.spec.ports:
             if each.port == port:
-                target = each.target_port
-                return named.get(target, 0) if isinstance(target, str) else target or port
+                return target_port(each, pod.spec) or 0
     return 0
