@@ -71,8 +71,10 @@ _BY_PLACE = {(kind.group or "core", f"{kind.resource}.json"): kind for kind in K
 
 
 def kind_of_file(file: str) -> Kind | None:
-    """The kind whose objects *file* of a recording lists, in any version; None where it is no list that is read."""
-    if not file.startswith(ROOM) or file.count("/") != 3:
+    """The kind whose objects *file* of a recording lists, in any version or without one; None where it is no list that
+    is read.
+    """
+    if not file.startswith(ROOM):
         return None
-    _, group, _, resource = file.split("/")
-    return _BY_PLACE.get((group, resource))
+    _, group, *version, resource = file.split("/") if file.count("/") > 1 else ("", "", "")
+    return _BY_PLACE.get((group, resource)) if len(version) < 2 else None

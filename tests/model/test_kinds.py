@@ -18,11 +18,13 @@ def test_every_kind_has_a_file_of_its_own_in_every_version() -> None:
     for kind in KINDS:
         assert kind_of_file(kind.file) is kind
         assert kind_of_file(kind._replace(version="v1beta9").file) is kind
+        assert kind_of_file(kind.file.replace(f"/{kind.version}/", "/")) is kind, "files written by hand"
 
 
 @pytest.mark.parametrize(
     "file",
-    ["", "kube/version.json", "kube//v1/pods.json", "kube/core/v1/secrets.json", "kube/core/v1/pods.json/x",
+    ["", "kube/version.json", "kube/a/v1/b/pods.json", "kube/",
+     "kube//v1/pods.json", "kube/core/v1/secrets.json", "kube/core/v1/pods.json/x",
      "kube/core/v1/pods", "kube/apps/v1/pods.json", "snapshots/kube/core/v1/pods.json"],
 )  # fmt: skip
 def test_what_is_no_list_of_a_kind_that_is_read(file: str) -> None:
