@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from meshdoctor.mesh.network_policy import blocking
-from meshdoctor.mesh.trace.budget import seconds
 from meshdoctor.mesh.trace.endpoint import Host
 from meshdoctor.mesh.trace.facts import Facts
 from meshdoctor.mesh.trace.hop_end import sources_of
@@ -11,6 +10,7 @@ from meshdoctor.mesh.trace.outcome import Hop, Outcome, Source, Trace
 from meshdoctor.mesh.trace.walk import End, Walk
 from meshdoctor.model import wants as ask
 from meshdoctor.model.kubernetes import Pod
+from meshdoctor.model.moment import duration
 from meshdoctor.model.pods import PROXY_CONTAINER
 from meshdoctor.model.snapshot import PodRef
 
@@ -21,7 +21,7 @@ RECENT = 50
 def timed_out(facts: Facts, state: Walk, end: End, ref: PodRef) -> Trace | None:
     """The route's timeout, when half of the last requests ran into it; None when it has none, or nothing was logged."""
     route = state.route_body(end.route)
-    if route is None or route.route is None or not seconds(route.route.timeout):
+    if route is None or route.route is None or not duration(route.route.timeout):
         return None
     log = facts.value(ask.AccessLog(ask.LogRef(ref, PROXY_CONTAINER)))
     lines = [line for line in (log.lines if log is not None else ()) if line.upstream_cluster == end.cluster][-RECENT:]

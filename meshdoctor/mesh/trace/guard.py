@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import msgspec
 
 from meshdoctor.mesh.trace import jwt, rbac
-from meshdoctor.mesh.trace.budget import seconds
 from meshdoctor.mesh.trace.filters import CORS, FAULT, ROUTER
 from meshdoctor.mesh.trace.headers import Headers
 from meshdoctor.mesh.trace.loose import number
@@ -18,6 +17,7 @@ from meshdoctor.mesh.trace.route import View
 from meshdoctor.mesh.trace.strings import Answer
 from meshdoctor.model.envoy.any import EnvoyFact, type_name, typed
 from meshdoctor.model.envoy.listener import Filter
+from meshdoctor.model.moment import duration
 
 # Filters that never refuse a request: statistics, compression, header and metadata exchange, protocol helpers.
 _HARMLESS = (
@@ -121,7 +121,7 @@ def _sources(policies: Iterable[str]) -> tuple[Source, ...]:
 def _limited(config: RateLimit) -> Guarded:
     """A local rate limit: one request alone passes; how many a second may follow it."""
     bucket = config.token_bucket or {}
-    interval = seconds(str(bucket.get("fill_interval", "")))
+    interval = duration(str(bucket.get("fill_interval", "")))
     fill = number(bucket.get("tokens_per_fill"), 1)
     if not interval:
         return Guarded("rate limit", None, "a local rate limit of unknown size (429 RL above it)")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from meshdoctor.mesh.trace.budget import seconds
 from meshdoctor.mesh.trace.outcome import Outcome
 from meshdoctor.model.envoy.cluster import UNLIMITED, Cluster
+from meshdoctor.model.moment import duration
 
 FEW_AT_ONCE = 4
 """A cluster that admits no more requests at once than this refuses some of any caller that is not alone."""
@@ -43,7 +43,7 @@ def risk(cluster: Cluster, http: bool) -> Outcome | None:
         why = f"the cluster admits {admitted} requests at once, the next one is refused"
         details = "upstream_reset_before_response_started{overflow}"
         return _outcome("UO", details, why, fix, http)
-    timeout = seconds(cluster.connect_timeout)
+    timeout = duration(cluster.connect_timeout)
     if timeout is not None and 0 < timeout < HASTY:
         why = f"a connection must stand within {timeout * 1000:g} ms, TLS handshake included"
         fix = "raise connectTimeout in the DestinationRule's connectionPool"
