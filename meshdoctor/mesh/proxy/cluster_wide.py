@@ -53,10 +53,19 @@ class _Breakers(msgspec.Struct, gc=False):
 
 
 class _Outlier(msgspec.Struct, gc=False):
-    consecutive_5xx: int | None = None
-    consecutive_gateway_failure: int | None = None
-    base_ejection_time: str = ""
-    max_ejection_percent: int | None = None
+    """What is not set has Envoy's default (outlier_detection.proto, 1.40)."""
+
+    consecutive_5xx: int = 5
+    enforcing_consecutive_5xx: int = 100
+    consecutive_gateway_failure: int = 5
+    enforcing_consecutive_gateway_failure: int = 0
+    split_external_local_origin_errors: bool = False
+    consecutive_local_origin_failure: int = 5
+    enforcing_consecutive_local_origin_failure: int = 100
+    enforcing_success_rate: int = 100
+    enforcing_failure_percentage: int = 0
+    base_ejection_time: str = "30s"
+    max_ejection_percent: int = 10
 
 
 class _EdsConfig(msgspec.Struct, gc=False):
@@ -206,13 +215,17 @@ def _limits(cluster: _Cluster) -> str:
 
 
 def _outlier(cluster: _Cluster) -> str:
-    outlier = cluster.outlier_detection
-    if outlier is None:
+    """After how many errors a host is ejected, for how long at first, and how many of the hosts at most."""
+    found = cluster.outlier_detection
+    if found is None:
         return "-"
-    named = (
-        ("5xx", outlier.consecutive_5xx),
-        ("gateway", outlier.consecutive_gateway_failure),
-        ("for", outlier.base_ejection_time),
-        ("max%", outlier.max_ejection_percent),
+    local = found.split_external_local_origin_errors and found.enforcing_consecutive_local_origin_failure
+    errors = (
+        ("5xx", found.consecutive_5xx, found.enforcing_consecutive_5xx),
+        ("gateway", found.consecutive_gateway_failure, found.enforcing_consecutive_gateway_failure),
+        ("local", found.consecutive_local_origin_failure, local),
     )
-    return " ".join(f"{name}={value}" for name, value in named if value) or "on"
+    words = [f"{name}={count}" for name, count, enforced in errors if count and enforced]
+    words += ["success-rate"] if found.enforcing_success_rate else []
+    words += ["failure-percentage"] if found.enforcing_failure_percentage else []
+    return " ".join((*(words or ("never",)), f"for={found.base_ejection_time}", f"max%={found.max_ejection_percent}"))

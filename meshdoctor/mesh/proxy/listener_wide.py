@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from meshdoctor.mesh.proxy.endpoint import Address, SocketAddress
+from meshdoctor.mesh.proxy.endpoint import Address, SocketAddress, place_of
 from meshdoctor.mesh.proxy.listener import (
     HTTP_FILTER,
     SECTION,
@@ -26,6 +26,8 @@ from meshdoctor.mesh.texttable import Cells, TextTable
 from meshdoctor.model.envoy.sections import Sections
 
 HEADER = ("NAME", "STATE", "ADDRESSES", "PORT", "CHAIN", "MATCH", "TLS", "DESTINATION")
+TREE = "as matchers say"
+"""Where a tree of matchers names the chain (a waypoint's listener), and no chain's own criteria count."""
 
 
 class _Cidr(msgspec.Struct, gc=False):
@@ -63,6 +65,18 @@ class _Listener(Listener, gc=False):
         """`443`, `443/UDP` (HTTP/3), `-` for a pipe or an internal listener."""
         protocol = self.address.socket_address.protocol if self.address and self.address.socket_address else "TCP"
         return f"{self.port or '-'}{'' if protocol == 'TCP' else f'/{protocol}'}"
+
+    @property
+    def shown_addresses(self) -> str:
+        """All of them, with the port of one that has another than the first."""
+        more = (self._shown(entry.address) for entry in self.additional_addresses if entry.address)
+        return ",".join(filter(None, (self.main_address, *more))) or "internal"
+
+    def _shown(self, address: Address) -> str:
+        text, port = place_of(address)
+        if port in (0, self.port):
+            return text.removeprefix("unix://")
+        return f"[{text}]:{port}" if ":" in text else f"{text}:{port}"
 
 
 class _State(msgspec.Struct, gc=False):
@@ -120,16 +134,16 @@ def wide_listeners(sections: Sections, chosen: ListenerFilter) -> TextTable:
 
 
 def _rows(state: str, listener: _Listener) -> list[Cells]:
-    addresses = ",".join((listener.main_address, *listener.more_addresses)) or "internal"
-    head = (listener.name or "-", state, addresses, listener.shown_port)
+    head = (listener.name or "-", state, listener.shown_addresses, listener.shown_port)
+    by_tree = bytes(listener.filter_chain_matcher) not in (b"", b"null")
     rows: list[Cells] = []
     for chain in (
         *listener.filter_chains,
         *((listener.default_filter_chain,) if listener.default_filter_chain else ()),
     ):
         is_default = chain is listener.default_filter_chain
-        match = "otherwise" if is_default else describe_chain_match(chain.filter_chain_match)
-        source = _source(chain.filter_chain_match)
+        match = "otherwise" if is_default else TREE if by_tree else describe_chain_match(chain.filter_chain_match)
+        source = "" if by_tree else _source(chain.filter_chain_match)
         tls = chain.transport_socket.downstream if chain.transport_socket else "plaintext"
         rows.append((*head, chain.name or "-", f"{match}; {source}" if source else match, tls, _target(chain)))
     return rows or [(*head, "-", "-", "-", "no filter chain")]

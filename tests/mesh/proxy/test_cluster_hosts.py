@@ -105,6 +105,30 @@ def test_limits_are_those_that_envoy_enforces(breakers: dict[str, Any] | None, s
     assert cell(world(cluster, 1), "LIMITS") == shown
 
 
+ISTIO = {"enforcing_success_rate": 0}
+
+
+@pytest.mark.parametrize(
+    ("detection", "shown"),
+    [
+        (None, "-"),
+        ({}, "5xx=5 success-rate for=30s max%=10"),
+        ({**ISTIO, "consecutive_5xx": 3, "base_ejection_time": "60s"}, "5xx=3 for=60s max%=10"),
+        (
+            # istiod leaves Envoy's 5xx as they are where a rule names gateway errors alone
+            {**ISTIO, "consecutive_gateway_failure": 2, "enforcing_consecutive_gateway_failure": 100},
+            "5xx=5 gateway=2 for=30s max%=10",
+        ),
+        ({**ISTIO, "consecutive_5xx": 0, "enforcing_consecutive_5xx": 0}, "never for=30s max%=10"),
+        ({**ISTIO, "consecutive_gateway_failure": 2, "max_ejection_percent": 100}, "5xx=5 for=30s max%=100"),
+        ({**ISTIO, "split_external_local_origin_errors": True}, "5xx=5 local=5 for=30s max%=10"),
+    ],
+)
+def test_a_host_is_ejected_as_envoy_does_by_default(detection: dict[str, Any] | None, shown: str) -> None:
+    cluster = {"type": "EDS", **({} if detection is None else {"outlier_detection": detection})}
+    assert cell(world(cluster, 1), "OUTLIER") == shown
+
+
 @pytest.mark.parametrize(
     ("cluster", "shown"),
     [

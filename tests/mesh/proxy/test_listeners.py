@@ -170,3 +170,19 @@ def test_waypoint_matchers_are_walked() -> None:
         ("envoy://main", "two", "NONE"),
         ("envoy://main", "none", "UNMATCHED"),
     ]
+
+
+def test_wide_shows_every_address_with_its_port() -> None:
+    more = [{"address": {"pipe": {"path": "/x"}}}, {"address": socket("::", 81)}, {"address": socket("::1", 80)}]
+    body = {"name": "a", "address": socket("0.0.0.0", 80), "additional_addresses": more, "filter_chains": [{}]}
+    (row,) = wide_listeners(read(ListenersConfigDump=listeners(body)), ListenerFilter()).rows
+    assert row[2:4] == ("0.0.0.0,/x,[::]:81,::1", "80")
+
+
+def test_where_a_tree_chooses_the_chain_its_own_criteria_do_not_count() -> None:
+    """intro/arch_overview/advanced/matching/matching_listener: so is a waypoint's listener."""
+    chains = [{"name": "inbound", "filter_chain_match": {"source_type": "EXTERNAL"}}]
+    body = {"name": "main_internal", "internal_listener": {}, "filter_chains": chains}
+    tree = {**body, "filter_chain_matcher": {"matcher_tree": {}}, "default_filter_chain": {}}
+    found = wide_listeners(read(ListenersConfigDump=listeners(body, tree)), ListenerFilter()).rows
+    assert [row[5] for row in found] == ["ALL; From: EXTERNAL", "as matchers say", "otherwise"]
