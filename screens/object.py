@@ -1,4 +1,4 @@
-"""One Kubernetes or Istio object as YAML: `object KIND NS/NAME`; without a name all of the kind."""
+"""One Kubernetes or Istio object as YAML: `object KIND NS/NAME`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 from meshdoctor.errors import NothingMatches, SourceError
 from meshdoctor.mesh.places import Place
 from meshdoctor.model import wants as ask
+from meshdoctor.model.kind_names import kind_called
 from meshdoctor.model.kinds import BY_NAME
 from meshdoctor.model.snapshot import Missing
 from meshdoctor.present.document_lines import document_lines
@@ -21,11 +22,11 @@ class ObjectScreen(DocumentScreen):
 
     def gather(self) -> tuple[Cell, ...]:
         """The object's YAML. Of a cluster only this object is asked; the list where a role may list but not get."""
-        kind, _, name = self.location.argument.partition(" ")
-        if kind not in BY_NAME:
-            raise NothingMatches(f"no kind {kind} is read", tuple(get_close_matches(kind, BY_NAME, n=1)))
-        if not name:
-            return tuple(self._of_list(kind, name))
+        typed, _, name = self.location.argument.partition(" ")
+        called = kind_called(typed)
+        if called is None:
+            raise NothingMatches(f"no kind {typed} is read", tuple(get_close_matches(typed, BY_NAME, n=1)))
+        kind = called.name
         namespace, _, own = name.rpartition("/")
         found = self.session.answer(ask.ObjectBody(kind, namespace, own))
         if isinstance(found, Missing):

@@ -156,10 +156,17 @@ class PodVisit:
             await response.aclose()
         if response.status_code not in statuses:
             text = visible_line(bytes(body[:200]).decode("utf-8", "replace"))
-            raise PodError(
-                f"{what}: HTTP {response.status_code} ({text})", "the proxy's version may not know this path"
-            )
+            raise PodError(f"{what}: HTTP {response.status_code} ({text})", _after(role, response.status_code))
         return bytes(body)
+
+
+def _after(role: str, status: int) -> str:
+    """What an answer with an error *status* means, by who gave it."""
+    if status != 404:
+        return f"see the log of the {'proxy' if role in ('envoy', 'agent') else role}"
+    if role == "istiod":  # pilot/pkg/xds/debug.go, 1.32: a proxy is known to the istiod that it is connected to
+        return "this istiod does not know the path, or is not the one that the proxy is connected to"
+    return "the proxy's version may not know this path"
 
 
 def _forward_reason(error: BaseException) -> ClusterError | None:

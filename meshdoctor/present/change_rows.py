@@ -49,7 +49,7 @@ def change_rows(before: str, after: str, changes: Iterable[Change], words: Words
         name = short_cluster(change.name) if change.area == PROXY else change.name
         how = _how(change, words)
         if change.change == UNKNOWN and change.area == PROXY:
-            name, how = how, change.name  # which proxies, and why
+            name, how = how, words.said(change.name)  # which proxies, and why
         cells: tuple[Cell, ...] = (Text(change.change, _STYLES[change.change]), kind, name, how)
         key = change_key(change)
         rows.append(Row(key, cells, f"change {before} {after} {key}", change.area == FINDING, change.name or key))
@@ -66,6 +66,8 @@ def detail_lines(change: Change, words: Words, width: int) -> Iterator[Cell]:
     """Its details, whole."""
     if change.area == PROXY and len(change.details) > 1:
         yield comment(words("compare.proxies", count=len(change.details)))
+    if change.change == UNKNOWN and change.name:
+        yield from wrap(words.said(change.name), "   ", " ", width=width)
     if not change.details:
         yield comment(words("compare.whole"))
     for detail in change.details:

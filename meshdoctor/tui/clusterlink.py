@@ -63,7 +63,7 @@ class ClusterLink:
     @property
     def name(self) -> str:
         """What is looked at."""
-        return self.cluster.target.context or self.cluster.target.server
+        return self.cluster.target.context or self.cluster.target.address
 
     @property
     def interval(self) -> float:
@@ -113,7 +113,7 @@ class ClusterLink:
             return cluster
         cluster.close()
         raise KubeconfigError(
-            f"context {self.context} now names another cluster ({cluster.target.server})", f":context {self.context}"
+            f"context {self.context} now names another cluster ({cluster.target.address})", f":context {self.context}"
         )
 
     def judge(self, missing: Iterable[Missing]) -> None:

@@ -15,6 +15,7 @@ import msgspec
 from meshdoctor.kube.errors import ClusterError, KubeconfigError
 from meshdoctor.kube.kubeconfig import User, kubeconfig_paths, load_kubeconfig
 from meshdoctor.kube.target import ClusterFlags, Target, resolve_target
+from meshdoctor.kube.validation import without_login
 from meshdoctor.model.text import visible_line
 
 RENEWED = ("id-token", "refresh-token", "access-token", "expiry")
@@ -67,7 +68,8 @@ class Kubeconfig(NamedTuple):
         entries = []
         for name, context in sorted(config.contexts.items()):
             cluster = config.clusters.get(context.cluster)
-            given = (name, context.cluster, context.user, context.namespace, cluster.server if cluster else "")
+            server = without_login(cluster.server) if cluster else ""
+            given = (name, context.cluster, context.user, context.namespace, server)
             entries.append(NamedContext(*map(visible_line, given)))
         return Contexts(entries, config.current_context)
 
@@ -144,7 +146,7 @@ class KubeconfigWatch:
         except KubeconfigError as error:
             return [News("unreadable", str(error))]
         if now.server != shown.server:
-            return [News("cluster", visible_line(now.server))]
+            return [News("cluster", visible_line(now.address))]
         if (_login(now.user), now.cluster) != (_login(shown.user), shown.cluster):
             return [News("credential")]
         return []

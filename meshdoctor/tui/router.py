@@ -38,7 +38,7 @@ class Route(msgspec.Struct, frozen=True):
 
 ROUTES: tuple[Route, ...] = (
     Route("guide", "meshdoctor.screens.guide:GuideScreen", aliases=("investigate", "503"), argument="FROM TO"),
-    Route("mesh", "meshdoctor.screens.mesh:MeshScreen", aliases=("proxies", "px")),
+    Route("mesh", "meshdoctor.screens.mesh:MeshScreen", aliases=("proxies", "px", "proxy-status", "ps")),
     Route("traffic", "meshdoctor.screens.traffic:TrafficScreen", aliases=("flows", "failing")),
     Route("proxy", "meshdoctor.screens.proxy:ProxyScreen", argument="NS/POD [TABLE]", required=True),
     Route("ztunnel", "meshdoctor.screens.ztunnel:ZtunnelScreen", argument="NS/POD [TABLE]", required=True),
@@ -60,6 +60,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route("log", "meshdoctor.screens.log:LogScreen", aliases=("logs",), argument="NS/POD CONTAINER", required=True),
     Route("object", "meshdoctor.screens.object:ObjectScreen", aliases=("get",), argument="KIND NS/NAME", required=True),
+    Route("objects", "meshdoctor.screens.objects:ObjectsScreen", argument="KIND", required=True),
     Route("dump", "meshdoctor.screens.dump:DumpScreen", argument="NS/POD KIND NAME", required=True),
     Route(
         "users", "meshdoctor.screens.users:UsersScreen", argument="NS/POD KIND NAME", required=True, words=("proxy",)
@@ -163,18 +164,40 @@ def find_route(name: str, routes: Sequence[Route] = ROUTES) -> Route:
 def parse(command: str, routes: Sequence[Route] = ROUTES) -> tuple[Route, Location]:
     """The route and location that *command* (with or without its colon) names.
 
+    As in k9s a kind is a command, too: `vs` lists the VirtualServices, `vs NS/NAME` is one of them.
+
     Raises:
         UnknownCommand: nothing is called so.
         MissingArgument: the route needs an argument.
     """
     text = command.strip().removeprefix(":").strip()
     name, _, rest = text.partition(" ")
-    route = find_route(name, routes)
+    try:
+        route = find_route(name, routes)
+    except UnknownCommand:
+        kind = _kind(name, routes)
+        if not kind:
+            raise
+        named = bool(rest.strip()) and not rest.strip().startswith("/")
+        name, rest = ("object" if named else "objects"), f"{kind} {rest}"
+        route = find_route(name, routes)
     argument, slash, sought = f" {rest.strip()}".partition(" /")
+    if route.name == "object" and argument.strip() and " " not in argument.strip():
+        route = find_route("objects", routes)
     location = Location(route.name, argument.strip(), sought.strip() if slash else "")
     if route.required and not location.argument:
         raise MissingArgument(route)
     return route, location
+
+
+def _kind(name: str, routes: Sequence[Route]) -> str:
+    """The kind that is called *name*, "" where there is none or no view of objects."""
+    if not any(route.name == "objects" for route in routes):
+        return ""
+    from meshdoctor.model.kind_names import kind_called  # its structs are not needed for the first paint
+
+    kind = kind_called(name)
+    return kind.name if kind else ""
 
 
 def complete(text: str, names: Callable[[str], Sequence[str]], routes: Sequence[Route] = ROUTES) -> list[str]:

@@ -67,7 +67,7 @@ class ShellScreen(Screen[None]):
         self.words = words
         self.filter = location.filter
         """Of what is in sight."""
-        self._filters: dict[str, str] = {}
+        self._table_filters: dict[str, str] = {}
         """Of each table that was in sight, by its id, where a view has several."""
         self._context_line = ChromeLine("-header -context")
         self._crumbs_line = ChromeLine("-header -crumbs")
@@ -129,9 +129,9 @@ class ShellScreen(Screen[None]):
         """Put one of several tables in sight, with its own filter; the next key acts on it."""
         for table in self.query(LineTable):
             if table.display:
-                self._filters[str(table.id)] = self.filter
+                self._table_filters[str(table.id)] = self.filter
             table.display = table.id == name
-        self.filter = self._filters.get(name, "")
+        self.filter = self._table_filters.get(name, "")
         brought = self.query_one(f"#{name}", LineTable)
         self.set_focus(brought)
         self.refresh_crumbs()

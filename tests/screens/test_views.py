@@ -87,6 +87,23 @@ async def test_digits_change_the_table_and_y_shows_json() -> None:
         assert '"catalog.shop' not in text_of(app)
 
 
+async def test_a_kind_is_a_command_and_leads_to_its_objects() -> None:
+    app = application("pine", start="mesh")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await settled(pilot)
+        assert await app.go("dr")
+        assert "DestinationRule[1]" in (await settled(pilot))[1]
+        assert column(app, "name") == ["cart"]
+        await pilot.press("enter")
+        await settled(pilot)
+        text = text_of(app)
+        assert "kind: DestinationRule" in text or "host: cart" in text
+        assert await app.go("Pods /web")
+        await settled(pilot)
+        assert all(name.startswith("web-") for name in column(app, "name"))
+        assert not await app.go("nosuchthing")
+
+
 async def test_each_table_has_a_filter_of_its_own() -> None:
     app = application("pine", start="mesh")
     async with app.run_test(size=(100, 30)) as pilot:
