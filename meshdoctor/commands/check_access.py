@@ -66,7 +66,7 @@ def _lines(target: Target, identity: str, rights: tuple[Right, ...]) -> list[str
     from meshdoctor.model.text import visible_line
 
     who = f" as {visible_line(identity)}" if identity else ""
-    lines = [f"{visible_line(target.context or target.origin)} ({target.server}){who}", ""]
+    lines = [f"{visible_line(target.context or target.origin)} ({target.address}){who}", ""]
     errors = {right.error for right in rights if right.error}
     if errors and all(right.error for right in rights):
         return [*lines, f"?  nothing could be asked: {visible_line(min(errors))}"]
@@ -95,7 +95,7 @@ def _print_json(target: Target, identity: str, rights: tuple[Right, ...]) -> Non
 
     document = {
         "context": target.context,
-        "server": target.server,
+        "server": target.address,
         "user": identity,
         "rights": [
             {

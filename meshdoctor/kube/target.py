@@ -18,7 +18,7 @@ from meshdoctor.kube.kubeconfig import (
     kubeconfig_paths,
     load_kubeconfig,
 )
-from meshdoctor.kube.validation import check_cluster, check_user, server_url
+from meshdoctor.kube.validation import check_cluster, check_user, server_url, without_login
 
 __all__ = ["ClusterFlags", "Target", "resolve_target"]
 
@@ -33,6 +33,11 @@ class Target(msgspec.Struct, frozen=True):
     context: str = ""
     origin: str = ""
     """Where this came from, for people: kubeconfig files or "in-cluster"."""
+
+    @property
+    def address(self) -> str:
+        """The server for people and for files, without a password."""
+        return without_login(self.server)
 
     @property
     def secure(self) -> bool:

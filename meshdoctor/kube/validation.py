@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from meshdoctor.kube.errors import KubeconfigError
 from meshdoctor.kube.exec_plugin import API_VERSIONS, interactive_mode
 from meshdoctor.kube.kubeconfig import AuthProvider, Cluster, ExecConfig, User
 
+_LOGIN = re.compile(r"(?:(?<=://)|^)[^/?#]*@")
 _PROXY_SCHEMES = ("http", "https", "socks5")
 
 
@@ -22,10 +24,17 @@ def server_url(server: str) -> str:
         url = urlsplit(server if "://" in server else f"http://{server}")
         _ = url.port
     except ValueError:
-        raise KubeconfigError(f"server {server!r} is not a URL", "correct it in the kubeconfig") from None
+        raise KubeconfigError(
+            f"server {without_login(server)!r} is not a URL", "correct it in the kubeconfig"
+        ) from None
     if url.scheme not in ("http", "https") or not url.hostname:
-        raise KubeconfigError(f"server {server!r} is not an http(s) URL", "correct it in the kubeconfig")
+        raise KubeconfigError(f"server {without_login(server)!r} is not an http(s) URL", "correct it in the kubeconfig")
     return f"{url.scheme}://{url.netloc}{url.path}".rstrip("/")
+
+
+def without_login(server: str) -> str:
+    """*server* without the user and password that may stand before its host: for people, and for files they pass on."""
+    return _LOGIN.sub("", server)
 
 
 def check_cluster(cluster: Cluster) -> None:

@@ -76,7 +76,7 @@ class LiveSource:
         self._client = KubeClient(self._connection)
         self._lists = LiveLists(self._client, namespaces or (target.namespace,), clock, capture)
         self._pods = KnownPods(clock, self.settings.refresh)
-        self._decoder = LiveDecoder(target.server, capture, clock)
+        self._decoder = LiveDecoder(target.address, capture, clock)
         self._visits = PodVisits(self._connection, allow_exec=allow_exec, decode=self._decoder.decode)
         self._mesh_config = LiveMeshConfig(self._client, self._visits)
         self._logs = LiveLogs(
@@ -96,7 +96,7 @@ class LiveSource:
     @property
     def info(self) -> SourceInfo:
         """The cluster, from when it was first read until now."""
-        name = f"{self.target.context or self.target.origin} ({self.target.server})"
+        name = f"{self.target.context or self.target.origin} ({self.target.address})"
         return SourceInfo("cluster", name, self._started, self._clock())
 
     @property

@@ -13,6 +13,7 @@ from meshdoctor.kube.rbac import rule_for
 from meshdoctor.kube.reads import admin_read, admin_reads, view_reads
 from meshdoctor.kube.retry import backoff, with_retries
 from meshdoctor.kube.settings import Retry
+from meshdoctor.kube.validation import without_login
 
 
 @pytest.mark.parametrize(
@@ -121,3 +122,18 @@ def test_every_read_of_the_table_is_allowed() -> None:
             assert pod_path_allowed(role, path), view
     assert admin_read("ztunnel", "config_dump.json") is not admin_read("envoy", "config_dump.json")
     assert admin_read("envoy", "heap.json") is None
+
+
+@pytest.mark.parametrize(
+    ("server", "shown"),
+    [
+        ("https://me:secret@10.0.0.1:6443", "https://10.0.0.1:6443"),
+        ("https://token@api.example.com/k8s/c@1", "https://api.example.com/k8s/c@1"),
+        ("me:secret@10.0.0.1", "10.0.0.1"),
+        ("https://me:p@ss@10.0.0.1", "https://10.0.0.1"),
+        ("https://10.0.0.1/k8s/me@x", "https://10.0.0.1/k8s/me@x"),
+        ("https://[::1]:6443", "https://[::1]:6443"),
+    ],
+)
+def test_a_server_is_shown_without_its_password(server: str, shown: str) -> None:
+    assert without_login(server) == shown

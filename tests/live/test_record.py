@@ -11,9 +11,11 @@ import yaml
 from meshdoctor.cli import main
 from meshdoctor.guide.examination import Examination
 from meshdoctor.model.snapshot import Snapshot
+from meshdoctor.recording.bundle.reader import Bundle
 from meshdoctor.recording.bundle.upkeep import verify
 from meshdoctor.recording.opening import open_any
 from meshdoctor.sources.recording import RecordingSource
+from tests.live.apiserver import ApiServer
 from tests.live.recorded_cluster import serving_recording
 
 FIXTURES = sorted((Path(__file__).resolve().parents[2] / "fixtures").glob("*.tar.xz"))
@@ -59,3 +61,23 @@ def test_a_time_that_nothing_can_wait_for_is_refused_before_anything_is_written(
     assert f"{flag} '99999999999999999h' cannot be used" in told
     assert "at most ten years" in told
     assert not list(tmp_path.iterdir())
+
+
+def test_a_password_in_the_server_s_url_is_in_no_bundle(
+    cluster: tuple[ApiServer, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api, _ = cluster
+    told = api.kubeconfig()
+    server = told["clusters"][0]["cluster"]["server"]
+    told["clusters"][0]["cluster"]["server"] = server.replace("://", "://me:hunter2@")
+    config, path = tmp_path / "own", tmp_path / "a.mdb"
+    config.write_text(yaml.safe_dump(told))
+    flags = ["--kubeconfig", str(config)]
+    assert main(["record", *flags, "-o", str(path)]) == 0
+    assert b"hunter2" not in path.read_bytes()
+    with Bundle(path) as bundle:
+        assert bundle.manifest.source.endswith(f" ({server})")
+    for command in (["diagnose"], ["diagnose", "-o", "json"], ["check-access"]):
+        main([*command, *flags])
+    captured = capsys.readouterr()
+    assert "hunter2" not in captured.out + captured.err
