@@ -128,21 +128,19 @@ def _of_namespace(proxies: tuple[ProxySync, ...], namespace: str) -> tuple[Proxy
 
 
 def _write(proxies: tuple[ProxySync, ...], istiods: Sequence[IstiodFacts], arguments: argparse.Namespace) -> None:
-    """The table; that it has no row is an error of istioctl's (istioctl/pkg/writer/pilot/status.go, 1.27)."""
+    """The table; istioctl, since it counts subscribed types (1.27), prints an empty one without a word."""
     from meshdoctor.present import sync_tables
     from meshdoctor.present.tabwriter import render
 
-    answered = sum(istiod.records is not None for istiod in istiods)
-    nothing = "" if proxies else f"no proxies found (checked {answered} istiods)"
-    if arguments.output in ("istioctl", "table"):
-        if nothing:
-            raise SourceError(f"failed to setup status print: {nothing}")
+    as_istioctl = arguments.output in ("istioctl", "table")
+    if as_istioctl:
         table = sync_tables.istioctl_verbose_table if arguments.verbosity else sync_tables.istioctl_table
     else:
         table = sync_tables.wide_table if arguments.output == "wide" else sync_tables.short_table
     sys.stdout.write(render(table(proxies)))
-    if nothing:
-        sys.stderr.write(f"meshdoctor: {nothing}\n")
+    if not proxies and not as_istioctl:
+        answered = sum(istiod.records is not None for istiod in istiods)
+        sys.stderr.write(f"meshdoctor: no proxies found (checked {answered} istiods)\n")
 
 
 def _write_documents(documents: list[dict[str, object]], arguments: argparse.Namespace) -> None:
@@ -158,10 +156,11 @@ def _write_documents(documents: list[dict[str, object]], arguments: argparse.Nam
 def _from_file(arguments: argparse.Namespace) -> int:
     """The table of what `istioctl proxy-status -o json` wrote: no pods are known, only who is connected."""
     from meshdoctor.commands.proxy_dump import FileDump
-    from meshdoctor.mesh.discovery import in_namespace, istiod_facts, read_responses
+    from meshdoctor.mesh.discovery import in_namespace, istiod_facts
     from meshdoctor.mesh.revisions import Revisions
     from meshdoctor.mesh.sync import connected_proxies, sync_status
     from meshdoctor.model.decode import UnreadableError
+    from meshdoctor.model.discovery import read_responses
 
     dump = FileDump(arguments.file)
     try:
