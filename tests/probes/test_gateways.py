@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.envoy_dumps import config_dump, server_info
+from tests.envoy_dumps import config_dump, object_path, route, routes, server_info
 from tests.kube_objects import istio, pod
-from tests.probes.depot import Depot, accuses, causes, is_open, spares
+from tests.probes.depot import OUTBOUND, Depot, accuses, causes, is_open, spares
 from tests.recordings import access_line
 
 GATE, GATE_IP = "edge/front-door-5c7d8f9b6c-t6v8x", "10.40.7.7"
@@ -82,3 +82,13 @@ def test_a_gateway_without_a_selector_is_every_gateways(tmp_path: Path) -> None:
     depot = gateway(Depot(tmp_path), 404, "NR", "route_not_found", "read.example.org")
     depot.objects("Gateway", front_door("library.example.org", selector={}))
     accuses(depot.ask("missing-route"), "gateway-host-mismatch", "Gateway edge/door")
+
+
+def test_a_virtual_service_for_a_whole_domain_whose_routes_are_for_other_paths(tmp_path: Path) -> None:
+    depot = gateway(Depot(tmp_path), 404, "NR", "route_not_found", "Read.Example.Org")
+    depot.objects("Gateway", front_door("*.example.org"))
+    other = route(OUTBOUND, prefix="/cover", owner=object_path("virtual-service", "books", "reading"))
+    tables = [routes("https.443.https.door.edge", ["*.example.org"], other)]
+    depot.proxy(GATE, config_dump=config_dump(route_configs=tables))
+    verdict = accuses(depot.ask("missing-route"), "no-route", "VirtualService books/reading")
+    assert "/page" in verdict.summary
