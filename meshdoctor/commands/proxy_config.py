@@ -236,6 +236,8 @@ def _print(dump: ProxyDump, arguments: argparse.Namespace) -> None:
     from meshdoctor.model.decode import UnreadableError
 
     try:
+        if arguments.output == "istioctl" and arguments.table not in ("endpoint", "log"):
+            dump = dump.as_istioctl()
         _printer(arguments.table)(dump, arguments)
     except UnreadableError as error:
         _complain(dump)

@@ -9,6 +9,7 @@ import stat
 import sys
 import time
 from abc import abstractmethod
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -71,6 +72,19 @@ class ProxyDump:
     def own_sections(self) -> Sections | None:
         """The config dump of the proxy whose hosts are asked for, where it can be had beside them."""
         return None
+
+    def as_istioctl(self) -> ProxyDump:
+        """The dump as istioctl reads it: of a section that occurs twice the last one counts, but the filters of all
+        (istioctl/pkg/util/configdump, getSection and getSections). Raises `UnreadableError`, `SourceError`.
+        """
+        parts = self.sections.parts
+        last = {name: found if name == "EcdsConfigDump" else found[-1:] for name, found in parts.items()}
+        if last == parts:
+            return self
+        twin = copy(self)
+        twin.texts = {}
+        twin.sections = Sections(last, tuple(self.sections.problems))
+        return twin
 
     @property
     def problems(self) -> list[str]:

@@ -272,3 +272,13 @@ def test_what_is_no_table_is_told_with_the_tables(capsys: Captured) -> None:
             main(["proxy-config", *arguments])
         assert ended.value.code == 2
         assert told in capsys.readouterr().err
+
+
+def test_of_a_section_that_occurs_twice_istioctl_shows_the_last(capsys: Captured, tmp_path: Path) -> None:
+    """Our own formats show both: a dump may have been read in parts."""
+    first, second = (json.loads(dump(ClustersConfigDump=clusters({"name": name}))) for name in ("a", "b"))
+    path = tmp_path / "config_dump.json"
+    path.write_text(json.dumps({"configs": first["configs"] + second["configs"]}))
+    assert [line.split()[0] for line in lines(capsys, "cluster", "-f", str(path))[1:]] == ["a", "b"]
+    assert [line.split()[0] for line in lines(capsys, "cluster", "-f", str(path), "-o", "istioctl")[1:]] == ["b"]
+    assert [line.split()[0] for line in lines(capsys, "cluster", "-f", str(path))[1:]] == ["a", "b"]

@@ -54,7 +54,7 @@ def ecds_resource(sections: Sections) -> dict[str, Any]:
             entries.append(resource_value(raw))
         except UnreadableError as error:
             sections.problems.append(f"{SECTION}: {error}")
-    return {"ecds_filters": entries}
+    return {"ecds_filters": entries} if entries else {}
 
 
 class _Raws(msgspec.Struct, gc=False):
