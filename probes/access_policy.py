@@ -5,7 +5,6 @@ RBAC 403, JWT 401, ext_authz; the answers of filters at the server's proxy or a 
 
 from __future__ import annotations
 
-from meshdoctor.mesh.ambient import GATEWAY_NAME
 from meshdoctor.mesh.applying import applying
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import (
@@ -19,7 +18,6 @@ from meshdoctor.mesh.finding import (
     not_applicable,
 )
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.labels import selects
 from meshdoctor.mesh.mended import by_flag
 from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, object_says, remedy
@@ -28,6 +26,7 @@ from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.accesslog import parse_details
 from meshdoctor.model.accesslog_details import rbac_rule
+from meshdoctor.model.labels import GATEWAY_NAME, selects, selects_some
 from meshdoctor.model.snapshot import PodRef
 
 RBAC = "rbac_access_denied_matched_policy"
@@ -110,8 +109,7 @@ def _provider(mesh: MeshIndex, name: str) -> tuple[Resource, ...]:
         for service in services
         for kind in mesh.objects("Deployment", k8s.Workload)
         if kind.namespace == service.namespace
-        and service.spec.selector
-        and service.spec.selector.items() <= kind.spec.template.metadata.labels.items()
+        and selects_some(service.spec.selector, kind.spec.template.metadata.labels)
     }
     return (*(Resource("Service", one.namespace, one.name) for one in services), *owners.values())
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from meshdoctor.mesh import blame
-from meshdoctor.mesh.ambient import GATEWAY_NAME
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.finding import (
     CONFIGURATION_ONLY,
@@ -23,6 +22,7 @@ from meshdoctor.mesh.probe import Probe
 from meshdoctor.mesh.quoting import lines_say, listed, logged, remedy
 from meshdoctor.mesh.traffic import GATEWAY, Seen
 from meshdoctor.model import istio
+from meshdoctor.model.labels import GATEWAY_NAME
 from meshdoctor.model.snapshot import PodRef
 from meshdoctor.model.wants import ProxyConfig
 

@@ -13,8 +13,7 @@ from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.owners import Workload
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model import ztunnel
-from meshdoctor.model.labels import DATAPLANE_MODE, REDIRECTION, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE
-from meshdoctor.model.labels import GATEWAY_NAME as GATEWAY_NAME
+from meshdoctor.model.labels import DATAPLANE_MODE, GATEWAY_NAME, REDIRECTION, USE_WAYPOINT, USE_WAYPOINT_NAMESPACE
 from meshdoctor.model.pods import WAYPOINT, ZTUNNEL, has_proxy, is_ready, proxy_role
 from meshdoctor.model.snapshot import PodRef
 from meshdoctor.model.wants import ZtunnelConfig

@@ -10,28 +10,14 @@ from meshdoctor.model.istio import WorkloadEntry
 from meshdoctor.model.kubernetes import Pod
 from meshdoctor.model.labels import REDIRECTION, TLS_MODE
 from meshdoctor.model.pods import (
-    GATEWAY,
     NONE,
     PROXY_CONTAINER,
-    SIDECAR,
     WAYPOINT,
     ZTUNNEL,
     long_running,
     proxy_container,
     proxy_role,
 )
-
-__all__ = [
-    "AMBIENT",
-    "GATEWAY",
-    "NONE",
-    "SIDECAR",
-    "Peer",
-    "entry_tls_mode",
-    "of_pod",
-    "of_workload_entry",
-    "proxy_kind",
-]
 
 AMBIENT = "ambient"
 

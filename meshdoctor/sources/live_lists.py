@@ -16,6 +16,7 @@ from meshdoctor.model.decode import UnreadableError, decode_json, decode_raw
 from meshdoctor.model.istiod import MeshConfig
 from meshdoctor.model.kinds import BY_NAME, Kind
 from meshdoctor.model.kubernetes import Pod
+from meshdoctor.model.labels import ISTIOD, selects
 from meshdoctor.model.meta import Object
 from meshdoctor.model.snapshot import Fact, Missing, Origin, Part
 from meshdoctor.sources.scope import CONTROL_PLANE, mesh_config_maps
@@ -199,7 +200,7 @@ class LiveLists:
         """Istio's own ConfigMaps by name: others may hold anything and are never asked for."""
         found: list[Object] = []
         bodies: list[bytes] = []
-        istiods = [pod for pod in await self.control_plane() if pod.metadata.labels.get("app") == "istiod"]
+        istiods = [pod for pod in await self.control_plane() if selects(ISTIOD, pod.metadata.labels)]
         for namespace, name in mesh_config_maps(istiods):
             try:
                 body = await self._client.get(f"/api/v1/namespaces/{namespace}/configmaps/{name}")

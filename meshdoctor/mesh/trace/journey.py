@@ -29,9 +29,10 @@ from meshdoctor.mesh.trace.request import Request
 from meshdoctor.mesh.trace.rewrite import rewritten_authority, rewritten_path
 from meshdoctor.mesh.trace.upstream_tls import UpstreamTls, http_version, towards
 from meshdoctor.mesh.trace.walk import End, Walk, walk
-from meshdoctor.mesh.workloads import GATEWAY, SIDECAR, proxy_kind
+from meshdoctor.mesh.workloads import proxy_kind
 from meshdoctor.model.kubernetes import Pod
 from meshdoctor.model.names import parse_cluster_name
+from meshdoctor.model.pods import GATEWAY, SIDECAR
 from meshdoctor.model.snapshot import PodRef, Snapshot, Want
 
 MAX_SERVERS = 4

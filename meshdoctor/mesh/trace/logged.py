@@ -13,13 +13,13 @@ from meshdoctor.mesh.ambient import is_ztunnel
 from meshdoctor.mesh.case import Case
 from meshdoctor.mesh.failing_flows import code_of, details_of
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.pods import PROXY_CONTAINER
 from meshdoctor.mesh.question import Question, cases_of
 from meshdoctor.mesh.trace.outcome import Logged, LoggedFailure, Trace
 from meshdoctor.mesh.trace.places import client_pods
 from meshdoctor.mesh.trace.question import TraceQuestion
 from meshdoctor.mesh.traffic import APPLICATION, CLIENT, GATEWAY, SERVER, TUNNEL, Seen
 from meshdoctor.model import wants as ask
+from meshdoctor.model.pods import PROXY_CONTAINER
 from meshdoctor.model.snapshot import PodRef, Want
 
 SIDES = (CLIENT, GATEWAY, APPLICATION, TUNNEL, SERVER)
