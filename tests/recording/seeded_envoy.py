@@ -47,6 +47,7 @@ def string_matches(seed: Seeds) -> list[Json]:
         {"name": "x-api-key", "string_match": {"safe_regex": {"regex": seed()}}},
         {"name": "x-auth-token", "exact_match": seed()},
         {"name": "x-csrf", "contains_match": seed()},
+        {"name": "x-partner", "string_match": {"suffix": seed()}},
     ]
 
 

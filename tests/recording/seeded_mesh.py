@@ -6,6 +6,8 @@ import json
 
 from meshdoctor.mesh.proxy.protojson import to_protojson
 from tests.recording.seeded_envoy import Json, Seeds, config_dump, header, http_filters
+from tests.recording.seeded_extensions import extensions_dump, filters
+from tests.recording.seeded_texts import FORMAT, fill_texts
 from tests.recordings import Recording, access_line
 
 
@@ -86,6 +88,7 @@ def fill(recording: Recording, seed: Seeds) -> None:
             "metadata": meta(seed, "ef"),
             "spec": {
                 "configPatches": [
+                    *({"patch": {"value": one}} for one in filters(seed)),
                     {
                         "patch": {
                             "value": {"name": "lua", "typed_config": {"inlineCode": seed(), "inline_code": seed()}}
@@ -106,14 +109,32 @@ def fill(recording: Recording, seed: Seeds) -> None:
             "metadata": meta(seed, "wp"),
             "spec": {
                 "url": f"oci://u:{seed()}@reg/x",
-                "pluginConfig": {"key": seed(), "deep": {"list": [seed()]}},
+                "pluginConfig": {
+                    "key": seed(),
+                    "deep": {"list": [seed()], "name": seed(), "kind": seed()},
+                    seed(): "tenant",
+                    "pin": 77665544,
+                },
                 "vmConfig": {"env": [{"name": "API", "value": seed()}]},
             },
         },
     )
     recording.objects(
         "Telemetry",
-        {"metadata": meta(seed, "t"), "spec": {"tracing": [{"customTags": {"k": {"literal": {"value": seed()}}}}]}},
+        {
+            "metadata": meta(seed, "t"),
+            "spec": {
+                "tracing": [
+                    {
+                        "customTags": {
+                            "k": {"literal": {"value": seed()}},
+                            "h": {"header": {"name": "x", "defaultValue": seed()}},
+                        }
+                    }
+                ],
+                "accessLogging": [{"filter": {"expression": f"request.headers['x-key'] == '{seed()}'"}}],
+            },
+        },
     )
     recording.objects("ProxyConfig", {"metadata": meta(seed, "pc"), "spec": {"environmentVariables": {"K": seed()}}})
     recording.objects(
@@ -133,7 +154,14 @@ def fill(recording: Recording, seed: Seeds) -> None:
         {
             "metadata": meta(seed, "ap"),
             "spec": {
-                "rules": [{"when": [{"key": "request.headers[x-api-key]", "values": [seed()], "notValues": [seed()]}]}]
+                "rules": [
+                    {
+                        "when": [
+                            {"key": "request.headers[x-api-key]", "values": [seed()], "notValues": [seed()]},
+                            {"key": "request.headers[x-partner]", "values": [f"{seed()}*"], "notValues": [seed()]},
+                        ]
+                    }
+                ]
             },
         },
     )
@@ -147,7 +175,12 @@ def fill(recording: Recording, seed: Seeds) -> None:
                     {
                         "match": [
                             {
-                                "headers": {"authorization": {"exact": seed("bearer")}, "cookie": {"regex": seed()}},
+                                "headers": {
+                                    "authorization": {"exact": seed("bearer")},
+                                    "cookie": {"regex": seed()},
+                                    "x-partner": {"exact": seed()},
+                                },
+                                "withoutHeaders": {"x-partner": {"prefix": seed()}},
                                 "queryParams": {"key": {"exact": seed()}},
                             }
                         ],
@@ -168,7 +201,10 @@ def fill(recording: Recording, seed: Seeds) -> None:
                     {
                         "matches": [
                             {
-                                "headers": [{"name": "authorization", "value": seed()}],
+                                "headers": [
+                                    {"name": "authorization", "value": seed()},
+                                    {"name": "x-partner", "type": "Exact", "value": seed()},
+                                ],
                                 "queryParams": [{"name": "k", "value": seed()}],
                             }
                         ],
@@ -217,7 +253,17 @@ def fill(recording: Recording, seed: Seeds) -> None:
     recording.put(
         "envoy/shop/web-1/stats.prom", f'# {seed()}\nup{{token="{seed()}"}} 1\nrequests{{url="{seed("url")}"}} 2\n'
     )
-    recording.put("ztunnel/istio-system/z-1/config_dump.json", {"workloads": [], "config": {"auth_token": seed()}})
+    ztunnel = {
+        "auth_token": seed(),
+        "xdsHeaders": {"vec": [["x-a", seed()]]},
+        "auth": {"Static": seed()},
+        "proxyMetadata": {"A": seed()},
+    }
+    policies = ["shop/by-path"]
+    recording.put(
+        "ztunnel/istio-system/z-1/config_dump.json",
+        {"workloads": [{"name": "web-1", "authorizationPolicies": policies}], "config": ztunnel},
+    )
     recording.put(
         "istiod/istiod-1/syncz.json",
         [{"proxy": "web-1.shop", "resources": {"t": {"lastError": seed("named")}}, "extra": seed()}],
@@ -226,15 +272,25 @@ def fill(recording: Recording, seed: Seeds) -> None:
         "istiod/istiod-1/mesh.json",
         {
             "rootNamespace": "istio-system",
+            "accessLogFormat": FORMAT,
             "extensionProviders": [
                 {
                     "name": "x",
                     "envoyExtAuthzHttp": {
                         "headersToUpstreamOnAllow": ["a"],
-                        "includeAdditionalHeadersInCheck": {"x-secret": seed()},
+                        "includeAdditionalHeadersInCheck": {"x-secret": seed(), "x-shared-auth": seed()},
                     },
                 },
-                {"opentelemetry": {"http": {"headers": [{"name": "authorization", "value": seed("bearer")}]}}},
+                {
+                    "opentelemetry": {
+                        "http": {
+                            "headers": [
+                                {"name": "authorization", "value": seed("bearer")},
+                                {"name": "api-auth", "value": seed()},
+                            ]
+                        }
+                    }
+                },
             ],
             "defaultConfig": {"proxyMetadata": {"K": seed()}},
             "ca": {"token": seed()},
@@ -255,6 +311,9 @@ def fill(recording: Recording, seed: Seeds) -> None:
     # As Go's protojson prints the same messages, with secrets of its own.
     sent = {"configs": [{"@type": one["@type"], **to_protojson(one)} for one in config_dump(seed)["configs"]]}
     recording.put("istiod/istiod-1/config_dump/shop/web-1.json", sent)
+    recording.proxy("shop/web-2", config_dump=extensions_dump(seed))
+    sent = {"configs": [{"@type": one["@type"], **to_protojson(one)} for one in extensions_dump(seed)["configs"]]}
+    recording.put("istiod/istiod-1/config_dump/shop/web-2.json", sent)
     recording.put("istiod/istiod-1/registryz.json", [{"hostname": "a", "Attributes": {"password": seed()}}])
     recording.log("shop/web-1", "istio-proxy",
                   access_line(1, 503, "UF", path=seed("query"), request_id="11111111-2222-3333-4444-555555555555"),
@@ -273,5 +332,6 @@ def fill(recording: Recording, seed: Seeds) -> None:
     recording.log("shop/web-1", "app", f"started with key {seed()}", json.dumps({"msg": seed()}), json.dumps(
         {"ts": 1, "url": f"http://cart/{seed('query')}", "status": 503, "error": f"refused {seed('named')}",
          "headers": {"authorization": seed()}, "token": seed()}))  # fmt: skip
+    fill_texts(recording, seed)
     recording.manifest["note"] = f"recorded with {seed('bearer')}"
     recording.manifest["errors"] = [{"file": "kube/core/v1/nodes.json", "error": f"401 for {seed('bearer')}"}]

@@ -19,7 +19,7 @@ from meshdoctor.recording.redaction.text import Redactor, leaks
 from meshdoctor.recording.redaction.tree import clean
 from tests.recording.seeded_envoy import Seeds
 from tests.recording.seeded_mesh import fill
-from tests.recordings import Recording
+from tests.recordings import Recording, access_line
 
 
 def everything(path: Path) -> str:
@@ -39,13 +39,15 @@ def test_none_of_two_hundred_secrets_is_in_the_bundle(tmp_path: Path) -> None:
     fill(recording, seed)
     assert len(seed.given) >= 200
     path = tmp_path / "incident.mdb"
-    with BundleWriter(path, now=lambda: 1_770_000_000.0) as writer:
+    source = f"admin (https://u:{seed()}@api.example.com:6443/?token={seed()})"
+    with BundleWriter(path, now=lambda: 1_770_000_000.0, source=source) as writer:
         record_recording(writer, open_any([recording.write()]))
     text = everything(path)
     leaked = [secret for secret in seed.given if secret in text]
     encoded = [base64.b64encode(secret.encode()).decode().rstrip("=") for secret in seed.given]
     leaked += [secret for secret in encoded if secret in text]
     assert not leaked
+    assert "77665544" not in text, "a number beneath somebody's own configuration"
     assert not [secret for secret in seed.given if secret.encode() in path.read_bytes()]
 
 
@@ -78,6 +80,9 @@ def test_what_questions_are_asked_of_stays(tmp_path: Path) -> None:
     )
     log = files["logs/shop/web-1/istio-proxy.log"]().decode().split("\n")
     assert len(log) == 7, "every line keeps its number"
+    own = files["logs/shop/web-2/istio-proxy.log"]().decode().split("\n")
+    assert '[2026-01-01T00:00:00.0Z] "GET /a HTTP/1.1" 503 UF "-" "-" cookie="-" 10.0.0.1:80' in own
+    assert access_line(2).replace("agent/1", "-") in own, "a column too many is cut off"
     assert '"GET /items?<redacted> HTTP/1.1" 503 UF' in log[0]
     calls = files["logs/shop/web-1/app.log"]().decode().split("\n")
     assert calls[0] == calls[1] == ""
@@ -119,8 +124,46 @@ def test_a_file_that_no_rule_knows_is_not_kept(file: str) -> None:
 
 def test_names_of_secrets_and_rate_limits_are_no_secrets() -> None:
     value = {"credentialName": "gateway-cert", "token_bucket": {"max_tokens": 5, "fill_interval": "60s"},
-             "prefix_rewrite": "/token/", "headers": [{"name": "x-user", "exact_match": "canary"}]}  # fmt: skip
+             "prefix_rewrite": "/token/", "headers": [{"name": ":path", "exact_match": "/items"},
+             {"name": "x-user", "present_match": True}, {"name": "x-user", "safe_regex_match": {"regex": ".*"}}],
+             "authorizationPolicies": ["shop/by-path"]}  # fmt: skip
     assert clean(value, Redactor()) == value
+
+
+def test_a_matched_header_is_the_same_mark_in_a_policy_and_in_envoy() -> None:
+    redactor = Redactor()
+    policy = clean({"when": [{"key": "request.headers[x-user]", "values": ["canary", "can*", "*"]}]}, redactor)
+    envoy = clean([{"header": {"name": "x-user", "string_match": {"exact": "canary"}}},
+                   {"header": {"name": "x-user", "string_match": {"prefix": "can"}}}], redactor)  # fmt: skip
+    exact, prefix, present = policy["when"][0]["values"]
+    assert [one["header"]["string_match"] for one in envoy] == [{"exact": exact}, {"prefix": prefix.removesuffix("*")}]
+    assert exact.startswith("<redacted:")
+    assert prefix.endswith("*")
+    assert present == "*"
+
+
+def test_a_configuration_is_one_mark_in_both_spellings_of_protobuf() -> None:
+    redactor = Redactor()
+    envoy = {"configuration": {"@type": "t/google.protobuf.Struct", "value": {"max_size": 1, "a": {"b": 2.0}}}}
+    istiod = {"configuration": {"@type": "t/google.protobuf.Struct", "value": {"maxSize": "1", "a": {"b": 2}}}}
+    assert clean(envoy, redactor) == clean(istiod, redactor) != clean(envoy, Redactor())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'secret "web-certificate" not found',
+        "CASecret istio-ca-secret not found, will create one",
+        "service-account token volume",
+        "bypass=true, passthrough: 3",
+        "http://cart:8080/users/@me",
+        "ConnectionResetError(104, 'Connection reset by peer')",
+        "TLS_error:|268435581:SSL_routines:OPENSSL_internal:CERTIFICATE_VERIFY_FAILED",
+        "Jwt verification fails",
+    ],
+)
+def test_what_only_sounds_like_a_secret_stays(text: str) -> None:
+    assert Redactor().text(text) == text
 
 
 def test_a_last_look_finds_what_the_rules_missed() -> None:

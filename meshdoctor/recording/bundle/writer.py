@@ -82,7 +82,7 @@ class BundleWriter:
         self.redactor = redactor or Redactor()
         self.snapshots: list[SnapshotRef] = []
         self._now = now
-        self._source = source
+        self._source = self.redactor.url(source)  # a server's address may have a user and a password in it
         self._stored: list[Stored] = []
         self._blobs: set[str] = set()
         self._raw = 0

@@ -17,8 +17,9 @@ from meshdoctor.model.envoy.endpoint import ClusterStatuses
 from meshdoctor.model.istiod import MeshConfig, RegistryService, SyncRecord
 from meshdoctor.recording.redaction.logs import clean_log
 from meshdoctor.recording.redaction.objects import clean_list, clean_store, kind_of
+from meshdoctor.recording.redaction.suspects import suspect
 from meshdoctor.recording.redaction.text import Redactor
-from meshdoctor.recording.redaction.tree import clean, suspect
+from meshdoctor.recording.redaction.tree import clean
 
 _SAMPLE = re.compile(r"^[A-Za-z_:][\w:]*(?:\{[^\n]*\})? \S+$")
 _VERSION_KEYS = ("major", "minor", "gitVersion", "gitCommit", "platform", "goVersion")
@@ -109,7 +110,7 @@ def _one_line(body: bytes, redactor: Redactor) -> bytes:
 
 def _metrics(body: bytes, redactor: Redactor) -> bytes:
     lines = (line for line in body.decode(errors="replace").splitlines() if _SAMPLE.match(line))
-    return "".join(f"{redactor.text(line)}\n" for line in lines).encode()
+    return "".join(f"{redactor.line(line)}\n" for line in lines).encode()
 
 
 def clean_dump(body: bytes, redactor: Redactor) -> bytes:

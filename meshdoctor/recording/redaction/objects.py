@@ -11,12 +11,22 @@ from meshdoctor.model.decode import UnreadableError, convert, decode_json
 from meshdoctor.model.istiod import MeshConfig
 from meshdoctor.model.kinds import KINDS, Kind
 from meshdoctor.recording.importing.yaml_guard import load_documents
+from meshdoctor.recording.redaction.kubelet import clean_event, clean_status
 from meshdoctor.recording.redaction.text import Redactor
-from meshdoctor.recording.redaction.tree import VARIABLES, clean
+from meshdoctor.recording.redaction.tree import clean, clean_proxy_config, is_shown
 
 _FILE = re.compile(r"^kube/(?P<group>[^/]+)/(?P<version>[^/]+)/(?P<resource>[^/]+)\.json$")
 _PROXIES = ("istio-proxy", "istio-init", "istio-validation", "discovery", "ztunnel")
 _SLEEP = re.compile(r"(?:/bin/)?(?:sleep|sh|bash|-c|\d+[smh]?|sleep \d+[smh]?)")
+_COMMANDS = re.compile(r"proxy|sidecar|router|waypoint|ztunnel|discovery|istio-iptables|istio-clean-iptables")
+_FLAG = re.compile(
+    r"(?:--(?:domain|serviceCluster|drainDuration|parentShutdownDuration|discoveryAddress|connectTimeout|proxyAdminPort"
+    r"|concurrency|controlPlaneAuthPolicy|statusPort|trust-domain|stsPort|proxyLogLevel|proxyComponentLogLevel"
+    r"|log_output_level|log_as_json|log_caller|log_stacktrace_level|outlierLogPath|monitoringAddr|keepaliveMaxServerConnectionAge"
+    r"|run-validation|skip-rule-apply|probe-timeout|iptables-[a-z-]+|istio-[a-z-]+|redirect-dns|capture-all-dns)"
+    r"|-[pzumixbdoqkceti])(?:=|$)"
+)
+"""Flags of pilot-agent, pilot-discovery and istio-iptables (Istio 1.24 to 1.32)."""
 _PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
 
 
@@ -70,6 +80,9 @@ def clean_object(built: dict[str, Any], kind: Kind, redactor: Redactor) -> dict[
         return {**clean({name: value for name, value in built.items() if name != "data"}, redactor), **_data(built)}
     if kind.name == "Pod":
         _pod_spec(built.get("spec", {}), redactor)
+        clean_status(built.get("status", {}), redactor)
+    elif kind.name == "Event":
+        clean_event(built, redactor)
     elif "template" in built.get("spec", {}) and kind.group == "apps":
         _pod_spec(built["spec"]["template"].get("spec", {}), redactor)
     found: dict[str, Any] = clean(built, redactor)
@@ -103,16 +116,35 @@ def clean_store(body: bytes, redactor: Redactor) -> bytes:
 
 def _pod_spec(spec: dict[str, Any], redactor: Redactor) -> None:
     for container in (*spec.get("containers", ()), *spec.get("initContainers", ())):
-        if container.get("name") not in _PROXIES and container.pop("args", None):
-            redactor.counts["arguments"] += 1
+        _arguments(container, redactor)
         for variable in container.get("env", ()):
-            if variable.get("value") and not VARIABLES.match(variable.get("name", "")):
+            name, value = variable.get("name", ""), variable.get("value")
+            if value and not is_shown(name):
                 redactor.counts["environment"] += 1
                 del variable["value"]
+            elif value and name == "PROXY_CONFIG":
+                variable["value"] = clean_proxy_config(value, redactor)
         for name in _PROBES:
             _handler(container.get(name) or {}, redactor)
         for handler in (container.get("lifecycle") or {}).values():
             _handler(handler or {}, redactor)
+
+
+def _arguments(container: dict[str, Any], redactor: Redactor) -> None:
+    """Of an application none; of a proxy those that are known, each with its value."""
+    arguments = container.pop("args", None)
+    if not arguments:
+        return
+    redactor.counts["arguments"] += 1
+    if container.get("name") not in _PROXIES:
+        return
+    kept, known = [], False
+    for word in arguments:
+        flag = word.startswith("-")
+        known = bool(_FLAG.match(word)) if flag else known or bool(_COMMANDS.fullmatch(word))
+        kept.append(word if known else "<redacted>")
+        known = known and flag and "=" not in word
+    container["args"] = kept
 
 
 def _handler(handler: dict[str, Any], redactor: Redactor) -> None:
@@ -120,6 +152,8 @@ def _handler(handler: dict[str, Any], redactor: Redactor) -> None:
     request = handler.get("httpGet")
     if isinstance(request, dict) and request.pop("httpHeaders", None):
         redactor.counts["probe headers"] += 1
+    if isinstance(request, dict) and isinstance(request.get("path"), str):
+        request["path"] = redactor.line(request["path"])
     command = (handler.get("exec") or {}).get("command")
     if command and not all(isinstance(word, str) and _SLEEP.fullmatch(word) for word in command):
         redactor.counts["command"] += 1

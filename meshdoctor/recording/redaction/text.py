@@ -13,30 +13,67 @@ from collections import Counter
 from functools import cache
 from typing import Any
 
+from meshdoctor.model.accesslog_format import LogFormat, compile_format
+from meshdoctor.recording.redaction.headers import HARMLESS
+
 SENSITIVE = (
-    r"pass(?:word|wd|phrase|code)|secret|tokens?(?![a-z])|credential|api[_-]?key|private[_-]?key|access[_-]?key"
+    r"pass(?:word|wd|phrase|code)|pwd|secret|tokens?(?![a-z])|credential|api[_-]?key|private[_-]?key|access[_-]?key"
     r"|session[_-]?key|encryption[_-]?key|hmac|authorization|authentication[_-]?key|cookie|bearer|jwt$"
 )
 """In the name of a header, key or variable: its value is a secret."""
 SENSITIVE_NAME = re.compile(rf"{SENSITIVE}|^x-auth|^x-amz-security|csrf|xsrf|^sid$|^session$", re.IGNORECASE)
 
-# One alternative a kind of secret; `kept` is what stays in front of it.
+_HEADER = r"(?:proxy-|x-[\w-]*)?authorization|(?:set-)?cookie2?"
+"""Headers whose value has spaces, semicolons and quotes in it: everything behind them is theirs."""
+_NAMED = (
+    r"(?:pass(?:word|wd|phrase|code)|pwd|secret|token|credential|api[_-]?key|private[_-]?key|access[_-]?key"
+    r"|account[_-]?key|shared[_-]?key|auth[_-]?key|session[_-]?(?:key|id)|signature|authorization|set-cookie|cookie)[\w-]*"
+    r"|(?<![a-z0-9])(?:(?-i:[A-Z0-9_]*PASS)|\w+_pass|pass|sig|sid|licen[cs]e|x-auth[\w-]*|x-[\w-]*-key)"
+)
+_QUOTED = r"\\\"(?:[^\"\\]|\\[^\"])*(?:\\\")?|\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?"
+_BARE = r"[^\s\"',;&<)\]}\\]+"
+
+# One alternative a kind of secret; the group in front of it is what stays.
 SECRET_LOOKS = re.compile(
-    r"(?P<jwt>\beyJ[A-Za-z0-9_-]{6,}(?:\.[A-Za-z0-9_-]*){0,4})"
+    r"(?P<jwt>\beyJ[A-Za-z0-9_-]{3,}(?:\.[A-Za-z0-9_-]*){0,4})"
     r"|(?P<pem>-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?:.*?-----END [A-Z0-9 ]*PRIVATE KEY-----|.*))"
-    r"|(?P<scheme>\b(?:Bearer|Basic|Digest|Negotiate|ApiKey)\s+)(?P<credential>[A-Za-z0-9._~+/=:-]{6,})"
-    r"|(?P<url>\b[a-z][a-z0-9+.-]*://)(?P<userinfo>[^\s/@\"']+)(?=@)"
-    r"|(?P<cloud>\b(?:(?:AKIA|ASIA)[A-Z0-9]{12,}|gh[opsur]_[A-Za-z0-9]{20,}|xox[abprs]-[A-Za-z0-9-]{10,}"
-    r"|sk_(?:live|test)_[A-Za-z0-9]{10,}|AIza[A-Za-z0-9_-]{30,}|glpat-[A-Za-z0-9_-]{15,}))"
-    r"|(?P<name>(?i:(?:pass(?:word|wd|phrase)|secret|token|credential|api[_-]?key|private[_-]?key|access[_-]?key"
-    r"|session[_-]?(?:key|id)|authorization|set-cookie|cookie)[\w-]*)[\"']?\s*[=:]\s*[\"']?)(?P<value>[^\s\"',;&<)\]}]+)",
+    # Envoy prints the headers of a request as 'name', 'value' at level debug (HeaderMap's operator<<).
+    r"|(?P<pair>'(?P<header>:?[\w-]+)', ')(?P<shown>(?:[^'\\\n]|\\.)*)"
+    rf"|(?P<quote>[\"']?)(?P<whole>\b(?i:{_HEADER})\\?[\"']?\s*[=:]\s*)(?P<all>{_QUOTED}|[^\n\r]+)"
+    r"|(?P<scheme>\b(?i:Bearer|Basic|Digest|Negotiate|ApiKey)\s+)(?P<credential>[A-Za-z0-9._~+/=:-]{6,})"
+    r"|(?P<bare>\b(?i:token)\s+[\"']?)(?P<token>(?=[\w.~+/=-]*\d)[\w.~+/=-]{8,}|(?<=['\"])[^\s'\"]+)"
+    r"|(?P<url>\b[a-z][a-z0-9+.-]*://)(?P<userinfo>[^\s/\"']+)(?=@)"
+    # An unencoded slash in a password is an error in a URL, but no less a password.
+    r"|(?P<dsn>\b(?!https?:|wss?:|grpcs?:|spiffe:)[a-z][a-z0-9+.-]*://)(?P<login>[^\s\"'@:]*:[^\s\"']*)(?=@)"
+    r"|(?P<driver>(?<![\w/]))(?P<account>[\w.-]+:[^\s\"'/]+)(?=@(?:tcp|unix)\()"
+    r"|(?P<flag>(?<!\S)(?:-u|--user)[ =])(?P<user>[^\s:]+:\S+)"
+    r"|(?P<cloud>\b(?:(?:AKIA|ASIA)[A-Z0-9]{12,}(?:[/:,]\s?[^\s\"']+)?|gh[opsur]_[A-Za-z0-9]{20,}|github_pat_\w{20,}"
+    r"|xox[abprs]-[A-Za-z0-9-]{10,}|sk_(?:live|test)_[A-Za-z0-9]{10,}|sk-[A-Za-z0-9_-]{20,}|AIza[A-Za-z0-9_-]{30,}"
+    r"|glpat-[A-Za-z0-9_-]{15,}|hv[sb]\.[\w-]{20,}|npm_[A-Za-z0-9]{30,}|SG\.[\w-]{16,}\.[\w-]{16,}|ya29\.[\w-]{20,}))"
+    rf"|(?P<option>(?<![\w-])--?[\w-]*(?i:{_NAMED})[\"']?(?:\s*[=,:]\s*|\s+))(?P<chosen>{_QUOTED}|{_BARE})"
+    r"|(?P<says>(?i:pass(?:word|phrase|code)|api[_ -]?key)\s+is\s+[\"']?)(?P<said>[^\s\"']+)"
+    rf"|(?P<name>(?i:{_NAMED})\\?[\"']?\s*[=:]\s*)(?P<value>{_QUOTED}|{_BARE})",
     re.DOTALL,
+)
+_KEPT_AND_HIDDEN = (
+    ("scheme", "credential", "authorization"),
+    ("bare", "token", "authorization"),
+    ("url", "userinfo", "user in a URL"),
+    ("dsn", "login", "user in a URL"),
+    ("driver", "account", "user in a URL"),
+    ("flag", "user", "named secret"),
+    ("option", "chosen", "named secret"),
+    ("says", "said", "named secret"),
+    ("name", "value", "named secret"),
 )
 # What every alternative of SECRET_LOOKS needs, in a form that is searched in one pass.
 _NEEDED = (
-    rb"eyJ|PRIVATE KEY|(?:Bearer|Basic|Digest|Negotiate|ApiKey)\s|://[^\s/]*@|AKIA|ASIA|gh[opsur]_|xox[abprs]-"
-    rb"|sk_(?:live|test)_|AIza|glpat-|(?i:pass(?:word|wd|phrase)|secret|token|credential|authorization|cookie"
-    rb"|(?:api|private|access|session)[_-]?key|session[_-]?id)"
+    rb"eyJ|PRIVATE KEY|', '|(?i:Bearer|Basic|Digest|Negotiate|ApiKey|token)\s|://[^\s\"']*@|@(?:tcp|unix)\("
+    rb"|(?:-u|--user)[ =]"
+    rb"|AKIA|ASIA|gh[opsur]_|github_pat_|xox[abprs]-|sk_(?:live|test)_|sk-|AIza|glpat-|hv[sb]\.|npm_|SG\.|ya29\."
+    rb"|(?i:(?:pass(?:word|wd|phrase|code)|pwd|secret|token|credential|authorization|cookie|signature"
+    rb"|(?:api|private|access|account|shared|auth|session)[_-]?key|session[_-]?id)[\w-]*(?:\\?[\"']?\s*[=:,]|[\"']?\s)"
+    rb"|api key is|(?:pass|sig|sid|licen[cs]e|x-auth[\w-]*|x-[\w-]*-key)\\?[\"']?(?:\s*[=:,]|\s))"
 )
 
 
@@ -52,11 +89,13 @@ def _looks() -> Any:
 def _canary() -> Any:
     import re2
 
-    return re2.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{8,}")
+    return re2.compile(
+        rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|\beyJ[\w-]{8,}\.[\w-]{4,}|\b(?i:Bearer)\s+[\w.~+/-]{16,}"
+    )
 
 
 def leaks(body: bytes) -> bool:
-    """Whether a redacted *body* still holds a private key or a whole token: a last look before it is written."""
+    """Whether a redacted *body* still holds a private key or a token: a last look before it is written."""
     return _canary().search(body) is not None
 
 
@@ -67,6 +106,9 @@ _MARK = re.compile(r"<redacted(?::[0-9a-f]{12})?>")
 
 _SHORT, _MOST_KNOWN, _MOST_BYTES = 256, 50_000, 48 * 2**20
 """Texts of up to so many characters are remembered, up to so many: a mesh repeats its names in every proxy."""
+
+
+_MOST_FORMATS = 32
 
 
 class Redactor:
@@ -82,6 +124,14 @@ class Redactor:
         self.elements: dict[bytes, bytes] = {}
         """What JSON elements became that come again and again; see `remember`."""
         self._remembered = 0
+        self.formats: list[LogFormat] = []
+        """The formats of access logs that the mesh was said to have, so far."""
+
+    def learn_format(self, source: str | dict[str, Any]) -> None:
+        """Proxies' logs that come later are read by this format, too; not by one that fits any line."""
+        known = compile_format(source)
+        if known.tells_outcome and known not in self.formats and len(self.formats) < _MOST_FORMATS:
+            self.formats.append(known)
 
     def remember(self, element: bytes, becomes: bytes) -> None:
         """Keeps what *element* became, as long as all of them together stay small."""
@@ -128,10 +178,28 @@ class Redactor:
         return f"{match[1]}=<redacted>"
 
     def _found(self, match: re.Match[str]) -> str:
-        if match["credential"] is not None:
-            return match["scheme"] + self.mark(match["credential"], "authorization")
-        if match["userinfo"] is not None:
-            return match["url"] + self.mark(match["userinfo"], "user in a URL")
-        if match["value"] is not None:
-            return match["name"] + self.mark(match["value"], "named secret")
+        if match["pair"] is not None:
+            harmless = HARMLESS.match(match["header"])
+            return match["pair"] + (self.url(match["shown"]) if harmless else self.mark(match["shown"], "header"))
+        if match["whole"] is not None:
+            kept, rest = _up_to(match["all"], match["quote"])
+            return match["quote"] + match["whole"] + self._value(kept, "authorization") + self.text(rest)
+        for before, secret, rule in _KEPT_AND_HIDDEN:
+            if match[secret] is not None:
+                return match[before] + self._value(match[secret], rule)
         return self.mark(match[0], "looks like a secret")
+
+    def _value(self, value: str, rule: str) -> str:
+        """A mark in the quotes that *value* stood in."""
+        for quote in ('\\"', '"', "'"):
+            if value.startswith(quote):
+                ended = len(value) > len(quote) and value.endswith(quote)
+                inner = value[len(quote) : -len(quote)] if ended else value[len(quote) :]
+                return quote + self.mark(inner, rule) + (quote if ended else "")
+        return self.mark(value, rule)
+
+
+def _up_to(value: str, quote: str) -> tuple[str, str]:
+    """*value* up to where the quote ends that its name stands in; the whole of it when it stands in none."""
+    end = value.find(quote) if quote and not value.startswith(("'", '"', "\\")) else -1
+    return (value, "") if end < 0 else (value[:end], value[end:])
