@@ -32,12 +32,12 @@ from meshdoctor.mesh.sync_types import (
     NOT_SENT,
     STALE,
     SYNCED,
-    TYPE_URLS,
     UNTOLD,
     TypeSync,
     rejection,
     type_states,
 )
+from meshdoctor.model.discovery import TYPE_URLS
 from meshdoctor.model.istio import WorkloadEntry
 from meshdoctor.model.kubernetes import Pod
 from meshdoctor.model.pods import NONE, SIDECAR, ZTUNNEL, proxy_role

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from meshdoctor.model.discovery import SHORT_TYPES, TYPE_URLS
 from meshdoctor.model.istiod import ResourceSync, SyncRecord
 from meshdoctor.model.moment import unix
 
@@ -13,22 +14,6 @@ SYNCED, STALE, NOT_SENT, ERROR, IGNORED, UNTOLD = "SYNCED", "STALE", "NOT SENT",
 IN_FLIGHT = 30.0
 """For so many seconds after a send, a missing acknowledgement is no news: the answer is still on its way."""
 
-_GOOGLE = "type.googleapis.com/"
-# pilot/pkg/xds/v3/model.go and pkg/model/xds.go, GetShortType.
-SHORT_TYPES = {
-    f"{_GOOGLE}envoy.config.cluster.v3.Cluster": "CDS",
-    f"{_GOOGLE}envoy.config.listener.v3.Listener": "LDS",
-    f"{_GOOGLE}envoy.config.endpoint.v3.ClusterLoadAssignment": "EDS",
-    f"{_GOOGLE}envoy.config.route.v3.RouteConfiguration": "RDS",
-    f"{_GOOGLE}envoy.config.core.v3.TypedExtensionConfig": "ECDS",
-    f"{_GOOGLE}envoy.extensions.transport_sockets.tls.v3.Secret": "SDS",
-    f"{_GOOGLE}istio.networking.nds.v1.NameTable": "NDS",
-    f"{_GOOGLE}istio.mesh.v1alpha1.ProxyConfig": "PCDS",
-    f"{_GOOGLE}istio.workload.Address": "WDS",
-    f"{_GOOGLE}istio.workload.Workload": "WDS",
-    f"{_GOOGLE}istio.security.Authorization": "WADS",
-}
-TYPE_URLS = {short: url for url, short in reversed(SHORT_TYPES.items())}
 MAIN_TYPES = ("CDS", "LDS", "EDS", "RDS")
 # The flat fields of syncz, which are all that istiod before 1.23 answers.
 _FLAT = {"CDS": "cluster", "LDS": "listener", "EDS": "endpoint", "RDS": "route", "ECDS": "extensionconfig"}

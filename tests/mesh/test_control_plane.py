@@ -6,8 +6,9 @@ from typing import Any
 
 from meshdoctor.mesh.control_plane import absent_proxies, rejected, stale_records
 from meshdoctor.mesh.index import MeshIndex
-from meshdoctor.mesh.sync_types import IN_FLIGHT, TYPE_URLS
+from meshdoctor.mesh.sync_types import IN_FLIGHT
 from meshdoctor.model import wants as ask
+from meshdoctor.model.discovery import TYPE_URLS
 from meshdoctor.model.istiod import ResourceSync, SyncRecord
 from meshdoctor.model.kubernetes import Pod
 from meshdoctor.model.snapshot import Fact, Missing, Origin, PodRef, Snapshot, SourceInfo

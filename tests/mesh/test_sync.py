@@ -5,7 +5,7 @@ import json
 import pytest
 
 from meshdoctor.mesh.ages import human_duration
-from meshdoctor.mesh.discovery import discovery_response, in_namespace, istiod_facts, read_responses
+from meshdoctor.mesh.discovery import discovery_response, in_namespace, istiod_facts
 from meshdoctor.mesh.revisions import injected_revision, release, revisions
 from meshdoctor.mesh.sync import (
     CONNECTED,
@@ -17,7 +17,6 @@ from meshdoctor.mesh.sync import (
     NOT_SENT,
     STALE,
     SYNCED,
-    TYPE_URLS,
     UNKNOWN,
     IstiodFacts,
     ProxySync,
@@ -26,6 +25,7 @@ from meshdoctor.mesh.sync import (
     sync_status,
     type_states,
 )
+from meshdoctor.model.discovery import TYPE_URLS, read_responses
 from meshdoctor.model.istiod import ResourceSync, SyncRecord, parse_istiod_version
 from meshdoctor.model.kubernetes import (
     Container,
