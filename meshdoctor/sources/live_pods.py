@@ -10,13 +10,14 @@ import msgspec
 from meshdoctor.kube.client import Listing
 from meshdoctor.kube.podhttp import PORTS
 from meshdoctor.kube.quantity import quantity
-from meshdoctor.model.kubernetes import Pod
+from meshdoctor.model.kubernetes import ContainerState, ContainerStatus, Pod
 from meshdoctor.model.labels import ISTIOD, selects
 from meshdoctor.model.names import mistaken_for
-from meshdoctor.model.pods import NONE, ZTUNNEL, long_running, proxy_container, proxy_role
+from meshdoctor.model.pods import NONE, PROXY_CONTAINER, ZTUNNEL, long_running, proxy_container, proxy_role
 from meshdoctor.model.snapshot import Fact, Missing, Part, PodRef
 from meshdoctor.model.wants import Inventory, LogRef
 
+_ENDED = ("Succeeded", "Failed")
 _MONITORING = "prometheus.io/port"
 _PROXY_CONFIG = "PROXY_CONFIG"
 
@@ -40,9 +41,10 @@ class MeshPods(NamedTuple):
 
 
 def mesh_pods(pods: Iterable[Pod], part: Part | None = None) -> MeshPods:
-    """Sort running *pods* by what they are; a pod that has ended has no admin port, but may have a log.
+    """Sort *pods* by what they are; a pod that has ended has no admin port, but may have a log.
 
-    *part*: of which namespaces they are.
+    A proxy counts from the begin: a native sidecar runs while the pod is Pending and its other init containers call
+    through it (Kubernetes 1.29). An istiod is one that can be asked. *part*: of which namespaces they are.
     """
     proxies: dict[PodRef, Pod] = {}
     ztunnels: dict[PodRef, Pod] = {}
@@ -51,16 +53,40 @@ def mesh_pods(pods: Iterable[Pod], part: Part | None = None) -> MeshPods:
     for pod in pods:
         ref = PodRef(pod.namespace, pod.name)
         everything[ref] = pod
-        if pod.status.phase not in ("Running", ""):
+        if pod.status.phase in _ENDED:
             continue
         role = proxy_role(pod.spec)
         if role == ZTUNNEL:
             ztunnels[ref] = pod
         elif selects(ISTIOD, pod.metadata.labels):
-            istiods[pod.name] = pod
+            if pod.status.phase in ("Running", ""):
+                istiods[pod.name] = pod
         elif role != NONE:
             proxies[ref] = pod
     return MeshPods(proxies, ztunnels, istiods, everything, part)
+
+
+def not_started(pod: Pod) -> str:
+    """Why the proxy of a pod that does not run yet cannot be asked; "" where it can."""
+    if pod.status.phase != "Pending":
+        return ""
+    state = next((one.state for one in _statuses(pod) if one.name == PROXY_CONTAINER), ContainerState())
+    if state.running is not None:
+        return ""
+    detail = state.waiting or state.terminated
+    return f"its container {PROXY_CONTAINER} does not run: {detail.reason if detail and detail.reason else 'Pending'}"
+
+
+def _statuses(pod: Pod) -> tuple[ContainerStatus, ...]:
+    return (*pod.status.container_statuses, *pod.status.init_container_statuses)
+
+
+def _has_run(pod: Pod, container: str) -> bool:
+    """Whether a container of it may have a log: of a pod that does not run yet, only some do."""
+    if pod.status.phase != "Pending":
+        return True
+    status = next((one for one in _statuses(pod) if one.name == container), ContainerStatus())
+    return status.state.running is not None or status.state.terminated is not None or status.restart_count > 0
 
 
 def is_sidecar(pod: Pod) -> bool:
@@ -104,16 +130,15 @@ class _ProxyConfig(msgspec.Struct):
 
 
 def inventory(pods: MeshPods, kinds: tuple[str, ...]) -> Inventory:
-    """What can be asked about: every container of a pod of the mesh has a log, one that restarted two."""
+    """What can be asked about: every container of a pod of the mesh that has run has a log, one that restarted two."""
     logs: list[LogRef] = []
     for ref, pod in pods.all.items():
         if ref not in pods.proxies and ref not in pods.ztunnels and pod.name not in pods.istiods:
             continue
-        restarts = {
-            status.name: status.restart_count
-            for status in (*pod.status.container_statuses, *pod.status.init_container_statuses)
-        }
+        restarts = {status.name: status.restart_count for status in _statuses(pod)}
         for container in long_running(pod.spec):
+            if not _has_run(pod, container.name):
+                continue
             logs.append(LogRef(ref, container.name))
             if restarts.get(container.name):
                 logs.append(LogRef(ref, container.name, previous=True))

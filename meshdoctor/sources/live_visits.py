@@ -18,7 +18,15 @@ from meshdoctor.model import wants as ask
 from meshdoctor.model.snapshot import Fact, Missing, PodRef, Want
 from meshdoctor.sources.live_files import PROXY_FILES, sent_file
 from meshdoctor.sources.live_lists import missing
-from meshdoctor.sources.live_pods import MeshPods, admin_port, is_sidecar, memory_limit, monitoring_port, why_not_asked
+from meshdoctor.sources.live_pods import (
+    MeshPods,
+    admin_port,
+    is_sidecar,
+    memory_limit,
+    monitoring_port,
+    not_started,
+    why_not_asked,
+)
 
 Answers = dict[Want[Any], Fact[Any] | Missing]
 Decode = Callable[[Want[Any], str, bytes], Fact[Any] | Missing]
@@ -65,6 +73,10 @@ class PodVisits:
             if pod is None:
                 answers.update(dict.fromkeys(wants, pods.absent(ref)))
                 continue
+            if (ref in pods.proxies or ref in pods.ztunnels) and (why := not_started(pod)):
+                reads = ((want, self._admin_read(want, pods)) for want in wants)
+                answers.update({want: Missing("failed", why, _file(read, ref) if read else "") for want, read in reads})
+                continue
             jobs.append(Job(ref, pod.spec.node_name))
             small = small and all(self._is_small(want, pods) for want in wants)
             quick = quick and self._answers_at_once(wants[0], pods)
@@ -110,7 +122,7 @@ class PodVisits:
         if read is None:
             answers[want] = Missing("not recorded", "this file is not read of a live proxy")
             return
-        file = f"{'ztunnel' if read.role == 'ztunnel' else 'envoy'}/{pod.namespace}/{pod.name}/{read.file}"
+        file = _file(read, pod)
         limits = self._connection.settings.fan_out
         port = self._connection.settings.admin_port or (admin_port(pods.all[pod]) if read.role == "envoy" else None)
 
@@ -186,3 +198,8 @@ class PodVisits:
             if not self._allow_exec:
                 raise
             return await exec_get(self._connection, visit.pod, target, deadline=deadline, role="istiod")
+
+
+def _file(read: AdminRead, pod: PodRef) -> str:
+    """The name that its answer has in a recording."""
+    return f"{'ztunnel' if read.role == 'ztunnel' else 'envoy'}/{pod.namespace}/{pod.name}/{read.file}"
