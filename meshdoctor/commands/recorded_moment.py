@@ -20,7 +20,8 @@ from meshdoctor.sources.live_pods import why_not_asked
 from meshdoctor.sources.source import Source
 
 _BATCH = 32
-"""Proxies that are read before what they said is written: a fleet's dumps need not fit in memory."""
+"""Proxies or logs that are read before what they said is written: a fleet's dumps need not fit in memory. Of so many
+logs the source reads a limited number of bytes together."""
 MOST_SENT = 5
 """About so many proxies istiod is asked at each moment: it generates all their configuration anew for an answer."""
 LARGEST_SENT = 12 << 20
@@ -67,10 +68,10 @@ def _written(
 ) -> Snapshot:
     """What *source* answers, after all of it was written; *sizes* gets the bytes of each file."""
     found = source.read(wants)
-    for file, body in read:
+    while read:  # what is written need not be held any longer
+        file, body = read.pop(0)
         snapshot.add(file, body)
         sizes[file] = len(body)
-    read.clear()
     for want in wants:
         fact = found.get(want)
         if isinstance(fact, Missing):
