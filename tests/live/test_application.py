@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from textual.pilot import Pilot
 
-from meshdoctor.present.words import Words
-from meshdoctor.sources.recording import RecordingSource
 from meshdoctor.tui.app import MeshDoctorApp
-from meshdoctor.tui.examined import ExaminedSession
 from tests.live.apiserver import ApiServer, Fault
 from tests.live.clusters import Cluster, running, serving, shows, until
 from tests.screens.shipped import move_to
@@ -229,101 +223,6 @@ async def test_without_any_right_to_pods_the_rule_stands_where_the_rows_would(cl
         await shows(pilot, "CLERX", "s ago", "istio-system")
 
 
-def with_pine(cluster: Cluster, other: ApiServer) -> dict[str, Any]:
-    """A kubeconfig that names *other* as well."""
-    both = cluster.api.kubeconfig()
-    for part in ("clusters", "contexts"):
-        (entry,) = other.kubeconfig()[part]
-        entry["name"] = "pine"
-        both[part].append(entry)
-    both["contexts"][1]["context"]["cluster"] = "pine"
-    return both
-
-
-async def test_another_context(cluster: Cluster, tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    with serving("pine", tmp_path / "other") as (other, _):
-        cluster.write(with_pine(cluster, other))
-        async with running(cluster.session()) as pilot:
-            await shows(pilot, "test  live  RO", "s ago")
-            cluster.api.faults.append(Fault("/", hang=True))
-            await shows(pilot, "NO ANSWER")
-            await pilot.press(*":context p")
-            await pilot.press("tab", "enter")
-            await shows(pilot, "pine  live  RO", "CLERX", "s ago", "web-")
-            await pilot.press(*":context nowhere", "enter")
-            await shows(pilot, "context 'nowhere' does not exist", "pine  live  RO")
-
-
-async def test_contexts_are_listed_and_entered(cluster: Cluster, tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    with serving("pine", tmp_path / "other") as (other, _):
-        cluster.write(with_pine(cluster, other))
-        async with running(cluster.session()) as pilot:
-            await shows(pilot, "test  live  RO", "s ago")
-            await pilot.press(*":ctx", "enter")
-            text = await shows(pilot, "> contexts[2]", "this, kubectl")
-            assert other.url in text
-            await pilot.press("k", "enter")
-            await shows(pilot, "pine  live  RO", "CLERX", "web-")
-
-
-async def test_kubectl_config_use_context_in_another_shell_is_told_and_not_followed(
-    cluster: Cluster, tmp_path: Path
-) -> None:
-    (tmp_path / "other").mkdir()
-    with serving("pine", tmp_path / "other") as (other, _):
-        both = with_pine(cluster, other)
-        cluster.write(both)
-        async with running(cluster.session()) as pilot:
-            shown = rows(await shows(pilot, "test  live  RO", "s ago", "istio-system"))
-            cluster.write(both | {"current-context": "pine"})
-            text = await shows(pilot, "kubectl now uses pine; this stays test   :context switches")
-            assert rows(text) == shown
-            assert text.splitlines()[0].startswith(" test  live  RO  kubectl: pine ")
-            await pilot.press("j")
-            await until(pilot, lambda text: ":context switches" not in text and "kubectl: pine" in text)
-            assert not other.requests
-            await pilot.press(*":errors", "enter")
-            await shows(pilot, "kubeconfig", "kubectl now uses pine")
-            await pilot.press(*":context pine", "enter")
-            await until(pilot, lambda text: text.startswith(" pine  live  RO  ") and "kubectl:" not in text)
-
-
-async def test_a_kubeconfig_that_names_another_cluster_is_told_and_not_followed(
-    cluster: Cluster, tmp_path: Path
-) -> None:
-    (tmp_path / "other").mkdir()
-    with serving("pine", tmp_path / "other") as (other, _):
-        async with running(cluster.session()) as pilot:
-            shown = rows(await shows(pilot, "test  live  RO", "s ago", "istio-system"))
-            cluster.path.write_text("contexts: [")
-            await shows(pilot, "is not YAML")
-            cluster.write(other.kubeconfig())
-            text = await shows(pilot, f"test now names {other.url}"[:40], "the old cluster")
-            assert rows(text) == shown
-            cluster.api.tokens = {"tomorrow"}  # not even when the old cluster refuses the credential
-            await shows(pilot, "LOGIN REFUSED")
-            await pilot.press("A")
-            await shows(pilot, "names another cluster")
-            assert not other.requests
-            await pilot.press(*":context test", "enter")
-            await shows(pilot, "CLERX", "web-")
-            assert other.requests
-
-
-async def test_new_credentials_in_the_kubeconfig_are_told(cluster: Cluster) -> None:
-    async with running(cluster.session(), language="ko") as pilot:
-        await shows(pilot, "초 전")
-        cluster.api.tokens = {"test-token", "tomorrow"}
-        cluster.write(cluster.api.kubeconfig(token="tomorrow"))
-        await shows(pilot, "kubeconfig에 test 의 새 인증 정보   :login 으로 사용")
-        await pilot.press(*":login", "enter")
-        await shows(pilot, "다시 로그인했습니다")
-        cluster.write(cluster.api.kubeconfig() | {"contexts": [], "current-context": ""})
-        await shows(pilot, "test 이 kubeconfig에서 없어짐. 화면은 그대로", "CLERX")
-
-
 async def test_what_went_wrong_can_be_read_again(cluster: Cluster) -> None:
     cluster.api.denied = {("create", "pods/portforward")}
     async with running(cluster.session()) as pilot:
@@ -383,82 +282,3 @@ async def test_an_object_is_one_get_of_it(cluster: Cluster) -> None:
         await pilot.app.go(f"object {service}")
         await shows(pilot, "spec:", f"name: {name}")  # of the list, which is still allowed
         assert [path for path in paths(cluster.api)[before:] if path.endswith("/services")]
-
-
-async def test_moments_of_a_recording_under_way_are_compared(cluster: Cluster) -> None:
-    async with running(cluster.session()) as pilot:
-        await shows(pilot, "CLERX", "s ago")
-        await pilot.press("R")
-        await shows(pilot, "REC 1")
-        service = json.loads(cluster.api.objects.select("/api/v1/services", "shop", "", "")[0].body)
-        cluster.api.objects.change("DELETED", "/api/v1/services", service)
-        await shows(pilot, "REC 3")
-        await pilot.press("equals_sign")
-        text = await shows(pilot, "moments 1 -> ", f"{service['metadata']['namespace']}/{service['metadata']['name']}")
-        assert "removed Service" in text
-        move_to(_app(pilot), lambda cell: cell == "Service")
-        await pilot.press("enter")
-        await shows(pilot, "-spec:", "object removed Service")
-        await pilot.press("R")
-        await shows(pilot, "recorded in ")
-        await pilot.press("q")
-        await pilot.press("r")
-        await shows(pilot, "removed Service", "moments 1 -> ")
-
-
-async def test_what_was_read_before_is_compared_with_now(cluster: Cluster) -> None:
-    async with running(cluster.session(), start="guide") as pilot:
-        await shows(pilot, "CULPRIT", "s ago")
-        await until(pilot, lambda text: "the next step" not in text and "reading" not in text)
-        await asyncio.sleep(1.1)  # readings are named by the second
-        await pilot.press("equals_sign")
-        await shows(pilot, "moments 1 -> 2 of 2", "read at one of the two moments only")
-        service = json.loads(cluster.api.objects.select("/api/v1/services", "shop", "", "")[0].body)
-        cluster.api.objects.change("DELETED", "/api/v1/services", service)
-        await asyncio.sleep(1.1)
-        await pilot.press("r")
-        text = await shows(pilot, "moments 1 -> 3 of 3", "removed Service")
-        assert "the guide was not run at both moments" in text
-        cluster.api.faults.append(Fault("/", 503, "ServiceUnavailable"))
-        await pilot.press("r")
-        await shows(pilot, "HTTP 503", "removed Service")
-
-
-async def test_a_first_reading_has_nothing_to_be_compared_with(cluster: Cluster) -> None:
-    async with running(cluster.session(), language="ko") as pilot:
-        await shows(pilot, "초 전", "가이드 미실행 (i)")
-        await pilot.press("equals_sign")
-        # It is said until there is a second one: an empty view reads again by itself.
-        await until(pilot, lambda text: "this is the first reading" in text or "시점 1 -> " in text)
-        await until(pilot, lambda text: bool(re.search(r"시점 1 -> (\d) / \1", text)) and "바뀐 것이 없습니다" in text)
-
-
-def _app(pilot: Pilot[Any]) -> MeshDoctorApp:
-    assert isinstance(pilot.app, MeshDoctorApp)
-    return pilot.app
-
-
-async def test_what_is_recorded_opens_with_its_moments(cluster: Cluster) -> None:
-    async with running(cluster.session()) as pilot:
-        await shows(pilot, "CLERX", "s ago")
-        await pilot.press("R")
-        await shows(pilot, "REC 2")
-        await pilot.press("R")
-        await shows(pilot, "recorded in ")
-    (file,) = cluster.home.glob("*.mdb")
-    assert file.stat().st_mode & 0o777 == 0o600
-    assert len(RecordingSource.open(file).info.moments) >= 2
-    recorded = ExaminedSession("bundle", lambda: RecordingSource.open(file))
-    app = MeshDoctorApp(recorded, start="mesh", words=Words("en"))
-    async with app.run_test(size=(120, 30)) as pilot:
-        await shows(pilot, "moment ", "CLERX", "istio-system")
-
-
-async def test_leaving_finishes_what_was_recorded(cluster: Cluster) -> None:
-    async with running(cluster.session()) as pilot:
-        await shows(pilot, "CLERX", "s ago")
-        await pilot.press("R")
-        await shows(pilot, "REC 1")
-    (file,) = cluster.home.glob("*.mdb")
-    assert RecordingSource.open(file).info.kind == "recording"
-    assert not list(cluster.home.glob("*.part"))
