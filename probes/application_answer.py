@@ -47,9 +47,9 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     if not served and not asked:
         return _between_nobody(case, mesh) or not_applicable("no application answered with an error")
     if served:
-        storm = _storm(case, mesh, served, asked)
+        storm = _storm(mesh, served, asked)
         return culprit(_answered(case, mesh, served, storm), *storm)
-    return _stopped_meanwhile(case, mesh, asked) or _without_server(case, mesh, asked)
+    return _stopped_meanwhile(case, mesh, asked) or _without_server(mesh, asked)
 
 
 def _is_own(seen: Seen) -> bool:
@@ -79,7 +79,7 @@ def _answered(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...], storm: list[
     )
 
 
-def _storm(case: Case, mesh: MeshIndex, served: tuple[Seen, ...], asked: tuple[Seen, ...]) -> list[Verdict]:
+def _storm(mesh: MeshIndex, served: tuple[Seen, ...], asked: tuple[Seen, ...]) -> list[Verdict]:
     exhausted = tuple(seen for seen in asked if seen.access and "URX" in seen.access.flags)
     if not exhausted:
         return []
@@ -189,7 +189,7 @@ def _stopped_meanwhile(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> 
     )
 
 
-def _without_server(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
+def _without_server(mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
     """No line of the server's: either it has no sidecar (then the answer is the application's), or its log is
     missing.
     """

@@ -104,7 +104,7 @@ def _of_workload(case: Case, mesh: MeshIndex, owner: Workload, lines: tuple[Seen
             f"{resource} resets requests; its container ended, though not at these moments",
             lines_say(lines, logged(lines[-1])),
         )
-    return _steady(case, mesh, resource, lines)
+    return _steady(case, resource, lines)
 
 
 def _crash_near(mesh: MeshIndex, lives: Lives, seen: Seen, within: float = CRASH_SECONDS) -> bool:
@@ -133,7 +133,7 @@ def _is_stopping(mesh: MeshIndex, lives: Lives, seen: Seen) -> bool:
     return life is not None and life.is_stopping(ended + 1.0)
 
 
-def _steady(case: Case, mesh: MeshIndex, resource: Resource, lines: tuple[Seen, ...]) -> Finding:
+def _steady(case: Case, resource: Resource, lines: tuple[Seen, ...]) -> Finding:
     durations = sorted(seen.duration or 0.0 for seen in lines)
     middle = median(durations)
     evidence = lines_say(lines, f"{logged(lines[-1])}, {durations[0]:.0f} to {durations[-1]:.0f} ms")

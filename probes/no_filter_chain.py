@@ -40,7 +40,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     sent = tuple(seen for seen in case.failures if seen.side == CLIENT and seen.access)
     lines = (*refused, *sent)
     said = lines_say(refused, f"{logged(refused[-1])} at the server, SNI {_sni(refused[-1]) or 'none'}")
-    clients = _client_pods(case, mesh, refused)
+    clients = _client_pods(mesh, refused)
     passed = tuple(seen for seen in sent if seen.access and seen.access.upstream_cluster == PASSTHROUGH)
     if _sni(refused[-1]):
         return _foreign_tls(case, mesh, passed, lines, said)
@@ -55,7 +55,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     reason = policy.reason_for(port) if strict else f"it refused plain text then; now: {policy.reason_for(port)}"
     why = (said, Evidence(reason, mesh.file("PeerAuthentication"), str(peer or "")))
     if passed:
-        return _around_the_mesh(case, mesh, passed, lines, why, peer)
+        return _around_the_mesh(mesh, passed, lines, why, peer)
     if sent:
         return _turned_off(case, mesh, sent, lines, why, peer)
     return _without_sidecar(case, mesh, clients, lines, why, peer)
@@ -65,7 +65,7 @@ def _sni(seen: Seen) -> str:
     return (seen.access.requested_server_name or "") if seen.access else ""
 
 
-def _client_pods(case: Case, mesh: MeshIndex, refused: tuple[Seen, ...]) -> list[k8s.Pod]:
+def _client_pods(mesh: MeshIndex, refused: tuple[Seen, ...]) -> list[k8s.Pod]:
     addresses = {split_address(seen.access.downstream_remote_address)[0] for seen in refused if seen.access}
     return [pod for address in addresses if (pod := mesh.pod_by_ip(address))]
 
@@ -100,7 +100,6 @@ def _foreign_tls(
 
 
 def _around_the_mesh(
-    case: Case,
     mesh: MeshIndex,
     passed: tuple[Seen, ...],
     lines: tuple[Seen, ...],
@@ -195,61 +194,64 @@ def _without_sidecar(
         from_init = any(seen.log and seen.log.container in init for seen in calls)
         if not from_init and _proxy_started(pod):
             return inconclusive(f"plain text from {pod.key} reaches a STRICT workload, though it has a sidecar", *why)
-        return culprit(
-            Verdict(
-                "init-container-needs-network",
-                0.95,
-                f"An init container of {owner} calls {case.destination.host} before the pod's sidecar runs",
-                (owner,),
-                (
-                    *why,
-                    Evidence(
-                        f"init containers of {pod.key} run before istio-proxy: {', '.join(sorted(init))}",
-                        mesh.file("Pod"),
-                        pod.key,
-                    ),
-                ),
-                remedy(
-                    "Use native sidecars (Kubernetes 1.33 or newer), do this work in the application container, or let "
-                    f"port {case.destination.port} accept plain text."
-                ),
-                everything,
-            )
-        )
+        told = f"init containers of {pod.key} run before istio-proxy: {', '.join(sorted(init))}"
+        shown = Evidence(told, mesh.file("Pod"), pod.key)
+        return culprit(_init_container(case, owner, everything, (*why, shown)))
     shown = Evidence(f"{pod.key} has no container istio-proxy", mesh.file("Pod"), pod.key)
     if wants_sidecar(mesh, pod):
-        return culprit(
-            Verdict(
-                "injection-missing",
-                0.95,
-                f"{owner} has no sidecar, though its namespace is injected, and {case.destination.host} only "
-                "accepts mutual TLS",
-                (
-                    Resource(owner.kind, owner.namespace, owner.name, "spec.template.metadata"),
-                    *((peer,) if peer else ()),
-                ),
-                (*why, shown),
-                remedy(
-                    f"Remove sidecar.istio.io/inject: false from {owner} (or restart it if it is older than "
-                    "the label of its namespace)."
-                ),
-                everything,
-            )
-        )
+        return culprit(_not_injected(case, owner, peer, everything, (*why, shown)))
     if not mesh.known("Namespace"):
         return inconclusive(f"{pod.key} has no sidecar; whether its namespace asks for one could not be read", *why)
     if mode(mesh, pod) == AMBIENT:
         return inconclusive("an ambient workload reaches a STRICT workload with plain text", *why)
-    return culprit(
-        Verdict(
-            "out-of-mesh-client-to-strict",
-            0.95,
-            f"{owner} has no sidecar, and {case.destination.host} only accepts mutual TLS",
-            (*((peer,) if peer else ()), owner),
-            (*why, shown),
-            remedy(f"Put {owner} into the mesh, or accept plain text on this port (portLevelMtls PERMISSIVE)."),
-            everything,
-        )
+    return culprit(_outside(case, owner, peer, everything, (*why, shown)))
+
+
+def _init_container(case: Case, owner: Resource, lines: tuple[Seen, ...], evidence: tuple[Evidence, ...]) -> Verdict:
+    return Verdict(
+        "init-container-needs-network",
+        0.95,
+        f"An init container of {owner} calls {case.destination.host} before the pod's sidecar runs",
+        (owner,),
+        evidence,
+        remedy(
+            "Use native sidecars (Kubernetes 1.33 or newer), do this work in the application container, or let "
+            f"port {case.destination.port} accept plain text."
+        ),
+        lines,
+    )
+
+
+def _not_injected(
+    case: Case, owner: Resource, peer: Resource | None, lines: tuple[Seen, ...], evidence: tuple[Evidence, ...]
+) -> Verdict:
+    template = Resource(owner.kind, owner.namespace, owner.name, "spec.template.metadata")
+    return Verdict(
+        "injection-missing",
+        0.95,
+        f"{owner} has no sidecar, though its namespace is injected, and {case.destination.host} only "
+        "accepts mutual TLS",
+        (template, *((peer,) if peer else ())),
+        evidence,
+        remedy(
+            f"Remove sidecar.istio.io/inject: false from {owner} (or restart it if it is older than "
+            "the label of its namespace)."
+        ),
+        lines,
+    )
+
+
+def _outside(
+    case: Case, owner: Resource, peer: Resource | None, lines: tuple[Seen, ...], evidence: tuple[Evidence, ...]
+) -> Verdict:
+    return Verdict(
+        "out-of-mesh-client-to-strict",
+        0.95,
+        f"{owner} has no sidecar, and {case.destination.host} only accepts mutual TLS",
+        (*((peer,) if peer else ()), owner),
+        evidence,
+        remedy(f"Put {owner} into the mesh, or accept plain text on this port (portLevelMtls PERMISSIVE)."),
+        lines,
     )
 
 

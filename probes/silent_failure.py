@@ -58,85 +58,85 @@ def _of_pod(mesh: MeshIndex, life: PodLife | None, ref: PodRef, lines: tuple[See
     owner = blame.of_workload(life.workload)
     spent = tuple(seen for seen in lines if seen.call and any(word in seen.call.error.lower() for word in SPENT))
     if len(spent) > 1:
-        return culprit(
-            Verdict(
-                "local-resource-exhausted",
-                0.9,
-                f"{owner} has no local port (or descriptor) left for new connections",
-                (owner,),
-                (lines_say(spent, logged(spent[-1])[:120]),),
-                remedy(f"Reuse connections in {owner} (keep-alive, HTTP/2), or spread its calls over more pods."),
-                spent,
-            )
-        )
+        return culprit(_nothing_left(owner, spent))
     first, last = min(seen.start or 0.0 for seen in lines), max(seen.start or 0.0 for seen in lines)
     before = _before_the_sidecar(mesh, pod, lines) if pod is not None else ()
     if before:
         return culprit(_init_container(owner, ref, before, mesh))
-    if life.stopped is not None and first >= life.stopped - 1.0 and not (pod and is_native_sidecar(pod.spec)):
-        return culprit(
-            Verdict(
-                "sidecar-exits-before-app",
-                0.94,
-                f"The sidecar of {owner} exits while the application still works, so its last calls fail",
-                (Resource(owner.kind, owner.namespace, owner.name, "spec.template.metadata.annotations"),),
-                (
-                    said,
-                    Evidence(
-                        f"{ref} was told to stop at {clock(life.stopped)} UTC; the calls fail from {clock(first)} on",
-                        mesh.file("Event"),
-                        str(ref),
-                    ),
-                ),
-                remedy(
-                    "Use native sidecars, or let the sidecar drain longer than the application needs to finish:",
-                    "metadata:\n  annotations:\n    proxy.istio.io/config: |\n      terminationDrainDuration: 30s",
-                ),
-                lines,
-            )
-        )
-    if pod is not None and _proxy_unready(pod) and not is_native_sidecar(pod.spec):
-        return culprit(
-            Verdict(
-                "sidecar-never-ready",
-                0.93,
-                f"The sidecar of {owner} never became ready, so its application has no network",
-                (owner,),
-                (said, Evidence(f"container {PROXY_CONTAINER} of {ref} is not ready", mesh.file("Pod"), str(ref))),
-                remedy(
-                    f"Read the log of {PROXY_CONTAINER} in {ref}: it says why no configuration or certificate arrives "
-                    "(address of istiod, token, network policy for port 15012)."
-                ),
-                lines,
-            )
-        )
-    ready = _proxy_ready(mesh, pod, life)
-    if pod is None or ready is None or last > ready + READY_SLACK or is_native_sidecar(pod.spec):
+    native = pod is not None and is_native_sidecar(pod.spec)
+    if life.stopped is not None and first >= life.stopped - 1.0 and not native:
+        told = f"{ref} was told to stop at {clock(life.stopped)} UTC; the calls fail from {clock(first)} on"
+        return culprit(_exits_first(owner, (said, Evidence(told, mesh.file("Event"), str(ref))), lines))
+    if pod is not None and _proxy_unready(pod) and not native:
+        return culprit(_never_ready(mesh, owner, ref, said, lines))
+    ready = _proxy_ready(mesh, life)
+    if pod is None or ready is None or last > ready + READY_SLACK or native:
         return inconclusive("calls failed without an HTTP answer while the sidecar ran", said)
     if not _waits(mesh, pod):
-        return culprit(
-            Verdict(
-                "sidecar-start-race",
-                0.94,
-                f"The application of {owner} calls before its sidecar listens",
-                (Resource(owner.kind, owner.namespace, owner.name, "spec.template.metadata.annotations"),),
-                (
-                    said,
-                    Evidence(
-                        f"the sidecar of {ref} was ready at {clock(ready)} UTC; the calls before that were refused",
-                        mesh.file("Pod"),
-                        str(ref),
-                    ),
-                ),
-                remedy(
-                    "Let the application wait for its sidecar (or use native sidecars):",
-                    "metadata:\n  annotations:\n    proxy.istio.io/config: |\n      "
-                    "holdApplicationUntilProxyStarts: true",
-                ),
-                lines,
-            )
-        )
+        told = f"the sidecar of {ref} was ready at {clock(ready)} UTC; the calls before that were refused"
+        return culprit(_starts_first(owner, (said, Evidence(told, mesh.file("Pod"), str(ref))), lines))
     return inconclusive("calls failed at the pod's start, although its application waits for the sidecar", said)
+
+
+def _nothing_left(owner: Resource, spent: tuple[Seen, ...]) -> Verdict:
+    return Verdict(
+        "local-resource-exhausted",
+        0.9,
+        f"{owner} has no local port (or descriptor) left for new connections",
+        (owner,),
+        (lines_say(spent, logged(spent[-1])[:120]),),
+        remedy(f"Reuse connections in {owner} (keep-alive, HTTP/2), or spread its calls over more pods."),
+        spent,
+    )
+
+
+def _exits_first(owner: Resource, evidence: tuple[Evidence, ...], lines: tuple[Seen, ...]) -> Verdict:
+    return Verdict(
+        "sidecar-exits-before-app",
+        0.94,
+        f"The sidecar of {owner} exits while the application still works, so its last calls fail",
+        (_annotations(owner),),
+        evidence,
+        remedy(
+            "Use native sidecars, or let the sidecar drain longer than the application needs to finish:",
+            "metadata:\n  annotations:\n    proxy.istio.io/config: |\n      terminationDrainDuration: 30s",
+        ),
+        lines,
+    )
+
+
+def _never_ready(mesh: MeshIndex, owner: Resource, ref: PodRef, said: Evidence, lines: tuple[Seen, ...]) -> Verdict:
+    return Verdict(
+        "sidecar-never-ready",
+        0.93,
+        f"The sidecar of {owner} never became ready, so its application has no network",
+        (owner,),
+        (said, Evidence(f"container {PROXY_CONTAINER} of {ref} is not ready", mesh.file("Pod"), str(ref))),
+        remedy(
+            f"Read the log of {PROXY_CONTAINER} in {ref}: it says why no configuration or certificate arrives "
+            "(address of istiod, token, network policy for port 15012)."
+        ),
+        lines,
+    )
+
+
+def _starts_first(owner: Resource, evidence: tuple[Evidence, ...], lines: tuple[Seen, ...]) -> Verdict:
+    return Verdict(
+        "sidecar-start-race",
+        0.94,
+        f"The application of {owner} calls before its sidecar listens",
+        (_annotations(owner),),
+        evidence,
+        remedy(
+            "Let the application wait for its sidecar (or use native sidecars):",
+            "metadata:\n  annotations:\n    proxy.istio.io/config: |\n      holdApplicationUntilProxyStarts: true",
+        ),
+        lines,
+    )
+
+
+def _annotations(owner: Resource) -> Resource:
+    return Resource(owner.kind, owner.namespace, owner.name, "spec.template.metadata.annotations")
 
 
 def _waits(mesh: MeshIndex, pod: k8s.Pod) -> bool:
@@ -179,7 +179,7 @@ def _init_container(owner: Resource, ref: PodRef, lines: tuple[Seen, ...], mesh:
     )
 
 
-def _proxy_ready(mesh: MeshIndex, pod: k8s.Pod | None, life: PodLife) -> float | None:
+def _proxy_ready(mesh: MeshIndex, life: PodLife) -> float | None:
     """When the proxy could take connections: pilot-agent's own line where its log was read, else the pod's Ready
     time.
     """

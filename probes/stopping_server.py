@@ -32,7 +32,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
         if seen.side in (CLIENT, GATEWAY) and life and life.stopped and life.is_stopping(_end(seen) + 1.0):
             lines.append((seen, life))
     if not lines:
-        found = _connections_cut(case, mesh, lives)
+        found = _connections_cut(case, lives)
         return found or not_applicable("no request was cut by a pod that was being stopped")
     cut = tuple(seen for seen, _ in lines)
     newest, life = lines[-1]
@@ -86,7 +86,7 @@ def examine(case: Case, mesh: MeshIndex) -> Finding:
     return inconclusive(f"requests were cut while {life.ref} was being stopped", said, stop)
 
 
-def _connections_cut(case: Case, mesh: MeshIndex, lives: Lives) -> Finding | None:
+def _connections_cut(case: Case, lives: Lives) -> Finding | None:
     """Long TCP connections that ended with the pod at their other end, as the callers themselves complain.
 
     Envoy's own lines of them look well: a TCP proxy passes the end of a connection on, whoever ended it.

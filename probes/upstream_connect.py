@@ -10,8 +10,15 @@ from typing import Any
 
 from meshdoctor.mesh import blame
 from meshdoctor.mesh.case import Case
-from meshdoctor.mesh.control_plane import absent_proxies, istiod_down, istiod_pods, stale_endpoints, stale_records
-from meshdoctor.mesh.finding import Evidence, Finding, Verdict, culprit, inconclusive, not_applicable
+from meshdoctor.mesh.control_plane import (
+    Trouble,
+    absent_proxies,
+    istiod_down,
+    istiod_pods,
+    stale_endpoints,
+    stale_records,
+)
+from meshdoctor.mesh.finding import Evidence, Finding, Resource, Verdict, culprit, inconclusive, not_applicable
 from meshdoctor.mesh.index import MeshIndex
 from meshdoctor.mesh.lifecycle import Lives, PodLife
 from meshdoctor.mesh.probe import Probe
@@ -112,56 +119,63 @@ def _gone(case: Case, mesh: MeshIndex, lives: Lives, lines: tuple[Seen, ...]) ->
     if down is None and mesh.in_part("Pod") and not istiod_pods(mesh):
         return inconclusive("the proxies send to pods that are gone; whether istiod runs was not read", said, owner)
     if down and not case.is_over(lines):
-        return culprit(
-            Verdict(
-                "control-plane-down",
-                0.93,
-                f"{down.summary}, so the proxies still send to pods that are gone",
-                down.resources,
-                (said, owner, *down.evidence),
-                remedy(down.fix),
-                lines,
-            )
-        )
+        return culprit(_no_news(down, lines, (said, owner)))
     stale = stale_endpoints(mesh, newest.pod)
     absent = absent_proxies(mesh)
     unacked = stale_records(mesh, newest.pod, mesh.snapshot.info.finished_at)
-    client = blame.of_workload(mesh.workload(newest.pod))
     if (newest.pod in absent or (stale and unacked)) and (stale or not case.is_over(lines)):
-        return culprit(
-            Verdict(
-                "proxy-stale",
-                0.95,
-                f"The sidecar of {client} is cut off from istiod and works on old endpoints",
-                (client,),
-                (said, owner, *absent.get(newest.pod, ()), *unacked[:1], *stale[:2]),
-                remedy(
-                    f"See why {newest.pod} cannot reach istiod (log of istio-proxy, network policy for port 15012); "
-                    "restart the pod when it can."
-                ),
-                lines,
-            )
-        )
-    service = mesh.services.get(case.destination.service) if case.destination.service else None
+        shown = (said, owner, *absent.get(newest.pod, ()), *unacked[:1], *stale[:2])
+        return culprit(_cut_off(mesh, lines, shown))
     workloads = {life.workload for life in dead} or {
         mesh.workload(pod.ref) for pod in (mesh.selected_pods(service) if service else ())
     }
     owners = tuple(blame.of_workload(one, "spec.template.spec.containers[].lifecycle") for one in sorted(workloads))
     if not owners:
         return inconclusive(f"no pod with address {listed(addresses)} was recorded")
-    return culprit(
-        Verdict(
-            "stale-endpoint-after-delete",
-            0.93,
-            f"Callers still sent to pods of {owners[0]} that had been deleted",
-            owners,
-            (said, owner),
-            remedy(
-                "Let a pod go on answering while the news of its end travels:",
-                "lifecycle:\n  preStop:\n    sleep:\n      seconds: 10",
-            ),
-            lines,
-        )
+    return culprit(_sent_too_late(owners, lines, (said, owner)))
+
+
+def _no_news(down: Trouble, lines: tuple[Seen, ...], evidence: tuple[Evidence, ...]) -> Verdict:
+    return Verdict(
+        "control-plane-down",
+        0.93,
+        f"{down.summary}, so the proxies still send to pods that are gone",
+        down.resources,
+        (*evidence, *down.evidence),
+        remedy(down.fix),
+        lines,
+    )
+
+
+def _cut_off(mesh: MeshIndex, lines: tuple[Seen, ...], evidence: tuple[Evidence, ...]) -> Verdict:
+    pod = lines[-1].pod
+    client = blame.of_workload(mesh.workload(pod))
+    return Verdict(
+        "proxy-stale",
+        0.95,
+        f"The sidecar of {client} is cut off from istiod and works on old endpoints",
+        (client,),
+        evidence,
+        remedy(
+            f"See why {pod} cannot reach istiod (log of istio-proxy, network policy for port 15012); "
+            "restart the pod when it can."
+        ),
+        lines,
+    )
+
+
+def _sent_too_late(owners: tuple[Resource, ...], lines: tuple[Seen, ...], evidence: tuple[Evidence, ...]) -> Verdict:
+    return Verdict(
+        "stale-endpoint-after-delete",
+        0.93,
+        f"Callers still sent to pods of {owners[0]} that had been deleted",
+        owners,
+        evidence,
+        remedy(
+            "Let a pod go on answering while the news of its end travels:",
+            "lifecycle:\n  preStop:\n    sleep:\n      seconds: 10",
+        ),
+        lines,
     )
 
 

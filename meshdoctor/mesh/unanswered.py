@@ -13,6 +13,7 @@ from meshdoctor.mesh.traffic import Seen, cluster_of
 from meshdoctor.mesh.traffic_policy import sets_connect_timeout
 from meshdoctor.model import kubernetes as k8s
 from meshdoctor.model.envoy.address import split_address
+from meshdoctor.model.envoy.cluster import Cluster
 from meshdoctor.model.moment import duration, unix
 from meshdoctor.model.pods import has_proxy, is_ready
 
@@ -23,43 +24,17 @@ SMALL_TIMEOUT = 0.5
 
 
 def timed_out(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
+    """Who keeps the connections of *lines* from being answered in time: a connect timeout, a policy, or what is below.
+
+    Envoy gives a connection `connect_timeout` of its cluster for all of its handshakes (cluster.proto, 1.30 to 1.40).
+    """
     newest = lines[-1]
     cluster = cluster_of(mesh, newest)
     limit = duration(cluster.connect_timeout) if cluster else None
     said = lines_say(lines, f"{logged(newest)}, to {newest.access.upstream_host if newest.access else ''}")
-    good = sum(not seen.failed for seen in case.timeline)
-    if limit is not None and limit <= SMALL_TIMEOUT:
-        field = "spec.trafficPolicy.connectionPool.tcp.connectTimeout"
-        owner = blame.of_cluster(cluster, field)
-        host = newest.cluster.host if newest.cluster else ""
-        resources = (
-            (owner,)
-            if owner
-            else tuple(blame.resource(one, field) for one in blame.destination_rules(mesh, host, sets_connect_timeout))
-        )
-        if not resources and duration(mesh.mesh_config.connect_timeout) == limit:
-            resources = (Resource("ConfigMap", mesh.mesh_config.root_namespace, "istio", "data.mesh.connectTimeout"),)
-        if not resources:
-            return inconclusive(f"a connection gets only {limit * 1000:.0f} ms, and what sets that was not found", said)
-        return culprit(
-            Verdict(
-                "connect-timeout-too-small",
-                0.95 if good else 0.7,
-                f"{resources[0]} gives a connection only {limit * 1000:.0f} ms, less than a handshake may take",
-                resources,
-                (
-                    said,
-                    config_says(
-                        newest.pod,
-                        f"connect_timeout is {cluster.connect_timeout if cluster else ''}; {good} other "
-                        "requests went well",
-                        newest.cluster.name if newest.cluster else "",
-                    ),
-                ),
-                remedy(f"Set connectTimeout in {resources[0]} to a second or more (Istio's default is 10s)."),
-                lines,
-            )
-        )
+    if cluster is not None and limit is not None and limit <= SMALL_TIMEOUT:
+        good = sum(not seen.failed for seen in case.timeline)
+        return _too_little_time(mesh, cluster, limit, good, lines, said)
     address, port = newest.upstream
     server = mesh.pod_by_ip(address)
     client = mesh.pods.get(newest.pod)
@@ -77,7 +52,6 @@ def timed_out(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
         return _kept_apart(mesh, inward or outward, "ingress" if inward else "egress", lines, (name, port, said))
     if server is None:
         return inconclusive(f"connections to {address} were never answered")
-    pods = {split_address(seen.access.upstream_host)[0] for seen in lines if seen.access}
     if cluster is None:
         return inconclusive(
             "connections were not answered in time; the caller's own connect timeout was not read", said
@@ -86,29 +60,65 @@ def timed_out(case: Case, mesh: MeshIndex, lines: tuple[Seen, ...]) -> Finding:
         # Without a sidecar the application itself accepts; one whose queue is full looks just like this.
         return inconclusive(f"{server.key} answers no connection; its packets are dropped, or it is stalled", said)
     if is_ready(server) and len(lines) > 1:
-        owner = blame.of_workload(mesh.workload(server.ref))
-        return culprit(
-            Verdict(
-                "packets-dropped",
-                0.8,
-                f"Packets to {counted(len(pods), 'pod')} of {owner} are dropped: the pod is Ready, and no "
-                "connection is answered",
-                (owner,),
-                (
-                    said,
-                    Evidence(
-                        f"{server.key} is Ready; no NetworkPolicy that was read explains it",
-                        mesh.file("Pod"),
-                        server.key,
-                    ),
-                ),
-                remedy(
-                    "Look below Kubernetes: the CNI's own policies, security groups, the node's state and its firewall."
-                ),
-                lines,
-            )
-        )
+        return culprit(_dropped_below(mesh, server, lines, said))
     return inconclusive(f"connections to {server.key} were never answered")
+
+
+def _too_little_time(
+    mesh: MeshIndex, cluster: Cluster, limit: float, good: int, lines: tuple[Seen, ...], said: Evidence
+) -> Finding:
+    """*limit*: seconds that a connection gets; *good*: how many requests went well."""
+    newest = lines[-1]
+    field = "spec.trafficPolicy.connectionPool.tcp.connectTimeout"
+    owner = blame.of_cluster(cluster, field)
+    host = newest.cluster.host if newest.cluster else ""
+    resources = (
+        (owner,)
+        if owner
+        else tuple(blame.resource(one, field) for one in blame.destination_rules(mesh, host, sets_connect_timeout))
+    )
+    if not resources and duration(mesh.mesh_config.connect_timeout) == limit:
+        resources = (Resource("ConfigMap", mesh.mesh_config.root_namespace, "istio", "data.mesh.connectTimeout"),)
+    if not resources:
+        return inconclusive(f"a connection gets only {limit * 1000:.0f} ms, and what sets that was not found", said)
+    return culprit(
+        Verdict(
+            "connect-timeout-too-small",
+            0.95 if good else 0.7,
+            f"{resources[0]} gives a connection only {limit * 1000:.0f} ms, less than a handshake may take",
+            resources,
+            (
+                said,
+                config_says(
+                    newest.pod,
+                    f"connect_timeout is {cluster.connect_timeout}; {good} other requests went well",
+                    newest.cluster.name if newest.cluster else "",
+                ),
+            ),
+            remedy(f"Set connectTimeout in {resources[0]} to a second or more (Istio's default is 10s)."),
+            lines,
+        )
+    )
+
+
+def _dropped_below(mesh: MeshIndex, server: k8s.Pod, lines: tuple[Seen, ...], said: Evidence) -> Verdict:
+    owner = blame.of_workload(mesh.workload(server.ref))
+    pods = {split_address(seen.access.upstream_host)[0] for seen in lines if seen.access}
+    return Verdict(
+        "packets-dropped",
+        0.8,
+        f"Packets to {counted(len(pods), 'pod')} of {owner} are dropped: the pod is Ready, and no "
+        "connection is answered",
+        (owner,),
+        (
+            said,
+            Evidence(
+                f"{server.key} is Ready; no NetworkPolicy that was read explains it", mesh.file("Pod"), server.key
+            ),
+        ),
+        remedy("Look below Kubernetes: the CNI's own policies, security groups, the node's state and its firewall."),
+        lines,
+    )
 
 
 def _older(policies: list[k8s.NetworkPolicy], newest: Seen) -> list[k8s.NetworkPolicy]:
