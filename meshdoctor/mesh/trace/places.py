@@ -145,8 +145,9 @@ def gateway_for(mesh: MeshIndex, host: str, port: int) -> tuple[PodRef, int] | N
     taking = [gateway for gateway in mesh.objects("Gateway", Gateway) if takes(gateway, host)]
     chosen = {ref for gateway in taking for ref in pods_of(mesh, gateway)}
 
-    def rank(ref: PodRef) -> tuple[bool, bool, str]:
-        return ref not in chosen, ref not in mesh.inventory.proxies, ref.name
+    def rank(ref: PodRef) -> tuple[bool, bool, bool, str]:
+        waits = mesh.pods[ref].status.phase == "Pending"
+        return ref not in chosen, ref not in mesh.inventory.proxies, waits, ref.name
 
     for ref in sorted(candidates, key=rank):
         target = _target_port(mesh, mesh.pods[ref], port)

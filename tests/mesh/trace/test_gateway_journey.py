@@ -68,3 +68,14 @@ def test_a_certificate_that_was_never_delivered() -> None:
     found = follow(gateway_world(secrets), host="shop.test", tls=True)
     assert found.failing and "edge was never delivered" in found.outcome.why
     assert not follow(gateway_world(secrets), host="shop.test").failing
+
+
+def test_a_gateway_that_does_not_run_yet_is_not_asked() -> None:
+    world = gateway_world()
+    world.dumps["canary"] = dump([], [], [], [])
+    waits = pod("edge", "10.0.0.99")
+    waits["metadata"]["name"] = "canary"  # before edge by name
+    waits["status"]["phase"] = "Pending"
+    world.objects["Pod"].append(waits)
+    found = follow(world, client="web", host="shop.test")
+    assert "shop/edge" in [hop.where for hop in found.hops]
