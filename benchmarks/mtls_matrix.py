@@ -10,7 +10,7 @@ import time
 
 from meshdoctor.mesh.mtls import DeclaredMtls
 from meshdoctor.mesh.mtls.matrix import Matrix, all_columns, matrix
-from meshdoctor.mesh.objects import MeshObjects
+from meshdoctor.mesh.objects import KINDS, MeshObjects
 from meshdoctor.mesh.workloads import Peer
 from meshdoctor.model import istio
 from meshdoctor.model import kubernetes as k8s
@@ -84,7 +84,7 @@ def run() -> tuple[Matrix, float]:
     """The matrix and the seconds that it took."""
     objects = mesh()
     begun = time.perf_counter()
-    mtls = DeclaredMtls(MeshObjects(objects))
+    mtls = DeclaredMtls(MeshObjects({kind: objects.get(kind, ()) for kind in KINDS}))
     rows: dict[str, list[Peer]] = {}
     for peer in mtls.objects.pods.values():
         rows.setdefault(peer.key.rpartition("-")[0], []).append(peer)

@@ -56,7 +56,8 @@ class MtlsScreen(FactsScreen[MtlsTables]):
         matrix.show_matrix(facts.columns, facts.rows[MATRIX])
         for name in TABLES[1:]:
             table = self.query_one(f"#{name}", LineTable)
-            table.say_when_empty(self.words("mtls.agree" if name == "disagreements" else "mtls.none"))
+            agree = "mtls.undecided" if facts.survey.view.undecided else "mtls.agree"
+            table.say_when_empty(self.words(agree if name == "disagreements" else "mtls.none"))
             table.show(facts.rows[name])
         if self.filter and self.shown == MATRIX:
             matrix.set_filter(self.filter)

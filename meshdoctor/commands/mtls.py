@@ -107,7 +107,7 @@ def _text(
             lines += ["", *server_lines(view, matrix.rows, words)]
     told = finding_lines(found, words)
     if not told and matrix.rows and matrix.columns:
-        told = [words("mtls.agree")]
+        told = [words("mtls.undecided" if view.undecided else "mtls.agree")]
     return [*lines, "", *told] if told else lines
 
 

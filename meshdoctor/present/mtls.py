@@ -11,6 +11,7 @@ from meshdoctor.mesh.mtls.client import NO_CLUSTER
 from meshdoctor.mesh.mtls.declared import Pair
 from meshdoctor.mesh.mtls.matrix import MIXED, NO_ENDPOINT, Cell, Column, Matrix
 from meshdoctor.mesh.mtls.patterns import Disagreement
+from meshdoctor.mesh.mtls.peer_authentication import UNKNOWN
 from meshdoctor.mesh.mtls.view import MtlsView
 from meshdoctor.present.explanation_text import wrap
 from meshdoctor.present.table import Column as TableColumn
@@ -26,6 +27,7 @@ WORDS = {
     outcomes.MTLS_TO_PLAINTEXT: "BROKEN",
     outcomes.OTHER: "BADTLS",
     outcomes.EXTERNAL: "outside",
+    UNKNOWN: "?",
     NO_ENDPOINT: "empty",
     NO_CLUSTER: "-",
 }

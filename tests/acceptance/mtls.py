@@ -15,7 +15,7 @@ from typing import Any
 
 from meshdoctor.mesh.mtls import DeclaredMtls
 from meshdoctor.mesh.mtls.cluster_tls import default_sni
-from meshdoctor.mesh.objects import MeshObjects, features
+from meshdoctor.mesh.objects import KINDS, MeshObjects, features
 from meshdoctor.model.decode import convert
 from meshdoctor.model.istiod import MeshConfig
 from meshdoctor.model.kinds import BY_NAME
@@ -56,7 +56,7 @@ def _records(file: Path) -> Iterator[Json]:
 
 def load(record: Json) -> MeshObjects:
     """The objects of one record of the corpus."""
-    by_kind: dict[str, list[Object]] = {}
+    by_kind: dict[str, list[Object]] = {kind: [] for kind in KINDS}
     for item in record["objects"]:
         by_kind.setdefault(item["kind"], []).append(convert(item, BY_NAME[item["kind"]].struct))
     machines = by_kind.get("WorkloadEntry", [])

@@ -109,6 +109,18 @@ def test_403_for_a_config_map(capsys: Captured, cluster: Cluster) -> None:
     assert "resources: [configmaps], resourceNames: [istio], verbs: [get]}" in out
 
 
+@pytest.mark.parametrize("resource", ["destinationrules", "peerauthentications"])
+def test_mtls_without_what_decides_it_is_not_known(capsys: Captured, cluster: Cluster, resource: str) -> None:
+    cluster.api.denied = {("list", resource)}
+    told = run(capsys, cluster, "mtls", "shop")
+    assert told.status == 3
+    assert "whether the two sides agree is not known" in told.out
+    cells = {cell for line in told.out.splitlines() if line.startswith("shop/web ") for cell in line.split()[1:]}
+    assert cells >= {"?"}
+    assert not cells & {"mTLS", "plain", "REFUSED", "BROKEN", "BADTLS"}
+    assert "DRIFT" not in told.out
+
+
 @pytest.mark.parametrize("path", ["^/apis[?]", r"^/apis/networking\.istio\.io/v1[a-z0-9]*[?]"])
 def test_an_api_that_lists_nothing_serves_not_nothing(capsys: Captured, cluster: Cluster, path: str) -> None:
     """A login page with 200 is no list of APIs: what is not known is not taken for none."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from meshdoctor.mesh.mtls import DeclaredMtls
-from meshdoctor.mesh.objects import Features, MeshObjects
+from meshdoctor.mesh.objects import KINDS, Features, MeshObjects
 from meshdoctor.model.decode import convert
 from meshdoctor.model.istiod import MeshConfig
 from meshdoctor.model.kinds import BY_NAME
@@ -88,7 +88,7 @@ def policy(mode: str, name: str = "p", namespace: str = "srv", at: int = 0, **sp
 
 def objects(*found: Json, mesh: Json | None = None, features: Features | None = None) -> MeshObjects:
     """Those objects and no others."""
-    by_kind: dict[str, list[Object]] = {}
+    by_kind: dict[str, list[Object]] = {kind: [] for kind in KINDS}
     for item in found:
         by_kind.setdefault(item["kind"], []).append(convert(item, BY_NAME[item["kind"]].struct))
     return MeshObjects(by_kind, convert(mesh or {}, MeshConfig), features)

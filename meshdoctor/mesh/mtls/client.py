@@ -34,6 +34,7 @@ from meshdoctor.mesh.mtls.outbound_cluster import (
     subset_cluster,
     why_none,
 )
+from meshdoctor.mesh.mtls.peer_authentication import UNKNOWN
 from meshdoctor.mesh.mtls.server import Servers
 from meshdoctor.mesh.objects import MeshObjects
 from meshdoctor.mesh.services import MeshPort, MeshService
@@ -69,6 +70,15 @@ class ClientTls(NamedTuple):
     rule: EffectiveRule | None = None
     reasons: tuple[str, ...] = ()
     service: MeshService | None = None
+
+
+_UNREAD = "DestinationRules could not be read"
+
+
+def _unknown(found: ClientTls) -> ClientTls:
+    """*found* without what it would be if no DestinationRule said anything."""
+    endpoints = tuple(each._replace(tls=UNKNOWN, reason=_UNREAD) for each in found.endpoints)
+    return found._replace(tls=UNKNOWN, endpoints=endpoints, reasons=(_UNREAD,), sans=())
 
 
 class Clients:
@@ -107,9 +117,12 @@ class Clients:
         found = self._cache.get(key)
         if found is None:
             proxied = client.proxy in _PROXIES
-            found = self._cache[key] = (
+            found = (
                 self._compute(client, host, port, subset) if proxied else self._unproxied(client, host, port, subset)
             )
+            if proxied and found.tls != NO_CLUSTER and "DestinationRule" in self._objects.missing:
+                found = _unknown(found)
+            self._cache[key] = found
         return found
 
     def _compute(self, client: Peer, host: str, port: int, subset: str) -> ClientTls:

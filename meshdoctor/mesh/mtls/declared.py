@@ -8,7 +8,7 @@ from meshdoctor.mesh.hosts import candidates
 from meshdoctor.mesh.mtls import outcome as outcomes
 from meshdoctor.mesh.mtls.client import Clients, ClientTls
 from meshdoctor.mesh.mtls.cluster_tls import MTLS, PLAINTEXT, Cause, EndpointTls
-from meshdoctor.mesh.mtls.peer_authentication import STRICT
+from meshdoctor.mesh.mtls.peer_authentication import STRICT, UNKNOWN
 from meshdoctor.mesh.mtls.server import ServerMode, Servers
 from meshdoctor.mesh.objects import MeshObjects
 from meshdoctor.mesh.workloads import Peer
@@ -91,6 +91,8 @@ class DeclaredMtls:
             reason = "both sides speak HBONE: ztunnel adds the mTLS"
             endpoint = pair.endpoint._replace(tls=MTLS, reason=reason, cause=Cause.HBONE)
             return pair._replace(endpoint=endpoint, outcome=outcomes.OK_MTLS)
+        if UNKNOWN in (sent, server.mode if server is not None else ""):
+            return pair._replace(outcome=UNKNOWN)
         if server is not None and server.mode == STRICT:
             return pair._replace(outcome=outcomes.PLAINTEXT_TO_STRICT if sent == PLAINTEXT else outcomes.OTHER)
         by_bytes = {PLAINTEXT: outcomes.OK_PLAINTEXT, MTLS: outcomes.MTLS_TO_PLAINTEXT}

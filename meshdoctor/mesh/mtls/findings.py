@@ -9,6 +9,7 @@ from meshdoctor.mesh.mtls.cluster_tls import AUTO, MTLS, Cause
 from meshdoctor.mesh.mtls.declared import Pair
 from meshdoctor.mesh.mtls.matrix import Column, Matrix
 from meshdoctor.mesh.mtls.patterns import Disagreement, Pattern, disagreement
+from meshdoctor.mesh.mtls.peer_authentication import UNKNOWN
 from meshdoctor.mesh.mtls.server import NO_PROXY
 from meshdoctor.mesh.mtls.silent import silent
 from meshdoctor.mesh.mtls.view import MtlsView
@@ -129,7 +130,7 @@ def _drift(view: MtlsView, matrix: Matrix) -> Iterator[Disagreement]:
             declared = view.declared.servers.of(peer)
             for port in sorted({*found.ports, *declared.ports}):
                 mode, own = declared.at(port), found.at(port)
-                if own and mode.mode not in (own, NO_PROXY):
+                if own and mode.mode not in (own, NO_PROXY, UNKNOWN):
                     says = f"port {port} of {key} is {own} in the proxy, {mode.mode} by the objects ({mode.reason})"
                     yield _drifted(view, key, mode.objects, says)
     for row in matrix.rows:
@@ -144,7 +145,7 @@ def _client_drift(view: MtlsView, peer: Peer, column: Column) -> Iterator[Disagr
     if own is None:
         return
     declared = view.declared.clients.of(peer, column.host, column.port)
-    if not declared.cluster_type:
+    if not declared.cluster_type or declared.tls == UNKNOWN:
         return
     objects = (f"DestinationRule {declared.rule.name}",) if declared.rule else ()
     if own.tls != declared.tls:
@@ -168,7 +169,9 @@ def _drifted(
 
 
 def _refused(view: MtlsView, known: Iterable[Disagreement]) -> Iterator[Disagreement]:
-    """Refusals in the servers' logs that no disagreement above accounts for."""
+    """Refusals in the servers' logs that no disagreement above accounts for; unread objects may account for any."""
+    if view.undecided:
+        return
     explained = {(entry.client, entry.server.rpartition(":")[0]) for entry in known if entry.server}
     explained |= {(entry.client, entry.server) for entry in known if entry.server}
     for link, seen in view.seen.items():

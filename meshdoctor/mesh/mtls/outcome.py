@@ -7,6 +7,7 @@ Rules: Envoy 1.40's filter chain selection (destination port, transport protocol
 from __future__ import annotations
 
 from meshdoctor.mesh.mtls.cluster_tls import CUSTOM, MTLS, PLAINTEXT
+from meshdoctor.mesh.mtls.peer_authentication import UNKNOWN
 from meshdoctor.mesh.mtls.server import CUSTOM_MUTUAL, CUSTOM_SIMPLE, GATEWAY_LISTENER, NO_PROXY, ServerMode
 
 OK_MTLS, OK_PLAINTEXT, OK_TLS = "ok-mtls", "ok-plaintext", "ok-tls"
@@ -24,6 +25,8 @@ def outcome(tls: str, server: ServerMode) -> str:
     mode = server.mode
     if mode == GATEWAY_LISTENER:
         return EXTERNAL
+    if UNKNOWN in (tls, mode):
+        return UNKNOWN
     if mode in (CUSTOM_SIMPLE, CUSTOM_MUTUAL):
         if tls in (MTLS, PLAINTEXT):
             return OTHER  # the only chain is for TLS, with a certificate that is not the mesh's

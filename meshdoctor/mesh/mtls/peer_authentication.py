@@ -14,6 +14,8 @@ from meshdoctor.model.labels import selects
 
 NO_POLICY = "no PeerAuthentication applies: PERMISSIVE is the default"
 STRICT, PERMISSIVE, DISABLE, UNSET = "STRICT", "PERMISSIVE", "DISABLE", "UNSET"
+UNKNOWN = "unknown"
+"""What a side does of which the objects could not be read."""
 
 
 class Ignored(NamedTuple):

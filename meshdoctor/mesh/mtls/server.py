@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from meshdoctor.mesh import protocols
-from meshdoctor.mesh.mtls.peer_authentication import DISABLE, Ignored, MergedPolicy, PeerAuthentications
+from meshdoctor.mesh.mtls.peer_authentication import DISABLE, UNKNOWN, Ignored, MergedPolicy, PeerAuthentications
 from meshdoctor.mesh.objects import MeshObjects
 from meshdoctor.mesh.services import MeshPort, MeshService
 from meshdoctor.mesh.workloads import AMBIENT, Peer
@@ -21,6 +21,7 @@ from meshdoctor.model.labels import selects, selects_some
 from meshdoctor.model.pods import GATEWAY, NONE, WAYPOINT
 
 CUSTOM_SIMPLE, CUSTOM_MUTUAL = "CUSTOM_SIMPLE", "CUSTOM_MUTUAL"
+_UNREAD = "PeerAuthentications could not be read"
 """Sidecar.ingress.tls terminates the user's own TLS."""
 NO_PROXY = "NONE"
 """No proxy takes the connection: the application gets the bytes as they are."""
@@ -110,6 +111,9 @@ class Servers:
         if not ambient:
             for port, protocol, tls in self._chains(peer):
                 ports[port] = self._port(policy, port, protocol, tls)
+        if "PeerAuthentication" in self._objects.missing:
+            other = other._replace(mode=UNKNOWN, reason=_UNREAD)
+            ports = {port: mode._replace(mode=UNKNOWN, reason=_UNREAD) for port, mode in ports.items()}
         for number in excluded_ports(peer, ports):
             reason = f"port {number} is excluded from the sidecar ({_EXCLUDED} or {_INCLUDED})"
             ports[number] = ServerMode(NO_PROXY, protocols.AUTO, False, reason)

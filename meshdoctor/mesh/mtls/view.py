@@ -24,6 +24,7 @@ from meshdoctor.model.snapshot import Missing, Part, PodRef, Want
 from meshdoctor.model.ztunnellog import ZtunnelLine
 
 _SPARED = "of a large mesh, who is named is asked, and some of each workload"
+_DECIDING = frozenset(("DestinationRule", "PeerAuthentication"))
 _NEVER_ASKED = ("not recorded", "not asked for")
 
 
@@ -201,6 +202,11 @@ class MtlsView:
         rules = (rule for rule in self.objects.destination_rules.all if sets_tls(rule))
         hosts = (qualified(rule.spec.host, rule.namespace, self.objects.domain) for rule in rules)
         return frozenset(host for host in hosts if not is_wildcard(host))
+
+    @property
+    def undecided(self) -> bool:
+        """Whether objects could not be read that decide what a side does: then no two sides are known to agree."""
+        return not _DECIDING.isdisjoint(self.objects.missing)
 
     def matrix(self, only: str = "", columns: Iterable[Column] | None = None) -> Matrix:
         """The table of the clients of `rows` against *columns* (all of `columns` by default)."""
