@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -170,3 +171,13 @@ def test_a_last_look_finds_what_the_rules_missed() -> None:
     assert leaks(b'{"a":"-----BEGIN EC PRIVATE KEY-----\\nx"}')
     assert leaks(b"eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZG1pbiJ9.c2lnbmF0dXJl")
     assert not leaks(b'{"certificate_chain":"-----BEGIN CERTIFICATE-----"}')
+
+
+@pytest.mark.parametrize(
+    "unit", ["_", "-", "x-", "x-auth-", "token", "cookie", "a:", "a:b@", "a://", "--a", "session_"]
+)
+def test_a_hostile_line_takes_no_longer_than_it_is_long(unit: str) -> None:
+    line = unit * (50_000 // len(unit)) + " password=x"
+    began = time.process_time()
+    assert Redactor().line(line) != line
+    assert time.process_time() - began < 5

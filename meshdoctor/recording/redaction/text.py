@@ -23,12 +23,12 @@ SENSITIVE = (
 """In the name of a header, key or variable: its value is a secret."""
 SENSITIVE_NAME = re.compile(rf"{SENSITIVE}|^x-auth|^x-amz-security|csrf|xsrf|^sid$|^session$", re.IGNORECASE)
 
-_HEADER = r"(?:proxy-|x-[\w-]*)?authorization|(?:set-)?cookie2?"
+_HEADER = r"(?<![\w-])(?:proxy-|x-[\w-]{0,40})?authorization|(?:set-)?cookie2?"
 """Headers whose value has spaces, semicolons and quotes in it: everything behind them is theirs."""
 _NAMED = (
     r"(?:pass(?:word|wd|phrase|code)|pwd|secret|token|credential|api[_-]?key|private[_-]?key|access[_-]?key"
-    r"|account[_-]?key|shared[_-]?key|auth[_-]?key|session[_-]?(?:key|id)|signature|authorization|set-cookie|cookie)[\w-]*"
-    r"|(?<![a-z0-9])(?:(?-i:[A-Z0-9_]*PASS)|\w+_pass|pass|sig|sid|licen[cs]e|x-auth[\w-]*|x-[\w-]*-key)"
+    r"|account[_-]?key|shared[_-]?key|auth[_-]?key|session[_-]?(?:key|id)|signature|authorization|set-cookie|cookie)[\w-]{0,40}"
+    r"|(?<![\w-])(?:(?-i:[A-Z0-9_]{0,40}PASS)|[a-z0-9_]{1,40}_pass|pass|sig|sid|licen[cs]e|x-auth[\w-]{0,40}|x-[\w-]{0,40}-key)"
 )
 _QUOTED = r"\\\"(?:[^\"\\]|\\[^\"])*(?:\\\")?|\"(?:[^\"\\]|\\.)*\"?|'(?:[^'\\]|\\.)*'?"
 _BARE = r"[^\s\"',;&<)\]}\\]+"
@@ -38,19 +38,19 @@ SECRET_LOOKS = re.compile(
     r"(?P<jwt>\beyJ[A-Za-z0-9_-]{3,}(?:\.[A-Za-z0-9_-]*){0,4})"
     r"|(?P<pem>-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----(?:.*?-----END [A-Z0-9 ]*PRIVATE KEY-----|.*))"
     # Envoy prints the headers of a request as 'name', 'value' at level debug (HeaderMap's operator<<).
-    r"|(?P<pair>'(?P<header>:?[\w-]+)', ')(?P<shown>(?:[^'\\\n]|\\.)*)"
+    r"|(?P<pair>'(?P<header>:?[\w-]{1,100})', ')(?P<shown>(?:[^'\\\n]|\\.)*)"
     rf"|(?P<quote>[\"']?)(?P<whole>\b(?i:{_HEADER})\\?[\"']?\s*[=:]\s*)(?P<all>{_QUOTED}|[^\n\r]+)"
     r"|(?P<scheme>\b(?i:Bearer|Basic|Digest|Negotiate|ApiKey)\s+)(?P<credential>[A-Za-z0-9._~+/=:-]{6,})"
-    r"|(?P<bare>\b(?i:token)\s+[\"']?)(?P<token>(?=[\w.~+/=-]*\d)[\w.~+/=-]{8,}|(?<=['\"])[^\s'\"]+)"
-    r"|(?P<url>\b[a-z][a-z0-9+.-]*://)(?P<userinfo>[^\s/\"']+)(?=@)"
+    r"|(?P<bare>\b(?i:token)\s+[\"']?)(?P<token>(?=[\w.~+/=-]{0,200}\d)[\w.~+/=-]{8,}|(?<=['\"])[^\s'\"]+)"
+    r"|(?P<url>\b[a-z][a-z0-9+.-]{0,30}://)(?P<userinfo>[^\s/\"']{1,2000})(?=@)"
     # An unencoded slash in a password is an error in a URL, but no less a password.
-    r"|(?P<dsn>\b(?!https?:|wss?:|grpcs?:|spiffe:)[a-z][a-z0-9+.-]*://)(?P<login>[^\s\"'@:]*:[^\s\"']*)(?=@)"
-    r"|(?P<driver>(?<![\w/]))(?P<account>[\w.-]+:[^\s\"'/]+)(?=@(?:tcp|unix)\()"
-    r"|(?P<flag>(?<!\S)(?:-u|--user)[ =])(?P<user>[^\s:]+:\S+)"
+    r"|(?P<dsn>\b(?!https?:|wss?:|grpcs?:|spiffe:)[a-z][a-z0-9+.-]{0,30}://)(?P<login>[^\s\"'@:]{0,200}:[^\s\"']{0,2000})(?=@)"
+    r"|(?P<driver>(?<![\w/.-]))(?P<account>[\w.-]{1,100}:[^\s\"'/]{1,200})(?=@(?:tcp|unix)\()"
+    r"|(?P<flag>(?<!\S)(?:-u|--user)[ =])(?P<user>[^\s:]{1,200}:\S+)"
     r"|(?P<cloud>\b(?:(?:AKIA|ASIA)[A-Z0-9]{12,}(?:[/:,]\s?[^\s\"']+)?|gh[opsur]_[A-Za-z0-9]{20,}|github_pat_\w{20,}"
     r"|xox[abprs]-[A-Za-z0-9-]{10,}|sk_(?:live|test)_[A-Za-z0-9]{10,}|sk-[A-Za-z0-9_-]{20,}|AIza[A-Za-z0-9_-]{30,}"
     r"|glpat-[A-Za-z0-9_-]{15,}|hv[sb]\.[\w-]{20,}|npm_[A-Za-z0-9]{30,}|SG\.[\w-]{16,}\.[\w-]{16,}|ya29\.[\w-]{20,}))"
-    rf"|(?P<option>(?<![\w-])--?[\w-]*(?i:{_NAMED})[\"']?(?:\s*[=,:]\s*|\s+))(?P<chosen>{_QUOTED}|{_BARE})"
+    rf"|(?P<option>(?<![\w-])--?[\w-]{{0,40}}(?i:{_NAMED})[\"']?(?:\s*[=,:]\s*|\s+))(?P<chosen>{_QUOTED}|{_BARE})"
     r"|(?P<says>(?i:pass(?:word|phrase|code)|api[_ -]?key)\s+is\s+[\"']?)(?P<said>[^\s\"']+)"
     rf"|(?P<name>(?i:{_NAMED})\\?[\"']?\s*[=:]\s*)(?P<value>{_QUOTED}|{_BARE})",
     re.DOTALL,
