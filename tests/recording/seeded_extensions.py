@@ -114,6 +114,14 @@ def manager(seed: Seeds) -> Json:
     }
 
 
+def matcher(seed: Seeds) -> Json:
+    """A generic matcher of a header."""
+    of_header = {"@type": f"{_TYPE}envoy.type.matcher.v3.HttpRequestHeaderMatchInput", "header_name": "x-key"}
+    one = {"input": {"typed_config": of_header}, "value_match": {"exact": seed()}}
+    tree = {"input": {"typed_config": of_header}, "exact_match_map": {"map": {seed(): {"action": {"name": "a"}}}}}
+    return {"matcher_list": {"matchers": [{"predicate": {"single_predicate": one}}]}, "matcher_tree": tree}
+
+
 def cluster(seed: Seeds) -> Json:
     return {
         "name": "outbound|80||pay.shop.svc.cluster.local",
@@ -137,6 +145,7 @@ def route(seed: Seeds) -> Json:
         "virtual_hosts": [
             {
                 "name": "v",
+                "matcher": matcher(seed),
                 "routes": [
                     {
                         "match": {"prefix": "/", "cookies": [{"name": "sid", "string_match": {"exact": seed()}}]},

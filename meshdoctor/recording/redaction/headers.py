@@ -32,6 +32,7 @@ _BESIDE = frozenset(
     ("name", "presentmatch", "invertmatch", "rangematch", "treatmissingheaderasempty", "type", "envname")
 )
 _ANYTHING = re.compile(r"[.*+?^$()|]*")
+_INPUTS = ("HeaderMatchInput", "QueryParamMatchInput", "TrailerMatchInput")
 _CONDITION = re.compile(r"request\.headers\[(?P<name>[^\]]*)\]")
 
 
@@ -89,3 +90,19 @@ def without_condition(values: Any, redactor: Redactor) -> Any:
         before, _, after = value.partition(inner)
         found.append(before + redactor.mark(inner, "header") + after)
     return found
+
+
+def matched_input(value: dict[str, Any]) -> bool:
+    """Whether *value* compares a header or query parameter in a generic matcher (xds.type.matcher.v3.Matcher)."""
+    config = value.get("input", {})
+    config = config.get("typed_config", config.get("typedConfig", {})) if isinstance(config, dict) else {}
+    kind = str(config.get("@type", "")) if isinstance(config, dict) else ""
+    name = str(config.get("header_name", config.get("headerName", ""))) if isinstance(config, dict) else ""
+    return kind.endswith(_INPUTS) and not HARMLESS.match(name)
+
+
+def without_keys(value: Any, redactor: Redactor) -> Any:
+    """The map of a generic matcher, whose keys are what is compared; what follows from each is as it was."""
+    if not isinstance(value, dict) or not isinstance(value.get("map"), dict):
+        return value
+    return {**value, "map": {redactor.mark(name, "header"): entry for name, entry in value["map"].items()}}

@@ -14,7 +14,7 @@ _SUSPECT = (
     rb"|inline_?(?:string|bytes|code)|\"inline\"|source_?codes?|configuration\"|plugin_?config|initial_?metadata|\"users"
     rb"|key_?values|environment|proxy_?metadata|query_?param|\"body|literal|config_?yaml|custom_?headers"
     rb"|context_?ext|default_?value\":\s*\"|string_?value|expression\"|format_?string|added_?tlvs|static_?layer|\"auth\""
-    rb"|\"path\":\s*\[|(?:xds|ca)_?headers|additional_?headers|resource_?attr|body_?format|health_?check|descriptor_?value|ticket_?keys|raw_?value|annotations|\"node\"|headers?_?to_?add|\"header\"|\"key\""
+    rb"|\"path\":\s*\[|HeaderMatchInput|ParamMatchInput|string_?key|(?:xds|ca)_?headers|additional_?headers|resource_?attr|body_?format|health_?check|descriptor_?value|ticket_?keys|raw_?value|annotations|\"node\"|headers?_?to_?add|\"header\"|\"key\""
     rb"|\"(?:set|add|headers|httpheaders|env|remove)\")"
     rb"|eyJ|PRIVATE KEY|Basic |Digest |Negotiate |ApiKey |://[^\"/]*@|[?&][^\"\s]*=|AKIA|ASIA|gh[opsur]_|xox[abprs]-"
     rb"|sk_live_|sk_test_|AIza|glpat-"

@@ -59,6 +59,7 @@ _HOT = _words(
     "queryparams queryparameters body literal configyaml customheaders additionalheaders environment rawvalue",
     "sessionticketkeys googlegrpccredentials channelcredentials callcredentials bodyformat bodyformatoverride",
     "send receive payload descriptorvalue contextextensions resourceattributes addedtlvs tagoverrides verificationkey",
+    "stringkey",
     "xdsheaders caheaders auth",
 )
 """Everything beneath these is redacted."""
@@ -131,9 +132,14 @@ def _headers(value: dict[str, Any], redactor: Redactor, key: str) -> dict[str, A
 def _fields(value: dict[str, Any], redactor: Redactor, key: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     hidden = _hidden_by_name(value, key)
+    compared = "input" in value and headers.matched_input(value)
     for name, entry in value.items():
         plain = _plain(name)
-        if plain == "annotations" and isinstance(entry, dict):
+        if compared and plain == "valuematch":
+            found[name] = headers.without_values(entry, redactor)
+        elif compared and plain.endswith("matchmap"):
+            found[name] = clean(headers.without_keys(entry, redactor), redactor, plain)
+        elif plain == "annotations" and isinstance(entry, dict):
             found[name] = kept_annotations(entry, redactor)
         elif key == "node" and plain == "metadata" and isinstance(entry, dict):
             kept = {field: inner for field, inner in entry.items() if _NODE_METADATA.match(field)}
