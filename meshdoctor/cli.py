@@ -199,6 +199,17 @@ def _table_first(arguments: list[str]) -> list[str]:
     return [command, rest[place], *rest[:place], *rest[place + 1 :]]
 
 
+def _mistake() -> int:
+    """Tell a mistake of the program with all that mends it; what it would have said is not known."""
+    import traceback
+
+    from meshdoctor.model.text import visible
+
+    sys.stderr.write(visible(traceback.format_exc()))
+    print("meshdoctor: this is a mistake of the program, please report it with the lines above", file=sys.stderr)
+    return 2
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status (see `Command.statuses`).
 
@@ -229,3 +240,7 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         return 130
+    except Exception:
+        if argv is not None:
+            raise
+        return _mistake()

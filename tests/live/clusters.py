@@ -32,7 +32,8 @@ QUICK = Settings(
     timeouts=Timeouts(connect=3.0, read=3.0),
     refresh=1.0,
 )
-PATIENCE = 40.0
+PATIENCE = 90.0
+"""Seconds; a recorder and several tests may share few processors."""
 
 
 @contextlib.contextmanager

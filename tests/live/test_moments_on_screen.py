@@ -61,7 +61,7 @@ async def test_what_was_read_before_is_compared_with_now(cluster: Cluster) -> No
         await asyncio.sleep(1.1)
         await pilot.press("r")
         text = await shows(pilot, "moments 1 -> 3 of 3", "removed Service")
-        assert "the guide was not run at both moments" in text
+        assert "the guide did not run at each of the two moments" in text
         cluster.api.faults.append(Fault("/", 503, "ServiceUnavailable"))
         await pilot.press("r")
         await shows(pilot, "HTTP 503", "removed Service")
