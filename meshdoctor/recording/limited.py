@@ -8,9 +8,9 @@ from functools import partial
 import msgspec
 
 from meshdoctor.model.decode import UnreadableError, decode_json, decode_raw
+from meshdoctor.model.kinds import kind_of_file
 from meshdoctor.recording.archive import Files
 from meshdoctor.recording.raw import Partial, RawRecording
-from meshdoctor.recording.redaction.objects import kind_of
 
 _STORE = "configz.json"
 """istiod's own store, which holds the Istio objects of every namespace."""
@@ -34,7 +34,7 @@ def limited(recording: RawRecording, namespaces: Sequence[str], why: str) -> Raw
     parts = []
     for file, body in recording.files.items():
         room, *rest = file.split("/")
-        kind = kind_of(file)
+        kind = kind_of_file(file)
         if (kind is not None and kind.namespaced) or (room == "istiod" and rest[-1] == _STORE):
             before = recording.partial(file)
             kept = [name for name in namespaces if before is None or name in before.namespaces]

@@ -108,6 +108,17 @@ def test_what_does_not_decode_is_not_kept() -> None:
         redacted("envoy/shop/web-1/config_dump.json", b'{"configs": [{"password": "hunter', Redactor())
 
 
+def test_an_object_that_is_nested_too_deep_costs_itself_alone() -> None:
+    deep = '{"a":' * 500 + "1" + "}" * 500
+    named = '{"metadata":{"name":"%s","namespace":"shop"},"spec":{"configPatches":[{"patch":{"value":%s}}]}}'
+    body = '{"items":[' + ",".join((named % ("deep", deep), named % ("flat", "{}"))) + "]}"
+    found = redacted("kube/networking.istio.io/v1alpha3/envoyfilters.json", body.encode(), Redactor())
+    assert found is not None
+    lost, kept_one = json.loads(found)["items"]
+    assert lost == "not kept: it did not decode"
+    assert kept_one["metadata"]["name"] == "flat"
+
+
 @pytest.mark.parametrize(
     "file",
     [

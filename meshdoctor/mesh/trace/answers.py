@@ -9,6 +9,7 @@ from meshdoctor.mesh.trace.loose import whole
 from meshdoctor.mesh.trace.outcome import Outcome
 from meshdoctor.mesh.trace.request import Request
 from meshdoctor.mesh.trace.sniff import Sniffed
+from meshdoctor.model.envoy.cluster import Cluster
 from meshdoctor.model.envoy.route import Route
 
 FORWARDED = Outcome("http", None, "", "via_upstream", why="the request goes to the endpoint")
@@ -61,7 +62,7 @@ def tcp_no_cluster(cluster: str) -> Outcome:
     return Outcome("tcp", None, "NC", "", why=f"cluster {cluster} does not exist in this Envoy", fix=fix)
 
 
-def tcp_no_host(cluster: str, endpoints: Endpoints) -> Outcome:
+def tcp_no_host(cluster: Cluster, endpoints: Endpoints) -> Outcome:
     return Outcome("tcp", None, "UH", "", why=_no_host_why(cluster, endpoints), fix=_no_host_fix(cluster, endpoints))
 
 
@@ -101,7 +102,7 @@ def no_cluster(headers: Headers, route: Route, cluster: str, warming: bool) -> O
     return _reply(headers, code, "NC", "cluster_not_found", why, fix)
 
 
-def no_upstream(headers: Headers, cluster: str, endpoints: Endpoints) -> Outcome:
+def no_upstream(headers: Headers, cluster: Cluster, endpoints: Endpoints) -> Outcome:
     why, fix = _no_host_why(cluster, endpoints), _no_host_fix(cluster, endpoints)
     return _reply(headers, 503, "UH", "no_healthy_upstream", why, fix)
 
@@ -123,17 +124,19 @@ def own_answer(route: Route, headers: Headers) -> Outcome:
     return Outcome("http", why="the route's action is of a kind that is not known here")
 
 
-def _no_host_why(cluster: str, endpoints: Endpoints) -> str:
-    if cluster == "BlackHoleCluster":
+def _no_host_why(cluster: Cluster, endpoints: Endpoints) -> str:
+    if cluster.name == "BlackHoleCluster":
         return "the destination is not in the registry (BlackHoleCluster, REGISTRY_ONLY)"
     if not endpoints.hosts:
-        return f"cluster {cluster} has no endpoint"
-    return f"none of the {len(endpoints.hosts)} endpoints of {cluster} may be used: {endpoints.hosts[0].refused}"
+        return f"cluster {cluster.name} has no endpoint"
+    return f"none of the {len(endpoints.hosts)} endpoints of {cluster.name} may be used: {endpoints.hosts[0].refused}"
 
 
-def _no_host_fix(cluster: str, endpoints: Endpoints) -> str:
-    if cluster == "BlackHoleCluster":
+def _no_host_fix(cluster: Cluster, endpoints: Endpoints) -> str:
+    if cluster.name == "BlackHoleCluster":
         return "add a ServiceEntry or widen the Sidecar's egress hosts"
+    if not endpoints.hosts and cluster.type in ("STRICT_DNS", "LOGICAL_DNS"):
+        return "the cluster's name does not resolve in the proxy: correct the ServiceEntry's host, or the proxy's DNS"
     if not endpoints.hosts:
         return "the Service's selector must match ready pods (and the subset's labels, if any)"
     return "see why the pods are not ready, or were ejected by outlier detection"

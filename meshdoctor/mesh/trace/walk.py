@@ -134,7 +134,7 @@ def _tcp_end(proxy: Proxy, request: Request, choice: Choice) -> End:
         return End(answers.tcp_no_cluster(choice.cluster), choice.share, cluster=choice.cluster)
     endpoints = proxy.endpoints(cluster)
     if _nobody(endpoints, request):
-        return End(answers.tcp_no_host(cluster.name, endpoints), choice.share, None, cluster.name, cluster, endpoints)
+        return End(answers.tcp_no_host(cluster, endpoints), choice.share, None, cluster.name, cluster, endpoints)
     return End(answers.TCP_FORWARDED, choice.share, None, cluster.name, cluster, endpoints)
 
 
@@ -230,6 +230,6 @@ def _routed_end(proxy: Proxy, state: Walk, route: Route, index: int, choice: Cho
         return End(answers.no_cluster(headers, route, choice.cluster, warming), choice.share, index, choice.cluster)
     endpoints = proxy.endpoints(cluster)
     if _nobody(endpoints, state.request):
-        outcome = answers.no_upstream(headers, cluster.name, endpoints)
+        outcome = answers.no_upstream(headers, cluster, endpoints)
         return End(outcome, choice.share, index, cluster.name, cluster, endpoints)
     return End(answers.FORWARDED, choice.share, index, cluster.name, cluster, endpoints)

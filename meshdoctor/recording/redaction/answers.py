@@ -15,8 +15,9 @@ from meshdoctor.model.decode import UnreadableError, decode_json
 from meshdoctor.model.envoy.admin import Certificates, InitDump, ListenerStatuses, ServerInfo
 from meshdoctor.model.envoy.endpoint import ClusterStatuses
 from meshdoctor.model.istiod import MeshConfig, RegistryService, SyncRecord
+from meshdoctor.model.kinds import kind_of_file
 from meshdoctor.recording.redaction.logs import clean_log
-from meshdoctor.recording.redaction.objects import clean_list, clean_store, kind_of
+from meshdoctor.recording.redaction.objects import clean_list, clean_store
 from meshdoctor.recording.redaction.suspects import suspect
 from meshdoctor.recording.redaction.text import Redactor
 from meshdoctor.recording.redaction.tree import clean
@@ -63,7 +64,7 @@ def _rule(file: str) -> Callable[[bytes, Redactor], bytes] | None:
     if room == "kube":
         if file == "kube/version.json":
             return _version
-        kind = kind_of(file)
+        kind = kind_of_file(file)
         return (lambda body, redactor: clean_list(body, kind, redactor)) if kind else None
     if room == "istiod" and len(parts) == 3:
         if name == "version.json":

@@ -15,7 +15,6 @@ from meshdoctor.recording.redaction.kubelet import clean_event, clean_status
 from meshdoctor.recording.redaction.text import Redactor
 from meshdoctor.recording.redaction.tree import clean, clean_proxy_config, is_shown
 
-_FILE = re.compile(r"^kube/(?P<group>[^/]+)/(?P<version>[^/]+)/(?P<resource>[^/]+)\.json$")
 _PROXIES = ("istio-proxy", "istio-init", "istio-validation", "discovery", "ztunnel")
 _SLEEP = re.compile(r"(?:/bin/)?(?:sleep|sh|bash|-c|\d+[smh]?|sleep \d+[smh]?)")
 _COMMANDS = re.compile(r"proxy|sidecar|router|waypoint|ztunnel|discovery|istio-iptables|istio-clean-iptables")
@@ -43,15 +42,6 @@ class _List(msgspec.Struct, frozen=True):
     items: list[msgspec.Raw] | None = None
 
 
-def kind_of(file: str) -> Kind | None:
-    """The kind whose objects *file* lists; None for kinds that no question is asked of."""
-    match = _FILE.match(file)
-    if not match:
-        return None
-    group = "" if match["group"] == "core" else match["group"]
-    return next((kind for kind in KINDS if kind.group == group and kind.resource == match["resource"]), None)
-
-
 def clean_list(body: bytes, kind: Kind, redactor: Redactor) -> bytes:
     """The list with each object rebuilt. Raises `UnreadableError`.
 
@@ -61,11 +51,10 @@ def clean_list(body: bytes, kind: Kind, redactor: Redactor) -> bytes:
     for raw in decode_json(body, _List).items or ():
         try:
             built: dict[str, Any] = msgspec.to_builtins(decode_json(bytes(raw), kind.struct))
-        except UnreadableError:
+            kept.append(msgspec.json.encode(clean_object(built, kind, redactor)))
+        except (UnreadableError, RecursionError):
             redactor.counts["unreadable object"] += 1
             kept.append(b'"not kept: it did not decode"')
-            continue
-        kept.append(msgspec.json.encode(clean_object(built, kind, redactor)))
     return b'{"kind":"List","apiVersion":"v1","items":[' + b",".join(kept) + b"]}"
 
 

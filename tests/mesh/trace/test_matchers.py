@@ -22,6 +22,9 @@ from meshdoctor.mesh.trace.strings import Answer, all_of, any_of, negate, string
         ({"safe_regex": {"regex": "b"}}, "abc", False),
         ({"safe_regex": {"regex": "(?=a)"}}, "abc", None),
         ({"custom": {"name": "x"}}, "abc", None),
+        ({"exact": "<redacted:0123456789ab>"}, "abc", None),
+        ({"prefix": "<redacted:0123456789ab>", "ignore_case": True}, "abc", None),
+        ({"safe_regex": {"regex": "<redacted:0123456789ab>"}}, "abc", None),
         ({}, "abc", None),
     ],
 )
