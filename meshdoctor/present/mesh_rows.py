@@ -53,12 +53,13 @@ def mesh_rows(proxies: Iterable[ProxyState], words: Words) -> list[Row]:
     for proxy in proxies:
         connected = bool(proxy.sync.types)
         letters = [_letter(proxy.sync.of_type(name)) for name in _types(proxy)] if connected else ["?"] * len(TYPES)
+        own = Text("zt " if connected and proxy.sync.kind == ZTUNNEL else "", style="quiet")  # not under C and L
         cells = (
             Text(proxy.state, style=STYLES[proxy.state]),
             proxy.pod.namespace,
             proxy.pod.name,
             proxy.sync.kind,
-            Text("").join(Text(letter, style=_letter_style(letter)) for letter in letters),
+            Text("").join([own, *(Text(letter, style=_letter_style(letter)) for letter in letters)]),
             proxy.sync.version or "-",
             proxy.envoy_version or "-",
             "-" if proxy.age is None else human_duration(proxy.age),
