@@ -250,8 +250,10 @@ async def test_evidence_of_a_cluster_opens_as_it_was_read(cluster: Cluster) -> N
         await until(pilot, lambda text: "reading the log" not in text)
         assert "everything is another line now" not in text
         await pilot.press("q")
-        await app.go("object Pod")
+        await app.go("file kube/core/v1/pods.json")
         await shows(pilot, "kube/core/v1/pods.json", "items:")
+        await app.go("object Pod")
+        await shows(pilot, "> Pod[", "istio-system")
 
 
 async def test_an_object_is_one_get_of_it(cluster: Cluster) -> None:
