@@ -35,20 +35,9 @@ Empty().run(mouse=False)
 
 EMPTY_SESSION = f"""
 import sys
-class Session:
-    title = "{MARK.decode()}"
-    source = "recording"
-    captured = ""
-    counts = ()
-    home = "help"
-    def names(self, route):
-        return ()
-    def freshness(self, words):
-        return ""
-    def close(self):
-        pass
+from meshdoctor.tui.glance import Glance
 from meshdoctor.tui.launch import launch
-sys.exit(launch(Session()))
+sys.exit(launch(Glance("{MARK.decode()}", "recording", "help", asked=False)))
 """
 
 INCIDENT = Path(__file__).resolve().parents[1] / "fixtures" / "pine.tar.xz"
